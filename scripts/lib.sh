@@ -41,7 +41,7 @@ version_at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = 
 
 rust_wanted=1.95.0
 node_wanted=20.19.0
-node_package=22.22.0
+node_package=22.23.3
 
 has_rust() { command -v cargo >/dev/null && version_at_least "$(cargo --version | cut -d' ' -f2)" "$rust_wanted"; }
 has_node() { command -v node >/dev/null && version_at_least "$(node --version | tr -d v)" "$node_wanted"; }
