@@ -1,0 +1,82 @@
+#include "base/log.hpp"
+
+#include "base/mutex.hpp"
+
+#include <atomic>
+#include <memory>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+namespace polis::log {
+namespace {
+
+std::atomic<Level> threshold{Level::info};
+
+spdlog::logger& logger() {
+   static const std::shared_ptr<spdlog::logger> instance = [] {
+      auto made = std::make_shared<spdlog::logger>("polis", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+      made->set_level(spdlog::level::trace);
+      made->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%-5!l%$ %v");
+      return made;
+   }();
+   return *instance;
+}
+
+struct SinkSlot {
+   Mutex mutex;
+   std::shared_ptr<const Sink> sink GUARDED_BY(mutex);
+};
+SinkSlot& sinkSlot() {
+   static SinkSlot slot;
+   return slot;
+}
+
+spdlog::level::level_enum toSpdlog(Level level) {
+   switch (level) {
+   case Level::debug: return spdlog::level::debug;
+   case Level::info: return spdlog::level::info;
+   case Level::warning: return spdlog::level::warn;
+   case Level::error: return spdlog::level::err;
+   }
+   return spdlog::level::err;
+}
+
+} // namespace
+
+void setLevel(Level level) noexcept { threshold.store(level, std::memory_order_relaxed); }
+bool enabled(Level level) noexcept { return level >= threshold.load(std::memory_order_relaxed); }
+
+bool parseLevel(std::string_view text, Level& level) noexcept {
+   if (text == "debug")
+      level = Level::debug;
+   else if (text == "info")
+      level = Level::info;
+   else if (text == "warning")
+      level = Level::warning;
+   else if (text == "error")
+      level = Level::error;
+   else
+      return false;
+   return true;
+}
+
+void write(Level level, std::string_view message) {
+   if (!enabled(level))
+      return;
+   logger().log(toSpdlog(level), spdlog::string_view_t(message.data(), message.size()));
+   std::shared_ptr<const Sink> sink;
+   {
+      Lock lock(sinkSlot().mutex);
+      sink = sinkSlot().sink;
+   }
+   if (sink)
+      (*sink)(level, message);
+}
+
+void setSink(Sink sink) {
+   auto next = sink ? std::make_shared<const Sink>(std::move(sink)) : nullptr;
+   Lock lock(sinkSlot().mutex);
+   sinkSlot().sink = std::move(next);
+}
+
+} // namespace polis::log
