@@ -23,7 +23,7 @@ quietly() {
 # Debian packages, one a word. docs/dependencies.md says what each is for.
 debian_packages="clang-19 lld-19 llvm-19 clang-format-19 libclang-rt-19-dev ccache cmake ninja-build git ca-certificates
  libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 libclang-rt-19-dev-wasm32 wasi-libc binaryen
- libboost-dev libboost-context-dev libssl-dev rapidjson-dev libbrotli-dev libzstd-dev zlib1g-dev libzip-dev
+ libboost1.81-dev libssl-dev rapidjson-dev libbrotli-dev libzstd-dev zlib1g-dev libzip-dev
  libcli11-dev libspdlog-dev libfmt-dev libgtest-dev libgmock-dev libbenchmark-dev
  dpkg-dev curl jq xz-utils unzip zstd"
 test_packages="chromium"
