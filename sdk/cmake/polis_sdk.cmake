@@ -1,0 +1,185 @@
+# Functions for services and packages. Include from a project that uses sdk/cmake/wasm.cmake as its toolchain:
+#
+#    polis_service(hello ACCOUNT hello SOURCES service/hello.cpp HEADER service/hello.hpp CLASS Hello)
+#    polis_service(hello_query ACCOUNT hello+1 SOURCES query/hello_query.cpp)
+#    polis_package(Hello VERSION 0.1.0 DESCRIPTION "Says hello" SERVICES hello hello_query DATA hello=ui/dist
+#                  POSTINSTALL postinstall.json)
+#
+# polis_service(target
+#    ACCOUNT name                 account it runs as; subaccounts as name+N
+#    SOURCES file…                the service's own .cpp files
+#    [HEADER file CLASS name]     from which the schema is generated; CLASS with its namespace
+#    [FLAGS isPrivileged isVerify isReplacement]
+#    [SERVER account]             who answers HTTP for the account (registered at installation)
+#    [LOCAL]                      code of this node (x-…), never on a chain
+#    [STACK bytes]                default 32768
+#    [LIBRARIES target…])
+#
+# polis_package(Name
+#    VERSION v DESCRIPTION text
+#    SERVICES target…             services it installs
+#    [ACCOUNTS account…]          accounts without code
+#    [DEPENDS Name…]              packages it needs, any compatible 0.x version
+#    [DATA account=folder…]       files served for the account; a folder that does not exist is skipped
+#    [POSTINSTALL file]           script/postinstall.json
+#    [SCOPE network|local])       default network
+
+set(POLIS_SDK_DIR ${CMAKE_CURRENT_LIST_DIR}/..)
+get_filename_component(POLIS_ROOT ${POLIS_SDK_DIR}/.. ABSOLUTE)
+set(POLIS_PACKAGE_DIR ${POLIS_ROOT}/build/release/share/polis/packages CACHE PATH "Where .psi files go")
+set(POLIS_PACKAGE_VERSION 0.1.0 CACHE STRING "Version of the packages built here")
+
+find_program(POLIS_CCACHE ccache)
+if(POLIS_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${POLIS_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${POLIS_CCACHE})
+endif()
+find_program(POLIS_WASM_OPT wasm-opt)
+find_program(POLIS_HOST_CXX clang++-19 REQUIRED)
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+add_library(polis_sdk_options INTERFACE)
+target_include_directories(polis_sdk_options INTERFACE ${POLIS_SDK_DIR}/include ${POLIS_ROOT}/src ${POLIS_ROOT}/packages)
+target_compile_options(polis_sdk_options INTERFACE -Wall -Wextra -Werror)
+
+# RapidJSON is header-only; its folder is taken alone, so that no other host header is found.
+if(EXISTS /usr/include/rapidjson)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/host_include)
+  file(CREATE_LINK /usr/include/rapidjson ${CMAKE_BINARY_DIR}/host_include/rapidjson SYMBOLIC)
+  target_include_directories(polis_sdk_options SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/host_include)
+endif()
+
+file(GLOB POLIS_FORMAT_SOURCES CONFIGURE_DEPENDS ${POLIS_ROOT}/src/format/*.cpp)
+list(FILTER POLIS_FORMAT_SOURCES EXCLUDE REGEX "(_test|_fuzz|_bench|keys|_native|hash_openssl)\\.cpp$")
+
+add_library(polis_sdk STATIC ${POLIS_SDK_DIR}/src/runtime.cpp ${POLIS_FORMAT_SOURCES})
+target_link_libraries(polis_sdk PUBLIC polis_sdk_options)
+set_source_files_properties(${POLIS_SDK_DIR}/src/runtime.cpp PROPERTIES COMPILE_OPTIONS "-fno-lto;-fno-builtin")
+
+if(EXISTS ${POLIS_SDK_DIR}/crypto/CMakeLists.txt)
+  add_subdirectory(${POLIS_SDK_DIR}/crypto ${CMAKE_BINARY_DIR}/sdk_crypto)
+endif()
+
+define_property(GLOBAL PROPERTY POLIS_PACKAGE_TARGETS BRIEF_DOCS "All package targets" FULL_DOCS "All package targets")
+
+function(polis_service target)
+  cmake_parse_arguments(arg "LOCAL" "ACCOUNT;HEADER;CLASS;SERVER;STACK" "SOURCES;FLAGS;LIBRARIES" ${ARGN})
+  if(NOT arg_ACCOUNT OR NOT arg_SOURCES)
+    message(FATAL_ERROR "polis_service(${target}): ACCOUNT and SOURCES are required")
+  endif()
+  if(NOT arg_STACK)
+    set(arg_STACK 32768)
+  endif()
+  add_executable(${target} ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE polis_sdk ${arg_LIBRARIES})
+  if(TARGET polis_crypto_wasm)
+    target_link_libraries(${target} PRIVATE polis_crypto_wasm)
+  endif()
+  set(privileged 0)
+  set(local 0)
+  if("isPrivileged" IN_LIST arg_FLAGS)
+    set(privileged 1)
+  endif()
+  if(arg_LOCAL)
+    set(local 1)
+  endif()
+  target_compile_definitions(${target} PRIVATE POLIS_SERVICE_PRIVILEGED=${privileged} POLIS_SERVICE_LOCAL=${local})
+  target_link_options(${target} PRIVATE -Wl,--no-entry,--stack-first,-z,stack-size=${arg_STACK},--gc-sections,--strip-all,--lto-O2)
+  if(POLIS_WASM_OPT)
+    add_custom_command(TARGET ${target} POST_BUILD
+      COMMAND ${CMAKE_COMMAND} -DWASM_OPT=${POLIS_WASM_OPT} -DFILE=$<TARGET_FILE:${target}> -P ${POLIS_SDK_DIR}/cmake/optimize.cmake
+      VERBATIM)
+  endif()
+
+  # Schema: a native program made from the same header.
+  set(schema "")
+  if(arg_CLASS)
+    set(schema ${CMAKE_CURRENT_BINARY_DIR}/${target}.schema.json)
+    get_filename_component(header ${arg_HEADER} ABSOLUTE)
+    add_custom_command(OUTPUT ${schema}
+      COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${POLIS_HOST_CXX} -std=c++23 -O0 -MD -MF ${schema}.d -MT ${schema}
+              -I${POLIS_SDK_DIR}/include -I${POLIS_ROOT}/src -I${POLIS_ROOT}/packages
+              "-DPOLIS_SCHEMA_HEADER=\"${header}\"" -DPOLIS_SCHEMA_CLASS=${arg_CLASS}
+              -c ${POLIS_SDK_DIR}/src/schema_main.cpp -o ${schema}.o
+      COMMAND ${POLIS_HOST_CXX} ${schema}.o $<TARGET_PROPERTY:polis_schema_host,POLIS_OBJECTS> -o ${schema}.tool
+      COMMAND ${schema}.tool ${schema}
+      DEPENDS ${header} ${POLIS_SDK_DIR}/src/schema_main.cpp polis_schema_host
+      DEPFILE ${schema}.d
+      COMMENT "Schema of ${arg_ACCOUNT}" VERBATIM)
+    add_custom_target(${target}_schema DEPENDS ${schema})
+  endif()
+  set_target_properties(${target} PROPERTIES
+    POLIS_ACCOUNT "${arg_ACCOUNT}" POLIS_FLAGS "${arg_FLAGS}" POLIS_SERVER "${arg_SERVER}" POLIS_SCHEMA "${schema}")
+endfunction()
+
+function(polis_package name)
+  cmake_parse_arguments(arg "" "VERSION;DESCRIPTION;POSTINSTALL;SCOPE" "SERVICES;ACCOUNTS;DEPENDS;DATA" ${ARGN})
+  if(NOT arg_VERSION)
+    set(arg_VERSION ${POLIS_PACKAGE_VERSION})
+  endif()
+  if(NOT arg_SCOPE)
+    set(arg_SCOPE network)
+  endif()
+  set(accounts ${arg_ACCOUNTS})
+  set(services "")
+  set(lines "")
+  set(depends_on "")
+  foreach(target IN LISTS arg_SERVICES)
+    get_target_property(account ${target} POLIS_ACCOUNT)
+    get_target_property(flags ${target} POLIS_FLAGS)
+    get_target_property(server ${target} POLIS_SERVER)
+    get_target_property(schema ${target} POLIS_SCHEMA)
+    list(APPEND services ${account})
+    list(APPEND accounts ${account})
+    list(APPEND depends_on ${target})
+    if(schema)
+      list(APPEND depends_on ${target}_schema)
+    endif()
+    string(REPLACE ";" "," flags "${flags}")
+    string(APPEND lines "service|${account}|$<TARGET_FILE:${target}>|${flags}|${server}|${schema}\n")
+  endforeach()
+  foreach(item IN LISTS arg_DATA)
+    if(NOT item MATCHES "^([^=]+)=(.+)$")
+      message(FATAL_ERROR "polis_package(${name}): DATA wants account=folder, not ${item}")
+    endif()
+    set(account ${CMAKE_MATCH_1})
+    get_filename_component(folder ${CMAKE_MATCH_2} ABSOLUTE)
+    list(APPEND accounts ${account})
+    string(APPEND lines "data|${account}|${folder}\n")
+  endforeach()
+  if(arg_POSTINSTALL)
+    get_filename_component(file ${arg_POSTINSTALL} ABSOLUTE)
+    string(APPEND lines "postinstall|${file}\n")
+  endif()
+  list(REMOVE_DUPLICATES accounts)
+  string(APPEND lines "name|${name}\nversion|${arg_VERSION}\nscope|${arg_SCOPE}\ndescription|${arg_DESCRIPTION}\n")
+  foreach(item IN LISTS accounts)
+    string(APPEND lines "account|${item}\n")
+  endforeach()
+  foreach(item IN LISTS arg_DEPENDS)
+    string(APPEND lines "depends|${item}|^${POLIS_PACKAGE_VERSION}\n")
+  endforeach()
+  set(recipe ${CMAKE_CURRENT_BINARY_DIR}/${name}.package)
+  file(GENERATE OUTPUT ${recipe} CONTENT "${lines}")
+  add_custom_target(package_${name} ALL
+    COMMAND ${CMAKE_COMMAND} -DRECIPE=${recipe} -DSTAGE=${CMAKE_CURRENT_BINARY_DIR}/${name}.stage -DOUT=${POLIS_PACKAGE_DIR}/${name}.psi
+            -P ${POLIS_SDK_DIR}/cmake/pack.cmake
+    COMMENT "Package ${name}" VERBATIM)
+  if(depends_on)
+    add_dependencies(package_${name} ${depends_on})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY POLIS_PACKAGE_TARGETS package_${name})
+endfunction()
+
+# Once, after all packages: writes index.json beside the .psi files.
+function(polis_package_index)
+  get_property(targets GLOBAL PROPERTY POLIS_PACKAGE_TARGETS)
+  add_custom_target(package_index ALL
+    COMMAND ${CMAKE_COMMAND} -DDIR=${POLIS_PACKAGE_DIR} -P ${POLIS_SDK_DIR}/cmake/index.cmake VERBATIM)
+  if(targets)
+    add_dependencies(package_index ${targets})
+  endif()
+endfunction()
