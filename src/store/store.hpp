@@ -1,0 +1,81 @@
+// An ordered key-value store of immutable versions, in a mapped file.
+#pragma once
+
+#include "store/version.hpp"
+#include "store/writer.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace polis::store {
+
+struct Options {
+   /// The file never grows beyond this; a change that would make it do so throws Fault. At most 256 GiB.
+   std::uint64_t fileBytesMax = std::uint64_t{256} << 30;
+};
+
+/// What survives a restart: named versions, a place in a journal from where to go on, and bytes of the user's.
+struct Checkpoint {
+   /// Names of at most 255 bytes.
+   std::map<std::string, Version> versions;
+   /// Meaning is the user's; by convention the journal is replayed from here.
+   std::uint64_t journal = 0;
+   /// At most 1 MiB.
+   Bytes user;
+};
+
+struct Stat {
+   /// Size of the file, and the part of it in use by nodes of all versions that live.
+   std::uint64_t fileBytes = 0;
+   std::uint64_t usedBytes = 0;
+   /// Count of nodes in use.
+   std::uint64_t nodes = 0;
+   /// Dropped subtrees that wait for reclamation.
+   std::uint64_t reclaimQueue = 0;
+   /// Sequence number of the newest checkpoint; 0 when there was none.
+   std::uint64_t checkpoint = 0;
+};
+
+/// One folder, opened for writing by one process at a time. Functions are safe on any thread. Outlives every
+/// version, cursor and writer made from it. Errors: all throw Fault.
+class Store {
+public:
+   /// Opens the newest whole checkpoint in `folder`, or makes an empty store there. What was written after that
+   /// checkpoint is gone. Reads the whole of it (checksums, free space): time grows with the size of the data.
+   /// Faults: already open, foreign, truncated, newer, or damaged file (says where).
+   static std::unique_ptr<Store> open(const std::filesystem::path& folder, const Options& options = {});
+   ~Store();
+   Store(const Store&) = delete;
+   Store& operator=(const Store&) = delete;
+
+   /// The state without entries.
+   Version empty();
+
+   /// The newest durable checkpoint; none in a new store.
+   std::optional<Checkpoint> lastCheckpoint();
+
+   /// Makes `next` the checkpoint: durable when this returns, and all or nothing after a crash. Writers and readers
+   /// go on meanwhile. Versions are kept alive by the checkpoint until the next one. One at a time; a second caller waits.
+   void checkpoint(const Checkpoint& next);
+
+   Stat stat();
+
+   /// Waits until everything dropped so far is reclaimed.
+   void drain();
+
+   /// Checks all of the store's accounting, given every version alive (the checkpoint's excepted). Nothing else may
+   /// use the store meanwhile. Throws Fault that says what is wrong. For tests and tools.
+   void verify(std::span<const Version> alive);
+
+private:
+   struct State;
+   explicit Store(std::unique_ptr<State> state);
+   std::unique_ptr<State> state_;
+};
+
+} // namespace polis::store

@@ -1,0 +1,135 @@
+// An immutable state of the store, and ordered reads of it.
+#pragma once
+
+#include "base/bytes.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace polis::store {
+
+/// Longest key and longest value that can be written, in bytes. Reads take keys of any length.
+inline constexpr std::size_t keyBytesMax = 1024;
+inline constexpr std::size_t valueBytesMax = std::size_t{16} << 20;
+
+/// SHA-256; all zero stands for "no rows".
+using MerkleRoot = std::array<std::uint8_t, 32>;
+
+/// Views into the store; see the function that returned them for how long they live.
+struct Entry {
+   ByteView key;
+   ByteView value;
+};
+
+namespace detail {
+class Pool;
+/// Place of a node in the file, in units of 64 bytes; 0 is none.
+using Ref = std::uint32_t;
+struct Slot;
+} // namespace detail
+
+class Cursor;
+
+/// A counted reference to one immutable state: an ordered map from byte strings to byte strings, keys in
+/// lexicographic order of unsigned bytes. Copying and dropping cost O(1) and are safe on any thread; one object is
+/// not to be assigned and read at the same time. The store outlives its versions. A default-made version is empty
+/// and belongs to no store.
+class Version {
+public:
+   Version() = default;
+   Version(const Version& other);
+   Version(Version&& other) noexcept : pool_(other.pool_), root_(std::exchange(other.root_, 0)) {}
+   Version& operator=(Version other) noexcept {
+      std::swap(pool_, other.pool_);
+      std::swap(root_, other.root_);
+      return *this;
+   }
+   ~Version();
+
+   // Views live as long as some copy of this version.
+
+   std::optional<ByteView> get(ByteView key) const;
+   /// First entry at or after `key`.
+   std::optional<Entry> lowerBound(ByteView key) const;
+   /// First entry after `key`.
+   std::optional<Entry> upperBound(ByteView key) const;
+   /// Last entry before `key`.
+   std::optional<Entry> lessThan(ByteView key) const;
+   /// Last entry whose key begins with `prefix`.
+   std::optional<Entry> last(ByteView prefix) const;
+   /// A cursor that stands nowhere yet.
+   Cursor cursor() const;
+
+   bool empty() const { return root_ == 0; }
+   /// Count of entries. O(1).
+   std::uint64_t size() const;
+   /// Count of entries with low <= key < high; without `high` to the end. O(depth x width of a node).
+   std::uint64_t rangeCount(ByteView low, std::optional<ByteView> high) const;
+
+   /// True when both are the same state by construction. Equal content reached on two ways may answer false.
+   bool sameRoot(const Version& other) const { return root_ == other.root_; }
+
+   /// Merkle root over the entries whose keys begin with `prefix`, taken with the prefix cut off.
+   /// O(entries). Any thread. Source: spec, formats §7.3 (KvMerkle), consensus §7.1.
+   MerkleRoot merkle(ByteView prefix) const;
+
+   /// Checks every rule of the tree; throws Fault that says what is broken and where. Costly: for tests and tools.
+   void verify() const;
+
+private:
+   friend class Cursor;
+   friend class Store;
+   friend class Writer;
+   /// Takes over one count of `root`.
+   Version(detail::Pool* pool, detail::Ref root) : pool_(pool), root_(root) {}
+
+   detail::Pool* pool_ = nullptr;
+   detail::Ref root_ = 0;
+};
+
+/// Walks a version in either direction. One thread at a time. Keeps its version; views of entries live as long as
+/// some copy of that version, moves of the cursor do not touch them.
+class Cursor {
+public:
+   explicit Cursor(Version version) : version_(std::move(version)) {}
+
+   bool valid() const { return leaf_ != 0; }
+   /// Requires valid().
+   Entry entry() const;
+
+   /// Each moves and returns valid().
+   bool first();
+   bool last();
+   /// To the first entry at or after `key`.
+   bool seek(ByteView key);
+   /// To the last entry before `key`.
+   bool seekBefore(ByteView key);
+   /// Require valid(). Past either end the cursor becomes invalid.
+   bool next();
+   bool previous();
+
+   const Version& version() const { return version_; }
+
+private:
+   struct Frame {
+      detail::Ref inner;
+      /// Index of the child; -1 is the entry that ends at the node itself.
+      std::int32_t at;
+   };
+
+   bool descendFirst(detail::Ref ref);
+   bool descendLast(detail::Ref ref);
+   bool climbNext();
+   bool climbPrevious();
+
+   Version version_;
+   std::vector<Frame> path_;
+   detail::Ref leaf_ = 0;
+   std::uint32_t slot_ = 0;
+};
+
+} // namespace polis::store
