@@ -6,8 +6,8 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
 
-#include <gtest/gtest.h>
 #include <cerrno>
+#include <gtest/gtest.h>
 #include <string>
 #include <thread>
 

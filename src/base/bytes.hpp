@@ -20,9 +20,7 @@ inline ByteView asBytes(std::string_view text) {
 }
 
 /// The bytes as text, unchecked; the view lives as long as the bytes.
-inline std::string_view asText(ByteView bytes) {
-   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+inline std::string_view asText(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 inline Bytes toBytes(ByteView bytes) { return Bytes(bytes.begin(), bytes.end()); }
 inline Bytes toBytes(std::string_view text) { return toBytes(asBytes(text)); }
@@ -43,7 +41,10 @@ inline std::string toHex(ByteView bytes) {
 
 /// Value of one hexadecimal digit of either case; -1 for any other character.
 constexpr int hexDigit(char c) {
-   return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+   return c >= '0' && c <= '9'   ? c - '0'
+          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                 : -1;
 }
 
 /// Writes text.size() / 2 bytes to `out`. False unless the text is an even count of digits of either case.

@@ -33,10 +33,14 @@ SinkSlot& sinkSlot() {
 
 spdlog::level::level_enum toSpdlog(Level level) {
    switch (level) {
-   case Level::debug: return spdlog::level::debug;
-   case Level::info: return spdlog::level::info;
-   case Level::warning: return spdlog::level::warn;
-   case Level::error: return spdlog::level::err;
+   case Level::debug:
+      return spdlog::level::debug;
+   case Level::info:
+      return spdlog::level::info;
+   case Level::warning:
+      return spdlog::level::warn;
+   case Level::error:
+      return spdlog::level::err;
    }
    return spdlog::level::err;
 }

@@ -70,9 +70,9 @@ TEST(Chain, blockIdStartsWithTheNumberAndIgnoresAuthCode) {
 }
 
 TEST(Chain, tracesNest) {
-   TransactionTrace trace{{{.action = {.sender = "a"_a}}}, {}};
+   TransactionTrace trace{{ActionTrace{}}, {}};
    trace.actionTraces[0].innerTraces.push_back({ConsoleTrace{"text"}});
-   trace.actionTraces[0].innerTraces.push_back({ActionTrace{.error = "no"}});
+   trace.actionTraces[0].innerTraces.push_back({ActionTrace{{}, {}, {}, 0, "no"}});
    const auto back = unpackStrict<TransactionTrace>(pack(trace));
    ASSERT_TRUE(back);
    EXPECT_EQ(std::get<ActionTrace>(back->actionTraces[0].innerTraces[1].inner).error, "no");

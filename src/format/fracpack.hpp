@@ -517,7 +517,7 @@ struct Codec<std::variant<A...>> : VariableCodec {
    static std::uint8_t* write(const T& value, std::uint8_t* out) {
       *out = static_cast<std::uint8_t>(value.index());
       std::uint8_t* end =
-            std::visit([out]<class U>(const U& content) { return Codec<U>::write(content, out + 5); }, value);
+          std::visit([out]<class U>(const U& content) { return Codec<U>::write(content, out + 5); }, value);
       store32(out + 1, static_cast<std::size_t>(end - out - 5));
       return end;
    }
@@ -535,7 +535,8 @@ struct Codec<std::variant<A...>> : VariableCodec {
          return reader.fail(FracRule::tooDeep, position);
       bool fine = false;
       [&]<std::size_t... I>(std::index_sequence<I...>) {
-         static_cast<void>(((I == tag && (fine = readAlternative<store, I>(reader, position + 5, size, out), true)) || ...));
+         static_cast<void>(
+             ((I == tag && (fine = readAlternative<store, I>(reader, position + 5, size, out), true)) || ...));
       }(std::index_sequence_for<A...>());
       --reader.depth;
       return fine;
@@ -603,16 +604,16 @@ consteval MemberLayout<sizeof...(M)> layoutOf(TypeList<M...>) {
    MemberLayout<sizeof...(M)> layout;
    [[maybe_unused]] std::size_t i = 0;
    (
-         [&] {
-            layout.offset[i + 1] = layout.offset[i] + slotSize<M>;
-            ++i;
-            if (!Optional<M>)
-               layout.required = i;
-            layout.allFixed &= Codec<M>::isFixed;
-            layout.allAnyBytes &= Codec<M>::anyBytes;
-            layout.allPlain &= Codec<M>::isPlain;
-         }(),
-         ...);
+       [&] {
+          layout.offset[i + 1] = layout.offset[i] + slotSize<M>;
+          ++i;
+          if (!Optional<M>)
+             layout.required = i;
+          layout.allFixed &= Codec<M>::isFixed;
+          layout.allAnyBytes &= Codec<M>::anyBytes;
+          layout.allPlain &= Codec<M>::isPlain;
+       }(),
+       ...);
    return layout;
 }
 
@@ -895,21 +896,36 @@ std::expected<T, FracError> Nested<T>::unpack() const {
 
 inline std::string_view describe(FracRule rule) {
    switch (rule) {
-   case FracRule::none: return "nothing is wrong";
-   case FracRule::truncated: return "runs past the end of its buffer";
-   case FracRule::trailingBytes: return "bytes follow the end of the value";
-   case FracRule::badBool: return "a bool is neither 0 nor 1";
-   case FracRule::badListSize: return "the list's byte size is no multiple of its element size";
-   case FracRule::badOffset: return "the offset is a reserved value";
-   case FracRule::misplacedOffset: return "the offset leaves a gap, overlaps, goes back or leaves the buffer";
-   case FracRule::emptyThroughOffset: return "an empty container must be written as offset 0";
-   case FracRule::badFixedArea: return "the fixed area ends before a required member or inside a member";
-   case FracRule::trailingNone: return "a trailing absent member must not be written";
-   case FracRule::badTag: return "no such alternative";
-   case FracRule::badContentSize: return "the size is not that of the content";
-   case FracRule::badText: return "the text breaks its type's rule";
-   case FracRule::tooDeep: return "nested too deeply";
-   case FracRule::hasExtension: return "unknown members are not accepted here";
+   case FracRule::none:
+      return "nothing is wrong";
+   case FracRule::truncated:
+      return "runs past the end of its buffer";
+   case FracRule::trailingBytes:
+      return "bytes follow the end of the value";
+   case FracRule::badBool:
+      return "a bool is neither 0 nor 1";
+   case FracRule::badListSize:
+      return "the list's byte size is no multiple of its element size";
+   case FracRule::badOffset:
+      return "the offset is a reserved value";
+   case FracRule::misplacedOffset:
+      return "the offset leaves a gap, overlaps, goes back or leaves the buffer";
+   case FracRule::emptyThroughOffset:
+      return "an empty container must be written as offset 0";
+   case FracRule::badFixedArea:
+      return "the fixed area ends before a required member or inside a member";
+   case FracRule::trailingNone:
+      return "a trailing absent member must not be written";
+   case FracRule::badTag:
+      return "no such alternative";
+   case FracRule::badContentSize:
+      return "the size is not that of the content";
+   case FracRule::badText:
+      return "the text breaks its type's rule";
+   case FracRule::tooDeep:
+      return "nested too deeply";
+   case FracRule::hasExtension:
+      return "unknown members are not accepted here";
    }
    return "unknown rule";
 }

@@ -30,7 +30,6 @@ struct Fixed {
    using FixedLayout = std::true_type;
    std::uint32_t a;
    std::uint8_t b;
-   friend bool operator==(const Fixed&, const Fixed&) = default;
 };
 struct FixedOptional {
    using FixedLayout = std::true_type;
@@ -114,8 +113,8 @@ TEST(Fracpack, acceptsUnknownExtensions) {
    EXPECT_EQ(check<std::tuple<std::uint32_t>>("0800 01000000 04000000 AABB"), Validity::extended);
    // After a child whose end is unknown, a later member is still found, and only ever further on.
    using Parent = std::tuple<std::tuple<>, std::uint8_t, std::string>;
-   EXPECT_EQ(check<Parent>("0900 09000000 05 0D000000 0400 04000000 EEEE 01000000 41"), Validity::invalid);
-   EXPECT_EQ(check<Parent>("0900 09000000 05 0C000000 0400 04000000 EE 01000000 41"), Validity::extended);
+   EXPECT_EQ(check<Parent>("0900 09000000 05 09000000 0400 04000000 01000000 41"), Validity::invalid);
+   EXPECT_EQ(check<Parent>("0900 09000000 05 0B000000 0400 04000000 EE 01000000 41"), Validity::extended);
 }
 
 TEST(Fracpack, optionalBeforeARequiredMemberStays) {
@@ -185,7 +184,8 @@ TEST(Fracpack, depthIsBounded) {
    const auto chain = [](unsigned depth) {
       Bytes bytes;
       for (unsigned i = 0; i + 1 < depth; ++i)
-         append(bytes, *fromHex("04000400000004000000" "04000000"));
+         append(bytes, *fromHex("04000400000004000000"
+                                "04000000"));
       append(bytes, *fromHex("040000000000"));
       return bytes;
    };
@@ -205,7 +205,8 @@ TEST(Fracpack, aHostileCountDoesNotAllocate) {
 }
 
 TEST(Fracpack, errorsSayWhereAndWhy) {
-   const auto bad = unpack<std::tuple<std::string, bool>>(*fromHex("0500050000000701000000" "41"));
+   const auto bad = unpack<std::tuple<std::string, bool>>(*fromHex("0500050000000701000000"
+                                                                   "41"));
    ASSERT_FALSE(bad);
    EXPECT_EQ(bad.error(), (FracError{FracRule::badBool, 6}));
    EXPECT_EQ(describe(bad.error().rule), "a bool is neither 0 nor 1");

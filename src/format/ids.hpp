@@ -13,8 +13,12 @@ Checksum256 sha256Of(const T& value) {
 }
 
 /// The id covers the transaction's bytes exactly as they are carried.
-inline Checksum256 transactionId(const Nested<Transaction>& transaction) { return sha256(ByteView(transaction.packed)); }
-inline Checksum256 transactionId(const SignedTransaction& transaction) { return transactionId(transaction.transaction); }
+inline Checksum256 transactionId(const Nested<Transaction>& transaction) {
+   return sha256(ByteView(transaction.packed));
+}
+inline Checksum256 transactionId(const SignedTransaction& transaction) {
+   return transactionId(transaction.transaction);
+}
 
 /// Hash of the header without authCode, its first four bytes replaced by the block number, big-endian.
 inline Checksum256 blockId(const BlockHeader& header) {

@@ -10,9 +10,13 @@ TEST(Key, layouts) {
    EXPECT_EQ(toHex(toKey(std::int8_t{-128})), "00");
    EXPECT_EQ(toHex(toKey(-0.0)), "8000000000000000");
    EXPECT_EQ(toHex(toKey(-1.5f)), "403FFFFF");
-   EXPECT_EQ(toHex(toKey(std::string("a\0b", 3))), "61000162" "0000");
-   EXPECT_EQ(toHex(toKey(Bytes{0, 1})), "000101" "0000");
-   EXPECT_EQ(toHex(toKey(std::vector<char>{0, -128})), "80" "0001" "0000");
+   EXPECT_EQ(toHex(toKey(std::string("a\0b", 3))), "61000162"
+                                                   "0000");
+   EXPECT_EQ(toHex(toKey(Bytes{0, 1})), "000101"
+                                        "0000");
+   EXPECT_EQ(toHex(toKey(std::vector<char>{0, -128})), "80"
+                                                       "0001"
+                                                       "0000");
    EXPECT_EQ(toHex(toKey(std::vector<std::uint16_t>{1})), "01000100");
    EXPECT_EQ(toHex(toKey(std::optional<bool>())), "0000");
    EXPECT_EQ(toHex(toKey(std::optional<bool>(false))), "0001");
@@ -23,8 +27,8 @@ TEST(Key, layouts) {
 }
 
 TEST(Key, orderIsTheValuesOrder) {
-   const std::vector<std::string> texts{"", std::string("\0", 1), std::string("\0\0", 2), std::string("\0a", 2), "a",
-                                        std::string("a\0", 2), "aa", "b"};
+   const std::vector<std::string> texts{
+       "", std::string("\0", 1), std::string("\0\0", 2), std::string("\0a", 2), "a", std::string("a\0", 2), "aa", "b"};
    for (std::size_t i = 1; i < texts.size(); ++i)
       EXPECT_LT(toKey(texts[i - 1]), toKey(texts[i])) << i;
    const std::vector<double> numbers{-1e300, -2, -1, -0.0, 1e-300, 1, 2, 1e300};

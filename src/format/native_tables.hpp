@@ -43,9 +43,9 @@ Bytes nativeKey(NativeTable table, const K&... parts) {
 
 struct StatusRow {
    Checksum256 chainId{};
-   BlockHeader current;
-   std::optional<BlockInfo> head;
-   JointConsensus consensus;
+   BlockHeader current{};
+   std::optional<BlockInfo> head{};
+   JointConsensus consensus{};
    friend bool operator==(const StatusRow&, const StatusRow&) = default;
 
    static Bytes key() { return nativeKey(NativeTable::status); }
@@ -56,7 +56,7 @@ struct CodeRow {
    static constexpr std::uint64_t isVerify = 2;
    static constexpr std::uint64_t isReplacement = std::uint64_t{1} << 32;
 
-   AccountNumber codeNum;
+   AccountNumber codeNum{};
    std::uint64_t flags = 0;
    Checksum256 codeHash{};
    std::uint8_t vmType = 0;
@@ -71,7 +71,7 @@ struct CodeByHashRow {
    Checksum256 codeHash{};
    std::uint8_t vmType = 0;
    std::uint8_t vmVersion = 0;
-   Bytes code;
+   Bytes code{};
    friend bool operator==(const CodeByHashRow&, const CodeByHashRow&) = default;
 
    static Bytes key(const Checksum256& hash, std::uint8_t vmType, std::uint8_t vmVersion) {
@@ -109,7 +109,7 @@ enum class NotifyType : std::uint32_t {
 
 struct NotifyRow {
    NotifyType type{};
-   std::vector<Action> actions;
+   std::vector<Action> actions{};
    friend bool operator==(const NotifyRow&, const NotifyRow&) = default;
 
    static Bytes key(NotifyType type) { return nativeKey(NativeTable::notify, type); }
@@ -118,7 +118,7 @@ struct NotifyRow {
 
 struct BlockDataRow {
    Checksum256 blockId{};
-   std::optional<Bytes> auxConsensusData;
+   std::optional<Bytes> auxConsensusData{};
    friend bool operator==(const BlockDataRow&, const BlockDataRow&) = default;
 
    static Bytes key(const Checksum256& blockId) { return nativeKey(NativeTable::blockData, blockId); }
@@ -136,15 +136,15 @@ struct ConsensusChangeRow {
 };
 
 struct SnapshotStateItem {
-   StateChecksum state;
-   std::vector<StateSignature> signatures;
+   StateChecksum state{};
+   std::vector<StateSignature> signatures{};
    friend bool operator==(const SnapshotStateItem&, const SnapshotStateItem&) = default;
 };
 
 struct SnapshotRow {
    Checksum256 id{};
-   std::optional<SnapshotStateItem> state;
-   std::vector<SnapshotStateItem> other;
+   std::optional<SnapshotStateItem> state{};
+   std::vector<SnapshotStateItem> other{};
    friend bool operator==(const SnapshotRow&, const SnapshotRow&) = default;
 
    static Bytes key(const Checksum256& id) { return nativeKey(NativeTable::snapshot, id); }
@@ -176,7 +176,7 @@ struct IPV4Address {
 
 struct IPV4Endpoint {
    using FixedLayout = std::true_type;
-   IPV4Address address;
+   IPV4Address address{};
    std::uint16_t port = 0;
    friend bool operator==(const IPV4Endpoint&, const IPV4Endpoint&) = default;
 };
@@ -190,14 +190,14 @@ struct IPV6Address {
 
 struct IPV6Endpoint {
    using FixedLayout = std::true_type;
-   IPV6Address address;
+   IPV6Address address{};
    std::uint16_t port = 0;
    friend bool operator==(const IPV6Endpoint&, const IPV6Endpoint&) = default;
 };
 
 struct LocalEndpoint {
    using FixedLayout = std::true_type;
-   std::string path;
+   std::string path{};
    friend bool operator==(const LocalEndpoint&, const LocalEndpoint&) = default;
 };
 
@@ -216,26 +216,26 @@ struct LogSocketInfo {
 };
 
 struct HttpSocketInfo {
-   std::optional<SocketEndpoint> endpoint;
-   std::optional<TLSInfo> tls;
+   std::optional<SocketEndpoint> endpoint{};
+   std::optional<TLSInfo> tls{};
    friend bool operator==(const HttpSocketInfo&, const HttpSocketInfo&) = default;
 };
 
 struct HttpClientSocketInfo {
-   std::optional<SocketEndpoint> endpoint;
-   std::optional<TLSInfo> tls;
+   std::optional<SocketEndpoint> endpoint{};
+   std::optional<TLSInfo> tls{};
    friend bool operator==(const HttpClientSocketInfo&, const HttpClientSocketInfo&) = default;
 };
 
 struct WebSocketInfo {
-   std::optional<SocketEndpoint> endpoint;
-   std::optional<TLSInfo> tls;
+   std::optional<SocketEndpoint> endpoint{};
+   std::optional<TLSInfo> tls{};
    friend bool operator==(const WebSocketInfo&, const WebSocketInfo&) = default;
 };
 
 struct P2PSocketInfo {
-   std::optional<SocketEndpoint> endpoint;
-   std::optional<TLSInfo> tls;
+   std::optional<SocketEndpoint> endpoint{};
+   std::optional<TLSInfo> tls{};
    friend bool operator==(const P2PSocketInfo&, const P2PSocketInfo&) = default;
 };
 
@@ -247,7 +247,7 @@ struct SocketRow {
    static constexpr std::int32_t log = 1;
 
    std::int32_t fd = 0;
-   SocketInfo info;
+   SocketInfo info{};
    friend bool operator==(const SocketRow&, const SocketRow&) = default;
 
    static Bytes key(std::int32_t fd) { return nativeKey(NativeTable::socket, fd); }
@@ -262,8 +262,8 @@ struct RunRow {
    std::uint64_t id = 0;
    RunMode mode{};
    std::int64_t maxTime = 0; ///< microseconds
-   Action action;
-   ServiceMethod continuation;
+   Action action{};
+   ServiceMethod continuation{};
    friend bool operator==(const RunRow&, const RunRow&) = default;
 
    static Bytes key(std::uint64_t id) { return nativeKey(NativeTable::run, id); }
@@ -271,8 +271,8 @@ struct RunRow {
 };
 
 struct EnvRow {
-   std::string name;
-   std::string value;
+   std::string name{};
+   std::string value{};
    friend bool operator==(const EnvRow&, const EnvRow&) = default;
 
    static Bytes key(std::string_view name) { return nativeKey(NativeTable::env, name); }
@@ -280,15 +280,15 @@ struct EnvRow {
 };
 
 struct HostConfigRow {
-   std::string hostVersion;
-   std::string config; ///< JSON
+   std::string hostVersion{};
+   std::string config{}; ///< JSON
    friend bool operator==(const HostConfigRow&, const HostConfigRow&) = default;
 
    static Bytes key() { return nativeKey(NativeTable::hostConfig); }
 };
 
 struct PendingShutdownRow {
-   std::string args; ///< JSON
+   std::string args{}; ///< JSON
    friend bool operator==(const PendingShutdownRow&, const PendingShutdownRow&) = default;
 
    static Bytes key() { return nativeKey(NativeTable::pendingShutdown); }
@@ -296,8 +296,8 @@ struct PendingShutdownRow {
 
 struct TimerRow {
    std::int64_t expiration = 0; ///< microseconds of the monotonic clock
-   AccountNumber service;
-   MethodNumber method;
+   AccountNumber service{};
+   MethodNumber method{};
    friend bool operator==(const TimerRow&, const TimerRow&) = default;
 
    static Bytes key() { return nativeKey(NativeTable::timer); }
@@ -307,7 +307,7 @@ struct TimerRow {
 struct RunToken {
    bool success = false;
    RunMode mode{};
-   Action action;
+   Action action{};
    Checksum256 context{};
 };
 

@@ -45,7 +45,7 @@ struct Template {
 
 static_assert(fieldCount<Empty> == 0);
 static_assert(fieldCount<One> == 1);
-static_assert(fieldCount<Wide> == 11);
+static_assert(fieldCount<Wide> == 11 && Wide::limit == 3);
 static_assert(fieldName<Wide, 0> == "first");
 static_assert(fieldName<Wide, 9> == "maybeList");
 static_assert(fieldName<Wide, 10> == "last");
@@ -59,7 +59,7 @@ static_assert(FixedLayoutStruct<Wide> && !FixedLayoutStruct<One>);
 
 struct Forty {
    char a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, c0, c1, c2, c3, c4, c5, c6, c7,
-         c8, c9, d0, d1, d2, d3, d4, d5, d6, d7, d8, d9;
+       c8, c9, d0, d1, d2, d3, d4, d5, d6, d7, d8, d9;
 };
 static_assert(fieldCount<Forty> == 40 && fieldName<Forty, 39> == "d9");
 

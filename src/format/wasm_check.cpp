@@ -1,0 +1,16 @@
+// Compiled for wasm only, as a service compiles it: proof that the headers stand without exceptions and in libc++.
+#include "format/chain.hpp"
+#include "format/fracpack.hpp"
+#include "format/ids.hpp"
+#include "format/key.hpp"
+#include "format/native_tables.hpp"
+
+namespace polis::format {
+std::expected<SignedTransaction, FracError> unpackTransaction(ByteView bytes) {
+   return unpackStrict<SignedTransaction>(bytes);
+}
+Bytes packTransaction(const SignedTransaction& transaction) { return pack(transaction); }
+Bytes packHeader(const BlockHeader& header) { return pack(header); }
+Bytes key(AccountNumber account) { return CodeRow::key(account); }
+std::string name(MethodNumber method) { return method.str(); }
+} // namespace polis::format
