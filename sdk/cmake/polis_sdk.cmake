@@ -53,7 +53,7 @@ if(EXISTS /usr/include/rapidjson)
 endif()
 
 file(GLOB POLIS_FORMAT_SOURCES CONFIGURE_DEPENDS ${POLIS_ROOT}/src/format/*.cpp)
-list(FILTER POLIS_FORMAT_SOURCES EXCLUDE REGEX "(_test|_fuzz|_bench|keys|_native|hash_openssl)\\.cpp$")
+list(FILTER POLIS_FORMAT_SOURCES EXCLUDE REGEX "(_test|_fuzz|_bench|_check|_native|/hash|/keys)\\.cpp$")
 
 add_library(polis_sdk STATIC ${POLIS_SDK_DIR}/src/runtime.cpp ${POLIS_FORMAT_SOURCES})
 target_link_libraries(polis_sdk PUBLIC polis_sdk_options)

@@ -16,14 +16,11 @@ set(CMAKE_EXECUTABLE_SUFFIX_CXX .wasm)
 
 # "mvp" first: the compiler's default turns on features that a chain rejects.
 set(POLIS_WASM_FEATURES "-mcpu=mvp -mmutable-globals -msign-ext -mnontrapping-fptoint -mbulk-memory -msimd128")
-set(CMAKE_C_FLAGS_INIT "${POLIS_WASM_FEATURES} -fno-exceptions -ffunction-sections -fdata-sections")
+set(CMAKE_C_FLAGS_INIT "${POLIS_WASM_FEATURES} -O2 -flto -DNDEBUG -fno-exceptions -ffunction-sections -fdata-sections")
 set(CMAKE_CXX_FLAGS_INIT "${CMAKE_C_FLAGS_INIT} -fno-rtti -fno-threadsafe-statics -fno-c++-static-destructors")
-set(CMAKE_C_FLAGS_RELEASE_INIT "-O2 -flto -DNDEBUG")
-set(CMAKE_CXX_FLAGS_RELEASE_INIT "-O2 -flto -DNDEBUG")
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-nostartfiles -fuse-ld=lld-19")
-if(NOT CMAKE_BUILD_TYPE)
-  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type")
-endif()
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-nostartfiles -flto")
+# One kind of build: what runs on a chain is what is tested.
+set(CMAKE_BUILD_TYPE "" CACHE STRING "Unused" FORCE)
 
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)

@@ -138,7 +138,7 @@ int posix_memalign(void** out, std::size_t, std::size_t size)
    return 0;
 }
 
-[[noreturn]] void abort()
+void abort()
 {
    fail("abort called");
 }
@@ -267,7 +267,7 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept
 }
 
 _LIBCPP_BEGIN_NAMESPACE_STD
-[[noreturn]] void __libcpp_verbose_abort(const char* format, ...) noexcept
+[[noreturn]] void __libcpp_verbose_abort(const char* format, ...)
 {
    fail(format);
 }

@@ -126,25 +126,46 @@ struct ActionView
    }
 };
 
-/// Packs an Action around already packed arguments, in one buffer.
-inline Bytes packAction(AccountNumber sender, AccountNumber service, MethodNumber method, ByteView rawData)
+inline constexpr std::size_t actionHeadSize = 30;
+
+inline void writeActionHead(std::uint8_t* p, AccountNumber sender, AccountNumber service, MethodNumber method,
+                            bool hasData)
 {
-   constexpr std::size_t headSize = 30;
-   Bytes packed(headSize + (rawData.empty() ? 0 : 4 + rawData.size()));
-   auto* p = packed.data();
    const std::uint16_t fixedSize = 28;
-   const std::uint32_t offset = rawData.empty() ? 0 : 4;
-   const auto rawSize = static_cast<std::uint32_t>(rawData.size());
+   const std::uint32_t offset = hasData ? 4 : 0;
    __builtin_memcpy(p, &fixedSize, 2);
    __builtin_memcpy(p + 2, &sender.value, 8);
    __builtin_memcpy(p + 10, &service.value, 8);
    __builtin_memcpy(p + 18, &method.value, 8);
    __builtin_memcpy(p + 26, &offset, 4);
+}
+
+/// Packs an Action around already packed arguments, in one buffer.
+inline Bytes packAction(AccountNumber sender, AccountNumber service, MethodNumber method, ByteView rawData)
+{
+   Bytes packed(actionHeadSize + (rawData.empty() ? 0 : 4 + rawData.size()));
+   auto* p = packed.data();
+   writeActionHead(p, sender, service, method, !rawData.empty());
    if (!rawData.empty())
    {
+      const auto rawSize = static_cast<std::uint32_t>(rawData.size());
       __builtin_memcpy(p + 30, &rawSize, 4);
       __builtin_memcpy(p + 34, rawData.data(), rawData.size());
    }
+   return packed;
+}
+
+/// Packs an Action and its arguments in one buffer.
+template <class Args>
+Bytes packActionOf(AccountNumber sender, AccountNumber service, MethodNumber method, const Args& args)
+{
+   const auto rawSize = static_cast<std::uint32_t>(packedSize(args));
+   Bytes packed;
+   packed.reserve(actionHeadSize + 4 + rawSize);
+   packed.resize(actionHeadSize + 4);
+   writeActionHead(packed.data(), sender, service, method, true);
+   __builtin_memcpy(packed.data() + actionHeadSize, &rawSize, 4);
+   packInto(packed, args);
    return packed;
 }
 
@@ -228,8 +249,8 @@ struct Caller
    {
       using Traits = MethodTraits<decltype(method)>;
       using Result = std::remove_cvref_t<typename Traits::Result>;
-      const typename Traits::Args packedArgs(std::forward<A>(args)...);
-      const auto size = callPacked(packAction(sender, service, name, pack(packedArgs)), mode);
+      const typename Traits::Args values(std::forward<A>(args)...);
+      const auto size = callPacked(packActionOf(sender, service, name, values), mode);
       if constexpr (!std::is_void_v<Result>)
       {
          ResultBuffer<256> result(size);
@@ -248,8 +269,8 @@ struct Packer
    Action call(MethodNumber name, A&&... args) const
    {
       using Traits = MethodTraits<decltype(method)>;
-      const typename Traits::Args packedArgs(std::forward<A>(args)...);
-      return Action{.sender = sender, .service = service, .method = name, .rawData = pack(packedArgs)};
+      const typename Traits::Args values(std::forward<A>(args)...);
+      return Action{.sender = sender, .service = service, .method = name, .rawData = pack(values)};
    }
 };
 

@@ -28,7 +28,7 @@ std::uint64_t emit(EventDb db, const E& event)
    constexpr MethodNumber method{"event"};
    constexpr MethodNumber type{E::eventName};
    const std::tuple<std::uint32_t, MethodNumber, Bytes> args{static_cast<std::uint32_t>(db), type, pack(event)};
-   const auto size = callPacked(packAction(getReceiver(), events, method, pack(args)));
+   const auto size = callPacked(packActionOf(getReceiver(), events, method, args));
    std::uint8_t number[8] = {};
    if (size == 8)
       env::polis_getResult(number, 8, 0);

@@ -4,7 +4,9 @@
 
 #include <polis/action.hpp>
 
+#if __has_include("format/json.hpp")
 #include "format/json.hpp"
+#endif
 
 #include <string>
 #include <string_view>
@@ -153,7 +155,5 @@ inline std::vector<std::string> pathParts(const HttpRequest& request)
    }
    return parts;
 }
-
-template <class S>
 
 }  // namespace polis::sdk

@@ -40,7 +40,7 @@ inline std::uint32_t openHandle(Db db, ByteView prefix, Mode mode)
    constexpr AccountNumber localDb{"x-db"};
    const std::tuple<std::uint32_t, Bytes, std::uint8_t> args{static_cast<std::uint32_t>(db), toBytes(prefix),
                                                              static_cast<std::uint8_t>(mode)};
-   const auto size = callPacked(packAction(getReceiver(), db >= Db::subjective ? localDb : chainDb, open, pack(args)));
+   const auto size = callPacked(packActionOf(getReceiver(), db >= Db::subjective ? localDb : chainDb, open, args));
    std::uint8_t index[4] = {};
    check(size == 4, "malformed handle");
    env::polis_getResult(index, 4, 0);

@@ -72,23 +72,26 @@ void runAction(ByteView rawData)
    }
 }
 
+template <class S, class Info>
+bool tryAction(std::uint64_t method, ByteView rawData)
+{
+   if (method != Info::number)
+      return false;
+   runAction<S, Info::member>(rawData);
+   return true;
+}
+
+template <class S, class... Info>
+bool dispatchAmong(const std::tuple<Info...>&, std::uint64_t method, ByteView rawData)
+{
+   return (tryAction<S, Info>(method, rawData) || ...);
+}
+
 /// Runs `method` of S on packed arguments; false when there is no such action.
 template <class S>
 bool dispatch(MethodNumber method, ByteView rawData)
 {
-   constexpr auto& actions = polisActions(static_cast<const S*>(nullptr));
-   return std::apply(
-       [&](auto const&... info) {
-          return (([&] {
-                     using Info = std::remove_cvref_t<decltype(info)>;
-                     if (method.value != Info::number)
-                        return false;
-                     runAction<S, Info::member>(rawData);
-                     return true;
-                  }()) ||
-                  ...);
-       },
-       actions);
+   return dispatchAmong<S>(polisActions(static_cast<const S*>(nullptr)), method.value, rawData);
 }
 
 /// Makes `receiver` and `sender` current until the end of the scope.

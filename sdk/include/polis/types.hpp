@@ -4,8 +4,11 @@
 #include "base/bytes.hpp"
 #include "format/chain.hpp"
 #include "format/fracpack.hpp"
+#include "format/hash.hpp"
+#include "format/ids.hpp"
 #include "format/key.hpp"
 #include "format/names.hpp"
+#include "format/native_tables.hpp"
 #include "format/types.hpp"
 
 #include <cstdint>
