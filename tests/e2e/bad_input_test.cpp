@@ -1,0 +1,203 @@
+// Input that breaks a rule: each gets a clear error, changes nothing, and the node goes on.
+#include "e2e/fixture.hpp"
+
+#include "format/hash.hpp"
+
+#include <chrono>
+
+namespace polis::e2e {
+
+namespace {
+
+class BadInput : public WithNode {
+protected:
+   /// Some action that succeeds for `prod`; the memo makes each transaction another one.
+   static std::vector<format::Action> harmless() {
+      return {action("prod", "accounts", "exists", "prod"_a, std::to_string(++serial_))};
+   }
+   static format::Transaction fresh() {
+      format::Transaction transaction;
+      transaction.tapos = client().tapos();
+      transaction.actions = harmless();
+      return transaction;
+   }
+   static void expectRefused(ByteView packed, const std::string& reason) {
+      const auto answer = client().push(packed);
+      EXPECT_FALSE(ChainClient::succeeded(answer));
+      EXPECT_NE(answer.body.find(reason), std::string::npos) << answer.status << " " << answer.body;
+   }
+
+private:
+   static inline int serial_ = 0;
+};
+
+} // namespace
+
+TEST_F(BadInput, harmlessTransactionIsAccepted) {
+   EXPECT_TRUE(ChainClient::succeeded(client().push(ChainClient::signedBytes(fresh(), nullptr))));
+}
+
+TEST_F(BadInput, malformedTransaction) {
+   for (const Bytes& bytes : {Bytes{}, Bytes{1, 2, 3}, Bytes(1000, 0xFF)}) {
+      const auto answer = client().push(bytes);
+      EXPECT_GE(answer.status, 400) << answer.body;
+      EXPECT_FALSE(answer.body.empty());
+   }
+}
+
+TEST_F(BadInput, wrongContentType) {
+   const auto packed = ChainClient::signedBytes(fresh(), nullptr);
+   EXPECT_EQ(client().post("transact", "/push_transaction", packed, "text/plain").status, 415);
+}
+
+TEST_F(BadInput, wrongMethod) { EXPECT_EQ(client().get("transact", "/push_transaction").status, 405); }
+
+TEST_F(BadInput, unknownWaitFor) {
+   EXPECT_EQ(client().push(ChainClient::signedBytes(fresh(), nullptr), "later").status, 500);
+}
+
+TEST_F(BadInput, noActions) {
+   auto transaction = fresh();
+   transaction.actions.clear();
+   expectRefused(ChainClient::signedBytes(transaction, nullptr), "action");
+}
+
+TEST_F(BadInput, expired) {
+   auto transaction = fresh();
+   transaction.tapos.expiration.seconds -= 700;
+   expectRefused(ChainClient::signedBytes(transaction, nullptr), "xpire");
+}
+
+TEST_F(BadInput, expiresTooLate) {
+   auto transaction = fresh();
+   transaction.tapos.expiration.seconds += 3700;
+   expectRefused(ChainClient::signedBytes(transaction, nullptr), "expiration");
+}
+
+TEST_F(BadInput, unknownFlag) {
+   auto transaction = fresh();
+   transaction.tapos.flags = 2;
+   expectRefused(ChainClient::signedBytes(transaction, nullptr), "flag");
+}
+
+TEST_F(BadInput, foreignChain) {
+   auto transaction = fresh();
+   transaction.tapos.refBlockSuffix ^= 0xFFFF;
+   expectRefused(ChainClient::signedBytes(transaction, nullptr), "block");
+}
+
+TEST_F(BadInput, duplicate) {
+   const auto packed = ChainClient::signedBytes(fresh(), nullptr);
+   ASSERT_TRUE(ChainClient::succeeded(client().push(packed)));
+   expectRefused(packed, "uplicate");
+}
+
+TEST_F(BadInput, proofsWithoutClaims) {
+   format::SignedTransaction transaction;
+   transaction.transaction = format::Nested<format::Transaction>{fresh()};
+   transaction.proofs.emplace_back(64);
+   expectRefused(format::pack(transaction), "proofs and claims must have same size");
+}
+
+TEST_F(BadInput, unsignedAndWronglySigned) {
+   const auto key = format::PrivateKey::generate(format::Curve::secp256r1);
+   const auto other = format::PrivateKey::generate(format::Curve::secp256r1);
+   newAccount("keyholder");
+   client().mustPush({action("keyholder", "auth-sig", "setKey", harness::KeyArgument{key.publicKey().spki()}),
+                      action("keyholder", "accounts", "setAuthServ", "auth-sig"_a)});
+   auto byKeyholder = [](std::uint8_t note) {
+      return std::vector{action("keyholder", "accounts", "exists", "keyholder"_a, note)};
+   };
+   EXPECT_TRUE(ChainClient::succeeded(client().push(client().transaction(byKeyholder(1), &key))));
+   // Nobody signed.
+   EXPECT_FALSE(ChainClient::succeeded(client().push(client().transaction(byKeyholder(2), nullptr))));
+   // Somebody else signed.
+   EXPECT_FALSE(ChainClient::succeeded(client().push(client().transaction(byKeyholder(3), &other))));
+   // The right claim, but another's signature.
+   format::Transaction transaction;
+   transaction.tapos = client().tapos();
+   transaction.actions = byKeyholder(4);
+   transaction.claims.push_back({.service = "verify-sig"_a, .rawData = key.publicKey().spki()});
+   EXPECT_FALSE(ChainClient::succeeded(client().push(ChainClient::signedBytes(transaction, &other))));
+   // The right signature with one bit turned.
+   format::SignedTransaction turned;
+   turned.transaction = format::Nested<format::Transaction>{transaction};
+   turned.proofs.push_back(key.sign(format::sha256(ByteView(turned.transaction.packed))));
+   turned.proofs[0][10] ^= 1;
+   EXPECT_FALSE(ChainClient::succeeded(client().push(format::pack(turned))));
+}
+
+TEST_F(BadInput, senderThatDoesNotExist) {
+   expectRefused(client().transaction({action("nobody-at-all", "accounts", "exists", "prod"_a)}), "");
+   expectRefused(client().transaction({action("ghost-user", "accounts", "exists", "prod"_a)}), "account");
+}
+
+TEST_F(BadInput, unknownServiceAndMethod) {
+   expectRefused(client().transaction({action("prod", "no-such-1", "hello")}), "unknown service account");
+   expectRefused(client().transaction({action("prod", "accounts", "nosuchmethod")}), "method");
+}
+
+TEST_F(BadInput, oversizeBody) {
+   const auto answer = client().push(Bytes(21u << 20, 7));
+   EXPECT_EQ(answer.status, 413);
+}
+
+TEST_F(BadInput, brokenHttp) {
+   const auto answer = harness::exchange(node().port(), "NONSENSE\r\n\r\n");
+   EXPECT_EQ(answer.status, 400);
+   EXPECT_EQ(harness::exchange(node().port(), "BREW / HTTP/1.1\r\nHost: polis.localhost\r\n\r\n").status, 405);
+   const std::string longHeader =
+       "GET / HTTP/1.1\r\nHost: polis.localhost\r\nX: " + std::string(1 << 20, 'x') + "\r\n\r\n";
+   EXPECT_GE(harness::exchange(node().port(), longHeader).status, 400);
+}
+
+TEST_F(BadInput, unknownHostAndPath) {
+   EXPECT_EQ(harness::request(node().port(), "elsewhere.example", "GET", "/").status, 302);
+   EXPECT_EQ(client().get("tokens", "/no/such/page.html").status, 404);
+   EXPECT_EQ(client().get("no-such-1", "/").status, 404);
+   EXPECT_EQ(client().get("tokens", "/native/admin/status").status, 404);
+}
+
+TEST_F(BadInput, foreignPageCannotReachAdminEndpoints) {
+   const std::vector<std::pair<std::string, std::string>> calls{
+       {"POST", "/native/admin/push_boot"}, {"POST", "/native/admin/boot"}, {"PUT", "/config"}, {"POST", "/shutdown"},
+       {"PUT", "/services/x-evil"},         {"POST", "/admin_accounts"}};
+   for (const auto& [method, path] : calls)
+      for (const std::string origin : {"http://evil.example", "null", "http://tokens.polis.localhost"}) {
+         const auto raw = method + " " + path + " HTTP/1.1\r\nHost: " + client().host("x-admin") +
+                          "\r\nOrigin: " + origin +
+                          "\r\nContent-Type: application/octet-stream\r\nContent-Length: 2\r\n\r\n{}";
+         const auto answer = harness::exchange(node().port(), raw);
+         EXPECT_GE(answer.status, 400) << method << " " << path << " from " << origin << ": " << answer.body;
+         EXPECT_LT(answer.status, 500) << method << " " << path << " from " << origin << ": " << answer.body;
+      }
+}
+
+TEST_F(BadInput, servicesThatMisbehave) {
+   const struct {
+      const char* account;
+      const char* file;
+      const char* reason;
+   } cases[] = {{"bad-loop", "loop", "timed out"},
+                {"bad-abort", "abort", "service 'bad-abort' aborted with message: this service only says no"},
+                {"bad-recur", "recurse", "stack overflow"},
+                {"bad-grows", "grow", "unreachable"}};
+   for (const auto& bad : cases) {
+      newAccount(bad.account);
+      const auto code = readAll(std::filesystem::path(POLIS_BAD_SERVICES) / (std::string(bad.file) + ".wasm"));
+      ASSERT_FALSE(code.empty());
+      client().mustPush({action(bad.account, "setcode", "setCode", format::AccountNumber{bad.account}, std::uint8_t{0},
+                                std::uint8_t{0}, code)});
+      expectRefused(client().transaction({action("prod", bad.account, "go")}), bad.reason);
+   }
+}
+
+TEST_F(BadInput, codeThatThePolicyRefuses) {
+   newAccount("bad-code1");
+   const Bytes notWasm{'n', 'o', 't', ' ', 'w', 'a', 's', 'm'};
+   client().push(client().transaction(
+       {action("bad-code1", "setcode", "setCode", "bad-code1"_a, std::uint8_t{0}, std::uint8_t{0}, notWasm)}));
+   EXPECT_FALSE(ChainClient::succeeded(client().push(client().transaction({action("prod", "bad-code1", "go")}))));
+}
+
+} // namespace polis::e2e

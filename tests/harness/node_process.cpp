@@ -1,0 +1,145 @@
+#include "harness/node_process.hpp"
+
+#include "harness/http_load.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <thread>
+
+namespace polis::harness {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::uint16_t freePort() {
+   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+   sockaddr_in address{};
+   address.sin_family = AF_INET;
+   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+   socklen_t size = sizeof address;
+   const bool ok = fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
+                   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+   ::close(fd);
+   if (!ok)
+      throw std::runtime_error("no free port");
+   return ntohs(address.sin_port);
+}
+
+} // namespace
+
+fs::path polisBinary() { return fs::canonical("/proc/self/exe").parent_path() / "polis"; }
+
+fs::path dataFolder() {
+   if (const char* given = std::getenv("PSIBASE_DATADIR"))
+      return given;
+   const auto bin = polisBinary().parent_path();
+   for (const auto& folder :
+        {bin.parent_path() / "share" / "polis", bin.parent_path().parent_path() / "release" / "share" / "polis"})
+      if (fs::exists(folder / "packages" / "index.json"))
+         return folder;
+   return {};
+}
+
+NodeProcess::NodeProcess(Options options)
+   : folder_(std::move(options.folder)), arguments_(std::move(options.arguments)), port_(freePort()) {
+   if (folder_.empty()) {
+      std::string pattern = (fs::temp_directory_path() / "polis-node-XXXXXX").string();
+      if (!::mkdtemp(pattern.data()))
+         throw std::runtime_error("no temporary folder");
+      folder_ = pattern;
+      temporary_ = true;
+   }
+   start();
+}
+
+NodeProcess::~NodeProcess() {
+   stop();
+   if (temporary_) {
+      std::error_code ignored;
+      fs::remove_all(folder_, ignored);
+   }
+}
+
+std::string NodeProcess::log() const {
+   std::ifstream in(folder_ / "node.log", std::ios::binary);
+   return {std::istreambuf_iterator<char>(in), {}};
+}
+
+bool NodeProcess::running() const { return pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == 0; }
+
+void NodeProcess::start() {
+   using Steady = std::chrono::steady_clock;
+   const auto began = Steady::now();
+   const std::string binary = polisBinary().string();
+   std::vector<std::string> words{
+       "polis", "node",   folder_.string(),  "--boot",   "--producer",
+       "prod",  "--host", "polis.localhost", "--listen", "127.0.0.1:" + std::to_string(port_)};
+   words.insert(words.end(), arguments_.begin(), arguments_.end());
+   std::vector<char*> argv;
+   for (auto& word : words)
+      argv.push_back(word.data());
+   argv.push_back(nullptr);
+   const std::string logFile = (folder_ / "node.log").string();
+   const std::string data = dataFolder().string();
+
+   pid_ = ::fork();
+   if (pid_ < 0)
+      throw std::runtime_error("fork failed");
+   if (pid_ == 0) {
+      const int log = ::open(logFile.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
+      ::dup2(log, 1);
+      ::dup2(log, 2);
+      ::setenv("PSIBASE_DATADIR", data.c_str(), 1);
+      ::execv(binary.c_str(), argv.data());
+      ::_exit(127);
+   }
+   while (Steady::now() - began < std::chrono::minutes(5)) {
+      try {
+         if (request(port_, "transact.polis.localhost", "GET", "/common/tapos/head").status == 200) {
+            startSeconds_ = std::chrono::duration<double>(Steady::now() - began).count();
+            return;
+         }
+      } catch (const std::runtime_error&) {
+         // Not listening yet.
+      }
+      if (!running())
+         break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+   }
+   const auto text = log();
+   kill();
+   throw std::runtime_error("the node did not come up; its log ends:\n" +
+                            text.substr(text.size() > 4000 ? text.size() - 4000 : 0));
+}
+
+int NodeProcess::stop() {
+   if (pid_ <= 0)
+      return 0;
+   int status = 0;
+   ::kill(pid_, SIGTERM);
+   ::waitpid(pid_, &status, 0);
+   pid_ = -1;
+   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void NodeProcess::kill() {
+   if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+      pid_ = -1;
+   }
+}
+
+} // namespace polis::harness

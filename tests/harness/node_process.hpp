@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace polis::harness {
+
+/// A real `polis node` on loopback, in a folder of its own, ended when this goes away.
+class NodeProcess {
+public:
+   struct Options {
+      /// Where the chain lives. Empty: a new temporary folder, removed at the end.
+      std::filesystem::path folder;
+      /// Further arguments of `polis node`.
+      std::vector<std::string> arguments;
+   };
+
+   /// Starts the node and waits until it answers. The chain is booted if the folder is new.
+   /// Throws std::runtime_error with the end of the node's log when it does not come up.
+   explicit NodeProcess(Options options);
+   NodeProcess() : NodeProcess(Options{}) {}
+   ~NodeProcess();
+   NodeProcess(const NodeProcess&) = delete;
+   NodeProcess& operator=(const NodeProcess&) = delete;
+
+   std::uint16_t port() const { return port_; }
+   /// From the start of the process to its first answer.
+   double startSeconds() const { return startSeconds_; }
+   /// Everything that the node has printed.
+   std::string log() const;
+
+   /// SIGTERM, wait. Returns the exit status, or 128 + the signal.
+   int stop();
+   /// SIGKILL, wait.
+   void kill();
+   void start();
+   bool running() const;
+
+private:
+   std::filesystem::path folder_;
+   bool temporary_ = false;
+   std::vector<std::string> arguments_;
+   std::uint16_t port_ = 0;
+   pid_t pid_ = -1;
+   double startSeconds_ = 0;
+};
+
+/// The `polis` binary beside this one; the packages must have been built.
+std::filesystem::path polisBinary();
+/// The data folder (`packages/*.psi` below it), or nothing when packages were not built.
+std::filesystem::path dataFolder();
+
+} // namespace polis::harness
