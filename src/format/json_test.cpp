@@ -1,0 +1,129 @@
+#include "format/json.hpp"
+
+#include "format/chain.hpp"
+
+#include <gtest/gtest.h>
+
+namespace polis::format {
+namespace {
+
+using namespace literals;
+
+struct Plain {
+   std::uint32_t a = 0;
+   std::optional<std::string> b;
+   Bytes c;
+};
+struct VA {
+   std::uint32_t x = 0;
+};
+
+template <class T>
+std::string reformat(std::string_view text) {
+   const auto value = fromJson<T>(text);
+   return value ? toJson(*value) : "error: " + value.error().message;
+}
+
+TEST(Json, integers) {
+   EXPECT_EQ(reformat<std::uint8_t>("255"), "255");
+   EXPECT_EQ(reformat<std::uint8_t>("\"0012\""), "12");
+   EXPECT_EQ(reformat<std::int64_t>("-9223372036854775808"), "\"-9223372036854775808\"");
+   EXPECT_EQ(reformat<std::uint64_t>("18446744073709551615"), "\"18446744073709551615\"");
+   EXPECT_EQ(reformat<std::int8_t>("-0"), "0");
+   for (const auto* bad : {"256", "-1", "1.0", "1e2", "\"+1\"", "\"\"", "\" 1\"", "true", "null", "[]"})
+      EXPECT_TRUE(reformat<std::uint8_t>(bad).starts_with("error")) << bad;
+   EXPECT_TRUE(reformat<std::uint64_t>("18446744073709551616").starts_with("error"));
+   EXPECT_TRUE(reformat<std::int64_t>("-9223372036854775809").starts_with("error"));
+   EXPECT_TRUE(reformat<std::int64_t>("9223372036854775808").starts_with("error"));
+}
+
+TEST(Json, floats) {
+   for (const auto* same : {"0", "1", "-1.5", "0.1", "123456789012345680", "1e-7", "-0", "1e+21", "1e+300",
+                            "\"Infinity\"", "\"NaN\"", "0.000001", "1000", "1.7976931348623157e+308"})
+      EXPECT_EQ(reformat<double>(same), same);
+   EXPECT_EQ(reformat<double>("1e3"), "1000");
+   EXPECT_EQ(reformat<float>("0.1"), "0.10000000149011612");
+   EXPECT_EQ(reformat<float>("3.4028235e38"), "3.4028234663852886e+38");
+   EXPECT_TRUE(reformat<double>("1e400").starts_with("error"));
+   EXPECT_TRUE(reformat<float>("1e39").starts_with("error"));
+   EXPECT_TRUE(reformat<double>("\"1.5x\"").starts_with("error"));
+}
+
+TEST(Json, strings) {
+   EXPECT_EQ(reformat<std::string>("\"\\u00e9\\n\\u0000\\/\x7F\""), "\"\xC3\xA9\\n\\u0000/\\u007F\"");
+   EXPECT_EQ(toJson(std::string("a\xFF"
+                                "b\xED\xA0\x80\xF0\x9F\x98\x80")),
+             "\"a?b???\xF0\x9F\x98\x80\"");
+   EXPECT_EQ(reformat<std::string>("12.50"), "\"12.50\"");
+   EXPECT_TRUE(reformat<std::string>("\"\xFF\"").starts_with("error"));
+   EXPECT_TRUE(reformat<std::string>("\"\\ud800\"").starts_with("error"));
+   EXPECT_TRUE(reformat<std::string>(std::string_view("\"a\"\0", 4)).starts_with("error"));
+   EXPECT_TRUE(reformat<std::string>("\"a\" b").starts_with("error"));
+   EXPECT_TRUE(reformat<std::string>("").starts_with("error"));
+}
+
+TEST(Json, objects) {
+   EXPECT_EQ(reformat<Plain>(R"({"c":"0a","a":2,"zz":{"q":[1,{}]},"a":3})"), R"({"a":3,"b":null,"c":"0A"})");
+   EXPECT_EQ(reformat<Plain>(R"({})"), R"({"a":0,"b":null,"c":""})");
+   for (const auto* bad : {"[1]", "null", R"({"a":1,})", R"({"c":[1]})", R"({"c":"0"})"})
+      EXPECT_TRUE(reformat<Plain>(bad).starts_with("error")) << bad;
+}
+
+TEST(Json, variantsAndTuples) {
+   using V = std::variant<std::uint32_t, std::string, VA, std::vector<std::uint16_t>>;
+   EXPECT_EQ(reformat<V>(R"({"uint32":5})"), R"({"uint32":5})");
+   EXPECT_EQ(reformat<V>(R"({"VA":{"x":1}})"), R"({"VA":{"x":1}})");
+   EXPECT_EQ(reformat<V>(R"({"uint16[]":[1]})"), R"({"uint16[]":[1]})");
+   for (const auto* bad : {"{}", "5", R"({"nope":1})", R"({"uint32":5,"string":"x"})"})
+      EXPECT_TRUE(reformat<V>(bad).starts_with("error")) << bad;
+   using T = std::tuple<std::uint16_t, std::string>;
+   EXPECT_EQ(reformat<T>("[1]"), "[1,\"\"]");
+   EXPECT_EQ(reformat<T>("7"), "[7,\"\"]");
+   EXPECT_EQ(reformat<T>("null"), "[0,\"\"]");
+   EXPECT_TRUE(reformat<T>("[1,\"a\",2]").starts_with("error"));
+   EXPECT_EQ(reformat<std::tuple<>>("[]"), "[]");
+   using A = std::array<std::uint16_t, 2>;
+   EXPECT_EQ(reformat<A>("[1,2]"), "[1,2]");
+   EXPECT_TRUE(reformat<A>("[1]").starts_with("error"));
+   EXPECT_TRUE(reformat<A>("[1,2,3]").starts_with("error"));
+   EXPECT_EQ((reformat<std::map<std::string, int>>(R"({"b":1,"a":2,"b":3})")), R"({"a":2,"b":3})");
+   EXPECT_EQ(reformat<std::vector<bool>>("[true,false]"), "[true,false]");
+}
+
+TEST(Json, protocolTypes) {
+   const Transaction transaction{{.expiration = {1700000000}}, {{"alice+7"_a, "tokens"_a, "credit"_m, {0, 255}}}, {}};
+   const std::string text = R"({"tapos":{"expiration":"2023-11-14T22:13:20Z","refBlockSuffix":0,"flags":0,)"
+                            R"("refBlockIndex":0},"actions":[{"sender":"alice+7","service":"tokens",)"
+                            R"("method":"credit","rawData":"00FF"}],"claims":[]})";
+   EXPECT_EQ(toJson(transaction), text);
+   const auto back = fromJson<Transaction>(text);
+   ASSERT_TRUE(back);
+   EXPECT_EQ(*back, transaction);
+   EXPECT_EQ(toJson(Nested(std::uint16_t{1})), "\"0100\"");
+   EXPECT_FALSE(fromJson<Nested<std::uint16_t>>("\"01\""));
+   EXPECT_FALSE(fromJson<Memo>('"' + std::string(81, 'x') + '"'));
+   EXPECT_EQ(toJson(TimePointUSec{-1}), "\"1969-12-31T23:59:59.999999Z\"");
+}
+
+TEST(Json, depthIsBounded) {
+   const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+   JsonReader fine(nested(jsonDepthMax));
+   fine.skip();
+   EXPECT_EQ(fine.token(), JsonToken::end);
+   JsonReader deep(nested(1'000'000));
+   EXPECT_EQ(deep.token(), JsonToken::error);
+   EXPECT_EQ(deep.error().message, "nested too deeply");
+}
+
+TEST(TimeText, readsAndRejects) {
+   EXPECT_EQ(parseTimeUSec("2023-11-14T22:13:20.1234567+01:30"), TimePointUSec{1699994600123456});
+   EXPECT_EQ(parseTimeSec("2023-11-14T24:00:00Z"), TimePointSec{1700006400});
+   for (const auto* bad : {"2023-11-14T22:13:20", "2023-02-29T00:00:00Z", "2023-11-14T24:00:01Z",
+                           "2023-11-14T22:13:20-00:00", "2023-11-14t22:13:20Z", "2023-11-14T22:13:20+15:00", ""})
+      EXPECT_FALSE(parseTimeSec(bad)) << bad;
+   for (std::int64_t day = -719'528; day < 2'900'000; day += 37)
+      EXPECT_EQ(parseTimeSec(toText(TimePointSec{day * 86400 + 1})), TimePointSec{day * 86400 + 1}) << day;
+}
+
+} // namespace
+} // namespace polis::format
