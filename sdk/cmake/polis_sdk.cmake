@@ -59,6 +59,20 @@ add_library(polis_sdk STATIC ${POLIS_SDK_DIR}/src/runtime.cpp ${POLIS_FORMAT_SOU
 target_link_libraries(polis_sdk PUBLIC polis_sdk_options)
 set_source_files_properties(${POLIS_SDK_DIR}/src/runtime.cpp PROPERTIES COMPILE_OPTIONS "-fno-lto;-fno-builtin")
 
+# The same sources natively, for the schema tools.
+set(POLIS_HOST_OBJECTS "")
+foreach(source IN LISTS POLIS_FORMAT_SOURCES)
+  get_filename_component(name ${source} NAME_WE)
+  set(object ${CMAKE_BINARY_DIR}/host/${name}.o)
+  add_custom_command(OUTPUT ${object}
+    COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${POLIS_HOST_CXX} -std=c++23 -O1 -MD -MF ${object}.d -MT ${object}
+            -I${POLIS_ROOT}/src -c ${source} -o ${object}
+    DEPENDS ${source} DEPFILE ${object}.d VERBATIM)
+  list(APPEND POLIS_HOST_OBJECTS ${object})
+endforeach()
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/host)
+add_custom_target(polis_schema_host DEPENDS ${POLIS_HOST_OBJECTS})
+
 if(EXISTS ${POLIS_SDK_DIR}/crypto/CMakeLists.txt)
   add_subdirectory(${POLIS_SDK_DIR}/crypto ${CMAKE_BINARY_DIR}/sdk_crypto)
 endif()
@@ -96,7 +110,7 @@ function(polis_service target)
 
   # Schema: a native program made from the same header.
   set(schema "")
-  if(arg_CLASS)
+  if(arg_CLASS AND EXISTS ${POLIS_ROOT}/src/format/schema.hpp)
     set(schema ${CMAKE_CURRENT_BINARY_DIR}/${target}.schema.json)
     get_filename_component(header ${arg_HEADER} ABSOLUTE)
     add_custom_command(OUTPUT ${schema}
@@ -104,9 +118,9 @@ function(polis_service target)
               -I${POLIS_SDK_DIR}/include -I${POLIS_ROOT}/src -I${POLIS_ROOT}/packages
               "-DPOLIS_SCHEMA_HEADER=\"${header}\"" -DPOLIS_SCHEMA_CLASS=${arg_CLASS}
               -c ${POLIS_SDK_DIR}/src/schema_main.cpp -o ${schema}.o
-      COMMAND ${POLIS_HOST_CXX} ${schema}.o $<TARGET_PROPERTY:polis_schema_host,POLIS_OBJECTS> -o ${schema}.tool
+      COMMAND ${POLIS_HOST_CXX} ${schema}.o ${POLIS_HOST_OBJECTS} -o ${schema}.tool
       COMMAND ${schema}.tool ${schema}
-      DEPENDS ${header} ${POLIS_SDK_DIR}/src/schema_main.cpp polis_schema_host
+      DEPENDS ${header} ${POLIS_SDK_DIR}/src/schema_main.cpp polis_schema_host ${POLIS_HOST_OBJECTS}
       DEPFILE ${schema}.d
       COMMENT "Schema of ${arg_ACCOUNT}" VERBATIM)
     add_custom_target(${target}_schema DEPENDS ${schema})

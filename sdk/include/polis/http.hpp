@@ -4,9 +4,7 @@
 
 #include <polis/action.hpp>
 
-#if __has_include("format/json.hpp")
 #include "format/json.hpp"
-#endif
 
 #include <string>
 #include <string_view>
@@ -155,5 +153,69 @@ inline std::vector<std::string> pathParts(const HttpRequest& request)
    }
    return parts;
 }
+
+/// Views into a packed HttpRequest that the kernel or a service of the pipeline made; nothing is copied.
+class RequestView
+{
+ public:
+   explicit RequestView(ByteView packed) : packed_(packed) {}
+
+   std::string_view host() const { return text(2); }
+   std::string_view method() const { return text(6); }
+   std::string_view target() const { return text(10); }
+   std::string_view contentType() const { return text(14); }
+   std::string_view path() const { return target().substr(0, target().find('?')); }
+
+   /// First header of this name, in any letter case.
+   std::optional<std::string_view> header(std::string_view name) const
+   {
+      const auto list = body(18);
+      if (list.size() < 4)
+         return std::nullopt;
+      const auto count = detail::loadU32(list.data()) / 4;
+      for (std::uint32_t i = 0; i < count; ++i)
+      {
+         // each header is a fixed struct of two offsets
+         const auto slot = 4 + std::size_t{i} * 4;
+         if (list.size() < slot + 4)
+            break;
+         const auto at = slot + detail::loadU32(list.data() + slot);
+         if (list.size() < 8 || at > list.size() - 8)
+            break;
+         if (equalIgnoringCase(asText(listAt(list, at)), name))
+            return asText(listAt(list, at + 4));
+      }
+      return std::nullopt;
+   }
+
+   ByteView packed() const { return packed_; }
+
+ private:
+   /// The rest of the buffer from the body that the offset word at `slot` points to; empty for an empty list.
+   ByteView body(std::size_t slot) const
+   {
+      if (packed_.size() < slot + 4)
+         return {};
+      const auto offset = detail::loadU32(packed_.data() + slot);
+      if (offset < 4 || offset > packed_.size() - slot)
+         return {};
+      return packed_.subspan(slot + offset);
+   }
+   static ByteView listAt(ByteView buffer, std::size_t slot)
+   {
+      if (buffer.size() < slot + 4)
+         return {};
+      const auto offset = detail::loadU32(buffer.data() + slot);
+      if (offset < 4 || slot + offset + 4 > buffer.size())
+         return {};
+      const auto size = detail::loadU32(buffer.data() + slot + offset);
+      if (size > buffer.size() - slot - offset - 4)
+         return {};
+      return buffer.subspan(slot + offset + 4, size);
+   }
+   std::string_view text(std::size_t slot) const { return asText(listAt(packed_, slot)); }
+
+   ByteView packed_;
+};
 
 }  // namespace polis::sdk

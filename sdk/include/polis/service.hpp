@@ -212,3 +212,16 @@ extern "C" void __wasm_call_ctors();
 #define POLIS_EXPORT(name) extern "C"
 #define POLIS_DISPATCH(service)
 #endif
+
+namespace polis::sdk {
+
+/// For entry points other than `called`: the packed arguments of the action being run, and its frame.
+template <class F>
+void withEntryAction(AccountNumber receiver, F&& body)
+{
+   detail::FrameScope scope(receiver, AccountNumber{});
+   detail::ResultBuffer<2048> buffer(env::polis_getCurrentAction());
+   body(detail::ActionView::of(buffer.view()).rawData);
+}
+
+}  // namespace polis::sdk

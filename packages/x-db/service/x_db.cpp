@@ -1,0 +1,58 @@
+#include "x_db.hpp"
+
+namespace polis::services {
+
+namespace {
+
+std::optional<CodeRow> localCode(AccountNumber account) {
+   return subjectively([&] {
+      auto row = native::get<CodeRow>(Db::nativeSubjective, native::codeTable, account);
+      if (row && row->codeHash == Checksum256{})
+         row.reset();
+      return row;
+   });
+}
+
+bool privilegedOnChain(AccountNumber account) {
+   const auto row = native::code(account);
+   return row && (row->flags & CodeRow::isPrivileged);
+}
+
+} // namespace
+
+std::uint32_t XDb::open(std::uint32_t db, Bytes prefix, std::uint8_t mode) {
+   check(mode >= 1 && mode <= 3, "invalid mode");
+   const bool writes = mode & 2;
+   const auto sender = getSender();
+   switch (static_cast<Db>(db)) {
+   case Db::subjective:
+   case Db::session:
+   case Db::temporary: {
+      const auto key = polis::sdk::detail::bigEndian(sender.value);
+      check(prefix.size() >= 8 && __builtin_memcmp(prefix.data(), &key, 8) == 0, "database prefix belongs to another account");
+      if (writes)
+         check(privilegedOnChain(sender) || localCode(sender), "only local and privileged services may write node-local databases");
+      break;
+   }
+   case Db::nativeSubjective:
+   case Db::nativeSession: {
+      const auto code = localCode(sender);
+      check(code && (code->flags & CodeRow::isPrivileged), "only privileged local services may open this database");
+      break;
+   }
+   case Db::native:
+      check(!writes, "the native database is read only here");
+      break;
+   default:
+      abortMessage("no access to this database");
+   }
+   const auto handle = env::polis_kvOpen(db, prefix.data(), static_cast<std::uint32_t>(prefix.size()), mode);
+   const std::uint32_t exported[2] = {4, handle};
+   env::polis_exportHandles(exported, sizeof exported);
+   env::polis_kvClose(handle); // the exported copy stays valid
+   return 0;
+}
+
+} // namespace polis::services
+
+POLIS_DISPATCH(polis::services::XDb)
