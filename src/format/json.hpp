@@ -217,7 +217,7 @@ void writeJson(JsonWriter& writer, const T& value) {
    } else if constexpr (Name<T>) {
       writer.string(value.str());
    } else if constexpr (std::is_same_v<T, TimePointSec> || std::is_same_v<T, TimePointUSec>) {
-      writer.string(toText(value));
+      writer.string(timeText(value));
    } else if constexpr (NestedFrac<T>) {
       writer.hex(value.packed);
    } else if constexpr (json::ByteList<T>) {

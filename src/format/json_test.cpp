@@ -122,7 +122,7 @@ TEST(TimeText, readsAndRejects) {
                            "2023-11-14T22:13:20-00:00", "2023-11-14t22:13:20Z", "2023-11-14T22:13:20+15:00", ""})
       EXPECT_FALSE(parseTimeSec(bad)) << bad;
    for (std::int64_t day = -719'528; day < 2'900'000; day += 37)
-      EXPECT_EQ(parseTimeSec(toText(TimePointSec{day * 86400 + 1})), TimePointSec{day * 86400 + 1}) << day;
+      EXPECT_EQ(parseTimeSec(timeText(TimePointSec{day * 86400 + 1})), TimePointSec{day * 86400 + 1}) << day;
 }
 
 } // namespace

@@ -162,9 +162,9 @@ private:
 
 } // namespace
 
-std::string toText(TimePointSec time) { return textOfSeconds(time.seconds) + 'Z'; }
+std::string timeText(TimePointSec time) { return textOfSeconds(time.seconds) + 'Z'; }
 
-std::string toText(TimePointUSec time) {
+std::string timeText(TimePointUSec time) {
    const std::int64_t seconds = floorDivide(time.microseconds, 1'000'000);
    std::string out = textOfSeconds(seconds);
    out += '.';

@@ -10,9 +10,9 @@
 namespace polis::format {
 
 /// `YYYY-MM-DDThh:mm:ssZ`; years are shown modulo 10000.
-std::string toText(TimePointSec time);
+std::string timeText(TimePointSec time);
 /// The same with exactly six fraction digits.
-std::string toText(TimePointUSec time);
+std::string timeText(TimePointUSec time);
 
 /// `YYYY-MM-DDThh:mm:ss[.d*](Z|±hh[[:]mm])`. None unless it is a real calendar time; a finer fraction is cut off.
 std::optional<TimePointSec> parseTimeSec(std::string_view text);
