@@ -68,9 +68,9 @@ public:
    /// Waits until everything dropped so far is reclaimed.
    void drain();
 
-   /// Checks all of the store's accounting, given every version alive (the checkpoint's excepted). Nothing else may
-   /// use the store meanwhile. Throws Fault that says what is wrong. For tests and tools.
-   void verify(std::span<const Version> alive);
+   /// Checks all of the store's accounting. `alive`: every version object there is (the checkpoint's own excepted);
+   /// no writer may exist and nothing else use the store meanwhile. Throws Fault that says what is wrong. For tests.
+   void verify(std::span<const Version* const> alive = {});
 
 private:
    struct State;

@@ -29,7 +29,6 @@ namespace detail {
 class Pool;
 /// Place of a node in the file, in units of 64 bytes; 0 is none.
 using Ref = std::uint32_t;
-struct Slot;
 } // namespace detail
 
 class Cursor;

@@ -1,0 +1,500 @@
+#include "store/edit.hpp"
+
+namespace polis::store::detail {
+namespace {
+
+/// An inner node with at most this many entries becomes a leaf when they fill no more than half of one.
+constexpr std::uint64_t mergeEntriesMax = 8;
+
+void touch(NodeHead* node) {
+   if (node->seal)
+      node->seal = 0;
+}
+
+/// Writes the entry's bytes below those there are; returns where.
+std::uint16_t writeEntry(Leaf& leaf, ByteView key, const std::uint8_t* value, std::uint32_t word) {
+   leaf.heap = static_cast<std::uint16_t>(leaf.heap - entryBytes(key.size(), word));
+   std::uint8_t* at = leaf.bytes() + leaf.heap;
+   std::memcpy(at, &word, 4);
+   if (!key.empty())
+      std::memcpy(at + 4, key.data(), key.size());
+   if (const std::size_t n = storedValueBytes(word))
+      std::memcpy(at + 4 + key.size(), value, n);
+   return leaf.heap;
+}
+
+/// There is room.
+void insertRef(Inner& inner, std::uint8_t byte, Ref child) {
+   const std::uint32_t at = inner.below(byte);
+   Ref* refs = inner.refs();
+   std::memmove(refs + at + 1, refs + at, sizeof(Ref) * (inner.children - at));
+   refs[at] = child;
+   inner.present[byte >> 6] |= std::uint64_t{1} << (byte & 63);
+   ++inner.children;
+   for (unsigned word = (byte >> 6) + 1u; word < 4; ++word)
+      ++inner.rank[word];
+}
+
+std::size_t childrenMax(const Inner& inner) {
+   return (classBytes(inner.sizeClass) - Inner::refsAt(inner.prefixBytes)) / sizeof(Ref);
+}
+
+/// Takes out children whose Ref has become 0.
+void closeGaps(Inner& inner) {
+   Ref* refs = inner.refs();
+   std::uint32_t kept = 0;
+   std::uint64_t present[4] = {};
+   eachChild(inner, [&](std::uint8_t byte, std::uint32_t index) {
+      if (!refs[index])
+         return;
+      refs[kept++] = refs[index];
+      present[byte >> 6] |= std::uint64_t{1} << (byte & 63);
+   });
+   if (kept == inner.children)
+      return;
+   std::memcpy(inner.present, present, sizeof present);
+   inner.fillRank();
+}
+
+} // namespace
+
+OldValue Edit::find(Ref root, ByteView key) const {
+   const auto value = treeGet(pool_, root, key);
+   if (!value)
+      return {};
+   if (value->size() <= inlineValueBytesMax)
+      return {value, 0};
+   // A blob's value begins right behind its head.
+   const auto offset = static_cast<std::size_t>(value->data() - sizeof(Blob) - pool_.at(0));
+   return {value, static_cast<Ref>(offset / unitBytes)};
+}
+
+void Edit::put(Ref& root, ByteView key, ByteView value) {
+   Item item{key.data(), value.data(), static_cast<std::uint32_t>(value.size()),
+             static_cast<std::uint16_t>(key.size())};
+   if (value.size() <= inlineValueBytesMax)
+      return putItem(root, item);
+   const Held blob(pool_, *cache_, pool_.allocate(*cache_, Kind::blob, sizeof(Blob) + value.size()));
+   Blob& node = *pool_.blob(blob.get());
+   node.spare = 0;
+   node.length = static_cast<std::uint32_t>(value.size());
+   std::memcpy(node.value(), value.data(), value.size());
+   putBlob(root, key, blob.get());
+}
+
+void Edit::putBlob(Ref& root, ByteView key, Ref blob) {
+   putItem(root, {key.data(), reinterpret_cast<const std::uint8_t*>(&blob), pool_.blob(blob)->length | blobFlag,
+                  static_cast<std::uint16_t>(key.size())});
+}
+
+void Edit::putItem(Ref& root, const Item& item) {
+   if (!root) {
+      root = makeLeaf({&item, 1}, 0);
+      return;
+   }
+   const ByteView key = item.keyView();
+   Inner* path[keyBytesMax + 1];
+   std::size_t length = 0, depth = 0;
+   Ref* slot = &root;
+   bool added = true;
+   for (;;) {
+      if (pool_.node(*slot)->kind == Kind::leaf) {
+         added = putInLeaf(*slot, depth, item);
+         break;
+      }
+      Inner& inner = ownInner(*slot);
+      const ByteView prefix{inner.prefix(), inner.prefixBytes};
+      const std::size_t common = commonBytes(key.subspan(depth), prefix);
+      if (common < prefix.size()) {
+         fork(*slot, depth, common, item);
+         break;
+      }
+      depth += common;
+      if (key.size() == depth) {
+         if (inner.own) {
+            putInLeaf(inner.own, depth, item);
+            return;
+         }
+         inner.own = makeLeaf({&item, 1}, 0);
+         ++inner.count;
+         break;
+      }
+      const std::uint8_t byte = key[depth++];
+      if (!inner.has(byte)) {
+         Held leaf(pool_, *cache_, makeLeaf({&item, 1}, 0));
+         addChild(*slot, byte, leaf);
+         ++pool_.inner(*slot)->count;
+         break;
+      }
+      path[length++] = &inner;
+      slot = &inner.refs()[inner.below(byte)];
+   }
+   if (added)
+      while (length)
+         ++path[--length]->count;
+}
+
+void Edit::fork(Ref& slot, std::size_t depth, std::size_t common, const Item& item) {
+   Inner& old = *pool_.inner(slot);
+   Held leaf(pool_, *cache_, makeLeaf({&item, 1}, 0));
+   const Ref above = makeInner({old.prefix(), common}, 2);
+   Inner& inner = *pool_.inner(above);
+   inner.count = old.count + 1;
+   insertRef(inner, old.prefix()[common], slot);
+   if (item.keyBytes == depth + common)
+      inner.own = leaf.take();
+   else
+      insertRef(inner, item.key[depth + common], leaf.take());
+   // The old node keeps what comes after the byte that now leads to it.
+   const Ref* refs = old.refs();
+   const std::size_t rest = old.prefixBytes - common - 1;
+   std::memmove(old.prefix(), old.prefix() + common + 1, rest);
+   old.prefixBytes = static_cast<std::uint16_t>(rest);
+   std::memmove(old.refs(), refs, sizeof(Ref) * old.children);
+   slot = above;
+}
+
+Inner& Edit::ownInner(Ref& slot) {
+   Inner& old = *pool_.inner(slot);
+   if (pool_.unique(slot)) {
+      touch(pool_.node(slot));
+      old.hashState = 0;
+      return old;
+   }
+   const Ref ref = pool_.allocate(*cache_, Kind::inner, classBytes(old.sizeClass));
+   Inner& copy = *pool_.inner(ref);
+   copy.prefixBytes = old.prefixBytes;
+   std::memcpy(&copy.count, &old.count, offsetof(Inner, hash) - offsetof(Inner, count));
+   copy.hashState = 0;
+   std::memcpy(copy.prefix(), old.prefix(), Inner::bytesFor(old.prefixBytes, old.children) - sizeof(Inner));
+   if (copy.own)
+      pool_.retain(copy.own);
+   for (std::uint32_t i = 0; i < copy.children; ++i)
+      pool_.retain(copy.refs()[i]);
+   pool_.release(slot, cache_.get());
+   slot = ref;
+   return copy;
+}
+
+Ref Edit::makeInner(ByteView prefix, std::size_t children) {
+   const Ref ref = pool_.allocate(*cache_, Kind::inner, Inner::bytesFor(prefix.size(), children));
+   Inner& inner = *pool_.inner(ref);
+   inner.prefixBytes = static_cast<std::uint16_t>(prefix.size());
+   std::memset(&inner.count, 0, sizeof(Inner) - offsetof(Inner, count));
+   if (!prefix.empty())
+      std::memcpy(inner.prefix(), prefix.data(), prefix.size());
+   return ref;
+}
+
+void Edit::addChild(Ref& slot, std::uint8_t byte, Held& child) {
+   Inner& old = *pool_.inner(slot);
+   if (old.children < childrenMax(old))
+      return insertRef(old, byte, child.take());
+   const std::size_t room = std::min<std::size_t>(256, old.children + 1u + old.children / 4u);
+   const Ref ref = makeInner({old.prefix(), old.prefixBytes}, room);
+   Inner& inner = *pool_.inner(ref);
+   inner.count = old.count;
+   inner.own = old.own;
+   std::memcpy(inner.present, old.present, sizeof inner.present);
+   inner.fillRank();
+   std::memcpy(inner.refs(), old.refs(), sizeof(Ref) * old.children);
+   insertRef(inner, byte, child.take());
+   pool_.freeShell(slot, cache_.get());
+   slot = ref;
+}
+
+bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item) {
+   Leaf& leaf = *pool_.leaf(slot);
+   const ByteView key = item.keyView();
+   const std::uint32_t at = leafLowerBound(leaf, key);
+   const bool found = at < leaf.count && same(leaf.key(at), key);
+   if (pool_.unique(slot)) {
+      if (found) {
+         const std::uint32_t word = leaf.valueWord(at);
+         const Ref gone = word & blobFlag ? loadRef(leaf.valueAt(at)) : 0;
+         const bool fits = storedValueBytes(word) == storedValueBytes(item.word) && !gone == !(item.word & blobFlag);
+         if (fits || leaf.gap() >= item.bytes()) {
+            touch(pool_.node(slot));
+            if (item.word & blobFlag)
+               pool_.retain(loadRef(item.value));
+            if (fits) {
+               std::uint8_t* entry = leaf.bytes() + leaf.slots()[at].at;
+               std::memcpy(entry, &item.word, 4);
+               if (const std::size_t n = storedValueBytes(item.word))
+                  std::memcpy(entry + 4 + key.size(), item.value, n);
+            } else {
+               leaf.dead = static_cast<std::uint16_t>(leaf.dead + entryBytes(key.size(), word));
+               leaf.blobs = static_cast<std::uint16_t>(leaf.blobs - (gone != 0) + ((item.word & blobFlag) != 0));
+               leaf.slots()[at].at = writeEntry(leaf, key, item.value, item.word);
+            }
+            if (gone)
+               pool_.release(gone, cache_.get());
+            return false;
+         }
+      } else if (leaf.gap() >= item.bytes() + sizeof(LeafSlot)) {
+         touch(pool_.node(slot));
+         insertEntry(leaf, at, item);
+         return true;
+      }
+   }
+   ItemList list;
+   addItems(list, leaf, 0, at);
+   list.add(item);
+   addItems(list, leaf, at + found, leaf.count);
+   const std::size_t bytes = leafBytes(list.view());
+   replace(slot, bytes > leafBytesMax ? makeTree(list.view(), depth) : makeLeaf(list.view(), found ? 0 : bytes / 8));
+   return !found;
+}
+
+void Edit::insertEntry(Leaf& leaf, std::uint32_t at, const Item& item) {
+   const ByteView key = item.keyView();
+   const std::size_t common = commonBytes(leaf.key(0).first(leaf.common), key);
+   LeafSlot* slots = leaf.slots();
+   if (common < leaf.common) {
+      leaf.common = static_cast<std::uint16_t>(common);
+      for (std::uint32_t i = 0; i < leaf.count; ++i)
+         slots[i].head = keyHead(leaf.key(i), common);
+   }
+   if (item.word & blobFlag) {
+      pool_.retain(loadRef(item.value));
+      ++leaf.blobs;
+   }
+   const std::uint16_t entry = writeEntry(leaf, key, item.value, item.word);
+   std::memmove(slots + at + 1, slots + at, sizeof(LeafSlot) * (leaf.count - at));
+   slots[at] = {keyHead(key, common), entry, item.keyBytes};
+   ++leaf.count;
+}
+
+void Edit::replace(Ref& slot, Ref with) {
+   pool_.release(slot, cache_.get());
+   slot = with;
+}
+
+void Edit::addItems(ItemList& list, const Leaf& leaf, std::uint32_t from, std::uint32_t to) {
+   for (std::uint32_t i = from; i < to; ++i)
+      list.add({leaf.key(i).data(), leaf.valueAt(i), leaf.valueWord(i), leaf.slots()[i].keyBytes});
+}
+
+std::size_t Edit::leafBytes(Items items) {
+   std::size_t bytes = sizeof(Leaf);
+   for (const Item& item : items)
+      bytes += sizeof(LeafSlot) + item.bytes();
+   return bytes;
+}
+
+Ref Edit::makeLeaf(Items items, std::size_t room) {
+   const std::size_t bytes = leafBytes(items);
+   ASSERT(!items.empty() && bytes <= leafBytesMax);
+   const Ref ref = pool_.allocate(*cache_, Kind::leaf, std::min(bytes + room, leafBytesMax));
+   Leaf& leaf = *pool_.leaf(ref);
+   const std::size_t common = commonBytes(items.front().keyView(), items.back().keyView());
+   leaf.count = static_cast<std::uint16_t>(items.size());
+   leaf.common = static_cast<std::uint16_t>(common);
+   leaf.heap = static_cast<std::uint16_t>(classBytes(leaf.sizeClass));
+   leaf.dead = 0;
+   leaf.blobs = 0;
+   LeafSlot* slot = leaf.slots();
+   for (const Item& item : items) {
+      if (item.word & blobFlag) {
+         pool_.retain(loadRef(item.value));
+         ++leaf.blobs;
+      }
+      *slot++ = {keyHead(item.keyView(), common), writeEntry(leaf, item.keyView(), item.value, item.word),
+                 item.keyBytes};
+   }
+   return ref;
+}
+
+Ref Edit::makeTree(Items items, std::size_t depth) {
+   if (items.size() == 1 || leafBytes(items) <= leafBytesMax)
+      return makeLeaf(items, 0);
+   const std::size_t common = commonBytes(items.front().keyView(), items.back().keyView());
+   const auto byteOf = [&](const Item& item) { return item.key[common]; };
+   const bool own = items.front().keyBytes == common;
+   const Items rest = items.subspan(own);
+   std::size_t groups = 0;
+   for (std::size_t i = 0; i < rest.size(); ++i)
+      groups += i == 0 || byteOf(rest[i - 1]) != byteOf(rest[i]);
+   Held ref(pool_, *cache_, makeInner({items.front().key + depth, common - depth}, groups));
+   Inner& inner = *pool_.inner(ref.get());
+   inner.count = items.size();
+   if (own)
+      inner.own = makeLeaf(items.first(1), 0);
+   for (std::size_t from = 0, to; from < rest.size(); from = to) {
+      for (to = from + 1; to < rest.size() && byteOf(rest[to]) == byteOf(rest[from]);)
+         ++to;
+      insertRef(inner, byteOf(rest[from]), makeTree(rest.subspan(from, to - from), common + 1));
+   }
+   return ref.take();
+}
+
+void Edit::removeExisting(Ref& root, ByteView key) {
+   Ref* path[keyBytesMax + 1];
+   std::size_t length = 0, depth = 0;
+   Ref* slot = &root;
+   while (pool_.node(*slot)->kind == Kind::inner) {
+      Inner& inner = ownInner(*slot);
+      path[length++] = slot;
+      depth += inner.prefixBytes;
+      slot = key.size() == depth ? &inner.own : &inner.refs()[inner.below(key[depth])];
+      ++depth;
+   }
+   const Leaf& leaf = *pool_.leaf(*slot);
+   const std::int32_t at = leafFind(leaf, key);
+   ASSERT(at >= 0);
+   if (leaf.count > 1) {
+      removeFromLeaf(*slot, static_cast<std::uint32_t>(at));
+   } else {
+      pool_.release(*slot, cache_.get());
+      *slot = 0;
+   }
+   const bool gone = *slot == 0;
+   for (std::size_t i = 0; i < length; ++i)
+      --pool_.inner(*path[i])->count;
+   if (!length)
+      return;
+   if (!gone)
+      return tryMerge(*path[length - 1]);
+   for (std::size_t i = length; i > 0; --i) {
+      closeGaps(*pool_.inner(*path[i - 1]));
+      mend(*path[i - 1]);
+      if (*path[i - 1])
+         break;
+   }
+}
+
+void Edit::removeFromLeaf(Ref& slot, std::uint32_t at) {
+   Leaf& leaf = *pool_.leaf(slot);
+   const std::uint32_t word = leaf.valueWord(at);
+   const std::size_t entry = entryBytes(leaf.slots()[at].keyBytes, word);
+   const std::size_t bytes = classBytes(leaf.sizeClass);
+   const std::size_t live = bytes - leaf.gap() - leaf.dead - entry - sizeof(LeafSlot);
+   if (pool_.unique(slot) && live > bytes / 2) {
+      touch(pool_.node(slot));
+      const Ref blob = word & blobFlag ? loadRef(leaf.valueAt(at)) : 0;
+      leaf.dead = static_cast<std::uint16_t>(leaf.dead + entry);
+      leaf.blobs = static_cast<std::uint16_t>(leaf.blobs - (blob != 0));
+      LeafSlot* slots = leaf.slots();
+      std::memmove(slots + at, slots + at + 1, sizeof(LeafSlot) * (leaf.count - at - 1u));
+      --leaf.count;
+      if (blob)
+         pool_.release(blob, cache_.get());
+      return;
+   }
+   ItemList list;
+   addItems(list, leaf, 0, at);
+   addItems(list, leaf, at + 1, leaf.count);
+   replace(slot, makeLeaf(list.view(), 0));
+}
+
+void Edit::mend(Ref& slot) {
+   Inner& inner = *pool_.inner(slot);
+   const unsigned branches = inner.children + (inner.own != 0);
+   if (branches > 1)
+      return tryMerge(slot);
+   const Ref only = inner.children ? inner.refs()[0] : inner.own;
+   if (!only || pool_.node(only)->kind == Kind::leaf) {
+      pool_.freeShell(slot, cache_.get());
+      slot = only;
+      return;
+   }
+   // The node and its only child become one.
+   const Inner& child = *pool_.inner(only);
+   std::uint8_t prefix[keyBytesMax];
+   std::size_t length = inner.prefixBytes;
+   std::memcpy(prefix, inner.prefix(), length);
+   eachChild(inner, [&](std::uint8_t byte, std::uint32_t) { prefix[length++] = byte; });
+   std::memcpy(prefix + length, child.prefix(), child.prefixBytes);
+   length += child.prefixBytes;
+   const Ref ref = makeInner({prefix, length}, child.children);
+   Inner& both = *pool_.inner(ref);
+   both.count = child.count;
+   both.own = child.own;
+   std::memcpy(both.present, child.present, sizeof both.present);
+   both.fillRank();
+   std::memcpy(both.refs(), child.refs(), sizeof(Ref) * child.children);
+   if (both.own)
+      pool_.retain(both.own);
+   for (std::uint32_t i = 0; i < both.children; ++i)
+      pool_.retain(both.refs()[i]);
+   replace(slot, ref);
+}
+
+void Edit::tryMerge(Ref& slot) {
+   const Inner& inner = *pool_.inner(slot);
+   if (inner.count > mergeEntriesMax)
+      return;
+   ItemList list;
+   const auto add = [&](Ref child) {
+      if (pool_.node(child)->kind != Kind::leaf)
+         return false;
+      addItems(list, *pool_.leaf(child), 0, pool_.leaf(child)->count);
+      return true;
+   };
+   if (inner.own && !add(inner.own))
+      return;
+   for (std::uint32_t i = 0; i < inner.children; ++i)
+      if (!add(inner.refs()[i]))
+         return;
+   if (leafBytes(list.view()) <= leafBytesMax / 2)
+      replace(slot, makeLeaf(list.view(), 0));
+}
+
+void Edit::removeRange(Ref& root, ByteView low, std::optional<ByteView> high) {
+   if (!root || (high && compare(low, *high) >= 0))
+      return;
+   removeWithin(root, 0, {low.empty() ? std::nullopt : std::optional(low), high});
+}
+
+void Edit::removeWithin(Ref& slot, std::size_t depth, Bounds bounds) {
+   if (pool_.node(slot)->kind == Kind::inner) {
+      const Inner& inner = *pool_.inner(slot);
+      if (!narrow(bounds, depth, {inner.prefix(), inner.prefixBytes}))
+         return;
+   }
+   if (bounds.all())
+      return replace(slot, 0);
+   if (pool_.node(slot)->kind == Kind::leaf) {
+      const Leaf& leaf = *pool_.leaf(slot);
+      const std::uint32_t from = bounds.low ? leafLowerBound(leaf, *bounds.low) : 0;
+      const std::uint32_t to = bounds.high ? leafLowerBound(leaf, *bounds.high) : leaf.count;
+      if (to <= from)
+         return;
+      ItemList list;
+      addItems(list, leaf, 0, from);
+      addItems(list, leaf, to, leaf.count);
+      return replace(slot, list.count ? makeLeaf(list.view(), 0) : 0);
+   }
+   Inner& inner = ownInner(slot);
+   // Also when a child's change fails for want of space the node must be left whole.
+   struct Finish {
+      const Pool& pool;
+      Inner& inner;
+      std::uint64_t removed = 0;
+      bool done = false;
+      ~Finish() {
+         closeGaps(inner);
+         if (done) {
+            inner.count -= removed;
+            return;
+         }
+         inner.count = inner.own != 0;
+         for (std::uint32_t i = 0; i < inner.children; ++i)
+            inner.count += treeSize(pool, inner.refs()[i]);
+      }
+   };
+   {
+      Finish finish{pool_, inner};
+      const std::size_t below = depth + inner.prefixBytes + 1;
+      eachWithin(inner, depth, bounds, [&](int byte, std::uint32_t index, const Bounds& within) {
+         Ref& child = byte < 0 ? inner.own : inner.refs()[index];
+         const std::uint64_t before = treeSize(pool_, child);
+         removeWithin(child, below, within);
+         finish.removed += before - treeSize(pool_, child);
+      });
+      finish.done = true;
+   }
+   mend(slot);
+}
+
+} // namespace polis::store::detail

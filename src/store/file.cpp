@@ -1,0 +1,96 @@
+#include "store/file.hpp"
+
+#include "base/fault.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace polis::store::detail {
+
+File::File(const std::filesystem::path& path, int flags)
+    : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)), name_(path.string()) {
+   if (fd_ < 0)
+      throwErrno("open " + name_);
+}
+
+File::~File() {
+   if (fd_ >= 0)
+      ::close(fd_);
+}
+
+std::uint64_t File::size() const {
+   struct stat status{};
+   if (::fstat(fd_, &status) != 0)
+      throwErrno("stat " + name_);
+   return static_cast<std::uint64_t>(status.st_size);
+}
+
+void File::resize(std::uint64_t bytes) {
+   if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0)
+      throwErrno("resize " + name_);
+}
+
+void File::allocate(std::uint64_t offset, std::uint64_t bytes) {
+   if (const int error = ::posix_fallocate(fd_, static_cast<off_t>(offset), static_cast<off_t>(bytes))) {
+      errno = error;
+      throwErrno("allocate " + name_);
+   }
+}
+
+std::size_t File::readAt(std::uint64_t offset, std::span<std::uint8_t> out) const {
+   std::size_t done = 0;
+   while (done < out.size()) {
+      const ssize_t got = ::pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+      if (got < 0 && errno == EINTR)
+         continue;
+      if (got < 0)
+         throwErrno("read " + name_);
+      if (got == 0)
+         break;
+      done += static_cast<std::size_t>(got);
+   }
+   return done;
+}
+
+void File::writeAt(std::uint64_t offset, ByteView bytes) {
+   std::size_t done = 0;
+   while (done < bytes.size()) {
+      const ssize_t put = ::pwrite(fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+      if (put < 0 && errno == EINTR)
+         continue;
+      if (put < 0)
+         throwErrno("write " + name_);
+      done += static_cast<std::size_t>(put);
+   }
+}
+
+void File::sync() {
+   if (::fdatasync(fd_) != 0)
+      throwErrno("sync " + name_);
+}
+
+bool File::tryLock() {
+   if (::flock(fd_, LOCK_EX | LOCK_NB) == 0)
+      return true;
+   if (errno != EWOULDBLOCK)
+      throwErrno("lock " + name_);
+   return false;
+}
+
+void syncFolder(const std::filesystem::path& folder) {
+   const File file(folder, O_RDONLY | O_DIRECTORY);
+   if (::fsync(file.fd()) != 0)
+      throwErrno("sync " + file.name());
+}
+
+void makeFolder(const std::filesystem::path& folder) {
+   std::error_code error;
+   std::filesystem::create_directories(folder, error);
+   if (error)
+      throw Fault("create folder " + folder.string() + ": " + error.message());
+}
+
+} // namespace polis::store::detail

@@ -1,0 +1,49 @@
+// A file descriptor whose errors are Faults.
+#pragma once
+
+#include "base/bytes.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+namespace polis::store::detail {
+
+class File {
+public:
+   File() = default;
+   File(const std::filesystem::path& path, int flags);
+   File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {}
+   File& operator=(File&& other) noexcept {
+      std::swap(fd_, other.fd_);
+      std::swap(name_, other.name_);
+      return *this;
+   }
+   ~File();
+
+   int fd() const { return fd_; }
+   const std::string& name() const { return name_; }
+
+   std::uint64_t size() const;
+   void resize(std::uint64_t bytes);
+   /// Makes sure that the range has room on the disk, so that writing to it cannot fail for want of space.
+   void allocate(std::uint64_t offset, std::uint64_t bytes);
+   /// Reads up to out.size() bytes; returns how many (fewer only at the end of the file).
+   std::size_t readAt(std::uint64_t offset, std::span<std::uint8_t> out) const;
+   void writeAt(std::uint64_t offset, ByteView bytes);
+   void sync();
+   /// False when another opener holds the lock. Lasts until closed.
+   bool tryLock();
+
+private:
+   int fd_ = -1;
+   std::string name_;
+};
+
+/// Makes creations, renames and deletions in `folder` durable.
+void syncFolder(const std::filesystem::path& folder);
+/// Creates the folder and those above it.
+void makeFolder(const std::filesystem::path& folder);
+
+} // namespace polis::store::detail

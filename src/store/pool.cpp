@@ -1,0 +1,584 @@
+#include "store/pool.hpp"
+
+#include "base/fault.hpp"
+
+#include <array>
+#include <sys/mman.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define POISON(at, bytes) ASAN_POISON_MEMORY_REGION(at, bytes)
+#define UNPOISON(at, bytes) ASAN_UNPOISON_MEMORY_REGION(at, bytes)
+#endif
+#endif
+#ifndef POISON
+#define POISON(at, bytes) static_cast<void>(0)
+#define UNPOISON(at, bytes) static_cast<void>(0)
+#endif
+
+namespace polis::store::detail {
+namespace {
+
+/// Division of a unit's offset in its slab by the class's units, as multiplication and shift.
+constexpr auto reciprocals = [] {
+   std::array<std::uint32_t, 256> table{};
+   for (std::size_t i = 0; i < slabClass; ++i)
+      table[i] = (1u << 20) / classUnits[i] + 1;
+   return table;
+}();
+constexpr bool reciprocalsAreExact() {
+   for (std::size_t i = 0; i < slabClass; ++i)
+      for (std::uint32_t unit = 0; unit < slabUnits; ++unit)
+         if (unit * reciprocals[i] >> 20 != unit / classUnits[i])
+            return false;
+   return true;
+}
+static_assert(reciprocalsAreExact());
+
+/// Freed at once by the thread that drops; more is left to the reclaimer.
+constexpr std::size_t inlineReclaimMax = 64;
+/// With more roots than this in the queue, whoever needs memory helps.
+constexpr std::size_t queueHelp = 4096;
+constexpr std::uint32_t growSlabsMin = 64, growSlabsMax = 1024;
+
+} // namespace
+
+Reserve::Reserve(std::size_t bytes)
+    : data_(static_cast<std::uint8_t*>(
+          ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))),
+      bytes_(bytes) {
+   if (data_ == MAP_FAILED)
+      throwErrno("reserve address space");
+}
+
+Reserve::~Reserve() { ::munmap(data_, bytes_); }
+
+void Reserve::commit(std::size_t bytes) {
+   ASSERT(bytes <= bytes_);
+   constexpr std::size_t step = std::size_t{1} << 16;
+   bytes = std::min(bytes_, (bytes + step - 1) & ~(step - 1));
+   if (bytes <= committed_)
+      return;
+   if (::mprotect(data_ + committed_, bytes - committed_, PROT_READ | PROT_WRITE) != 0)
+      throwErrno("commit memory");
+   committed_ = bytes;
+}
+
+Pool::Pool(File file, std::uint64_t fileBytesMax)
+    : file_(std::move(file)), space_(fileBytesMax & ~(slabBytes - 1)),
+      countSpace_(space_.bytes() / unitBytes * sizeof(std::uint32_t)), classSpace_(space_.bytes() / slabBytes + 65536),
+      slabSpace_(space_.bytes() / slabBytes * sizeof(Slab) + 65536), base_(space_.data()),
+      counts_(reinterpret_cast<std::atomic<std::uint32_t>*>(countSpace_.data())), slabClass_(classSpace_.data()),
+      slabsMax_(static_cast<std::uint32_t>(space_.bytes() / slabBytes)),
+      slabs_(reinterpret_cast<Slab*>(slabSpace_.data())) {
+   static_assert(sizeof(std::atomic<std::uint32_t>) == 4 && std::atomic<std::uint32_t>::is_always_lock_free);
+   const std::uint64_t bytes = file_.size() & ~(slabBytes - 1);
+   if (bytes > space_.bytes())
+      throw Fault(file_.name() + " is larger than the limit");
+   Lock lock(mutex_);
+   slabCount_ = static_cast<std::uint32_t>(bytes / slabBytes);
+   ASSERT(slabCount_ >= 1);
+   countSpace_.commit(bytes / unitBytes * sizeof(std::uint32_t));
+   classSpace_.commit(slabCount_);
+   slabSpace_.commit(slabCount_ * sizeof(Slab));
+   std::memset(slabClass_, noClass, slabCount_);
+   map(0, bytes);
+}
+
+Pool::~Pool() {
+   {
+      Lock lock(queueMutex_);
+      stop_ = true;
+   }
+   queueChanged_.notify_all();
+   if (reclaimer_.joinable())
+      reclaimer_.join();
+   Lock lock(mutex_);
+   UNPOISON(base_, slabCount_ * slabBytes);
+}
+
+void Pool::map(std::uint64_t fromByte, std::uint64_t toByte) {
+   if (fromByte == toByte)
+      return;
+   if (::mmap(base_ + fromByte, toByte - fromByte, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file_.fd(),
+              static_cast<off_t>(fromByte)) == MAP_FAILED)
+      throwErrno("map " + file_.name());
+}
+
+std::uint32_t Pool::indexIn(std::uint8_t sizeClass, std::uint32_t unit) { return unit * reciprocals[sizeClass] >> 20; }
+
+void Pool::grow(std::uint32_t slabs) {
+   const std::uint32_t step = std::clamp(slabCount_ / 4, growSlabsMin, growSlabsMax);
+   std::uint32_t more = std::max(slabs, step);
+   if (more > slabsMax_ - slabCount_)
+      more = slabsMax_ - slabCount_;
+   if (more < slabs)
+      throw Fault(file_.name() + " has reached its largest size");
+   const std::uint64_t from = slabCount_ * slabBytes, to = (slabCount_ + more) * slabBytes;
+   file_.allocate(from, to - from);
+   map(from, to);
+   countSpace_.commit(to / unitBytes * sizeof(std::uint32_t));
+   classSpace_.commit(slabCount_ + more);
+   slabSpace_.commit((slabCount_ + more) * sizeof(Slab));
+   std::memset(slabClass_ + slabCount_, noClass, more);
+   const std::uint32_t first = slabCount_;
+   slabCount_ += more;
+   giveSlabs(first, more);
+}
+
+std::uint32_t Pool::takeSlabs(std::uint32_t count) {
+   auto find = [&]() REQUIRES(mutex_) {
+      auto run = freeSlabs_.begin();
+      while (run != freeSlabs_.end() && run->second < count)
+         ++run;
+      return run;
+   };
+   auto run = find();
+   if (run == freeSlabs_.end()) {
+      grow(count);
+      run = find();
+   }
+   const auto [first, length] = *run;
+   freeSlabs_.erase(run);
+   if (length > count)
+      freeSlabs_.emplace(first + count, length - count);
+   return first;
+}
+
+void Pool::giveSlabs(std::uint32_t first, std::uint32_t count) {
+   POISON(base_ + first * slabBytes, count * slabBytes);
+   auto next = freeSlabs_.lower_bound(first);
+   if (next != freeSlabs_.end() && next->first == first + count) {
+      count += next->second;
+      next = freeSlabs_.erase(next);
+   }
+   if (next != freeSlabs_.begin()) {
+      const auto before = std::prev(next);
+      if (before->first + before->second == first) {
+         before->second += count;
+         return;
+      }
+   }
+   freeSlabs_.emplace(first, count);
+}
+
+void Pool::list(std::uint32_t slab) {
+   auto& partial = partial_[slabClass_[slab]];
+   slabs_[slab].listed = true;
+   slabs_[slab].listedAt = static_cast<std::uint32_t>(partial.size());
+   partial.push_back(slab);
+}
+
+void Pool::unlist(std::uint32_t slab) {
+   auto& partial = partial_[slabClass_[slab]];
+   const std::uint32_t at = slabs_[slab].listedAt;
+   partial[at] = partial.back();
+   slabs_[partial[at]].listedAt = at;
+   partial.pop_back();
+   slabs_[slab].listed = false;
+}
+
+void Pool::format(std::uint32_t slab, std::uint8_t sizeClass) {
+   Slab& info = slabs_[slab];
+   info = Slab{};
+   slabClass_[slab] = sizeClass;
+   info.capacity = sizeClass == slabClass ? std::uint16_t{1}
+                                          : static_cast<std::uint16_t>(slabUnits / classUnits[sizeClass]);
+   for (std::uint32_t i = 0; i < info.capacity; ++i)
+      info.free[i / 64] |= std::uint64_t{1} << (i % 64);
+}
+
+void Pool::refill(Cache::Bin& bin, std::uint8_t sizeClass) {
+   auto& partial = partial_[sizeClass];
+   const std::uint32_t units = classUnits[sizeClass];
+   // Large nodes are taken one by one, so that caches do not hold much memory.
+   const std::uint32_t want = std::clamp<std::uint32_t>(256 / units, 1, Cache::binMax);
+   while (bin.count < want) {
+      if (partial.empty()) {
+         if (bin.count)
+            return;
+         const std::uint32_t fresh = takeSlabs(1);
+         format(fresh, sizeClass);
+         list(fresh);
+      }
+      const std::uint32_t slab = partial.back();
+      Slab& info = slabs_[slab];
+      for (std::uint32_t word = 0; word < slabUnits / 64; ++word)
+         while (info.free[word] && bin.count < want) {
+            const auto bit = static_cast<std::uint32_t>(std::countr_zero(info.free[word]));
+            info.free[word] &= info.free[word] - 1;
+            ++info.used;
+            bin.refs[bin.count++] = slab * slabUnits + (word * 64 + bit) * units;
+         }
+      if (info.used == info.capacity)
+         unlist(slab);
+   }
+   // Handed out from the end: lowest address first.
+   std::reverse(bin.refs, bin.refs + bin.count);
+}
+
+void Pool::freeLocked(Ref ref) {
+   const std::uint32_t slab = ref / slabUnits;
+   const std::uint8_t sizeClass = slabClass_[slab];
+   Slab& info = slabs_[slab];
+   if (sizeClass == slabClass) {
+      const std::uint32_t run = info.run;
+      for (std::uint32_t i = 0; i < run; ++i)
+         slabClass_[slab + i] = noClass;
+      info = Slab{};
+      giveSlabs(slab, run);
+      return;
+   }
+   const std::uint32_t index = indexIn(sizeClass, ref % slabUnits);
+   ASSERT(!(info.free[index / 64] >> (index % 64) & 1));
+   info.free[index / 64] |= std::uint64_t{1} << (index % 64);
+   --info.used;
+   // The last partial slab stays, lest it be made and given back again and again.
+   if (info.used == 0 && info.listed && partial_[sizeClass].size() > 1) {
+      unlist(slab);
+      slabClass_[slab] = noClass;
+      info = Slab{};
+      giveSlabs(slab, 1);
+      return;
+   }
+   if (!info.listed)
+      list(slab);
+}
+
+Ref Pool::allocate(Cache& cache, Kind kind, std::size_t bytes) {
+   const std::uint8_t sizeClass = classFor(bytes);
+   Ref ref;
+   std::uint32_t run = 0;
+   if (sizeClass == slabClass) {
+      run = static_cast<std::uint32_t>((bytes + slabBytes - 1) / slabBytes);
+      Lock lock(mutex_);
+      const std::uint32_t first = takeSlabs(run);
+      for (std::uint32_t i = 0; i < run; ++i)
+         slabClass_[first + i] = slabClass;
+      slabs_[first] = Slab{};
+      slabs_[first].capacity = slabs_[first].used = 1;
+      slabs_[first].run = run;
+      ref = first * slabUnits;
+   } else {
+      Cache::Bin& bin = cache.bins[sizeClass];
+      if (bin.count == 0) {
+         std::vector<Ref> help;
+         {
+            Lock lock(queueMutex_);
+            if (queue_.size() > queueHelp) {
+               help.assign(queue_.end() - 16, queue_.end());
+               queue_.resize(queue_.size() - 16);
+            }
+         }
+         if (!help.empty())
+            reclaim(help, 1024, nullptr);
+         Lock lock(mutex_);
+         refill(bin, sizeClass);
+      }
+      ref = bin.refs[--bin.count];
+   }
+   UNPOISON(at(ref), run ? run * slabBytes : classBytes(sizeClass));
+   countOf(ref).store(1, std::memory_order_relaxed);
+   NodeHead* head = node(ref);
+   head->kind = kind;
+   head->sizeClass = sizeClass;
+   head->seal = 0;
+   if (kind == Kind::blob)
+      blob(ref)->slabs = run;
+   return ref;
+}
+
+void Pool::free(Ref ref, Cache* cache) {
+   const std::uint8_t sizeClass = slabClass_[ref / slabUnits];
+   if (sizeClass != slabClass)
+      POISON(at(ref), classBytes(sizeClass));
+   if (!cache || sizeClass == slabClass) {
+      Lock lock(mutex_);
+      freeLocked(ref);
+      return;
+   }
+   Cache::Bin& bin = cache->bins[sizeClass];
+   const std::uint32_t binMax = std::clamp<std::uint32_t>(256 / classUnits[sizeClass], 1, Cache::binMax);
+   if (bin.count >= binMax) {
+      Lock lock(mutex_);
+      for (const std::uint32_t keep = binMax / 2; bin.count > keep;)
+         freeLocked(bin.refs[--bin.count]);
+   }
+   bin.refs[bin.count++] = ref;
+}
+
+void Pool::freeShell(Ref ref, Cache* cache) {
+   countOf(ref).store(0, std::memory_order_relaxed);
+   free(ref, cache);
+}
+
+/// Gives back the references that a dead node holds; those that die too go on the stack.
+void Pool::dropOne(Ref ref, std::vector<Ref>& stack) const {
+   auto drop = [&](Ref child) {
+      if (countOf(child).fetch_sub(1, std::memory_order_acq_rel) == 1)
+         stack.push_back(child);
+   };
+   switch (node(ref)->kind) {
+   case Kind::inner: {
+      const Inner& in = *inner(ref);
+      if (in.own)
+         drop(in.own);
+      for (std::uint32_t i = 0; i < in.children; ++i)
+         drop(in.refs()[i]);
+      break;
+   }
+   case Kind::leaf: {
+      const Leaf& lf = *leaf(ref);
+      if (lf.blobs)
+         for (std::uint32_t i = 0; i < lf.count; ++i)
+            if (lf.valueWord(i) & blobFlag)
+               drop(loadRef(lf.valueAt(i)));
+      break;
+   }
+   case Kind::blob: break;
+   }
+}
+
+void Pool::reclaim(std::vector<Ref>& stack, std::size_t budget, Cache* cache) {
+   for (; !stack.empty() && budget; --budget) {
+      const Ref ref = stack.back();
+      stack.pop_back();
+      dropOne(ref, stack);
+      free(ref, cache);
+   }
+   if (stack.empty())
+      return;
+   bool wake;
+   {
+      Lock lock(queueMutex_);
+      wake = queue_.empty();
+      queue_.insert(queue_.end(), stack.begin(), stack.end());
+   }
+   stack.clear();
+   if (wake)
+      queueChanged_.notify_all();
+}
+
+void Pool::release(Ref ref, Cache* cache) {
+   if (countOf(ref).fetch_sub(1, std::memory_order_acq_rel) != 1)
+      return;
+   const Kind kind = node(ref)->kind;
+   if (kind == Kind::blob || (kind == Kind::leaf && !leaf(ref)->blobs))
+      return free(ref, cache);
+   std::vector<Ref> stack{ref};
+   reclaim(stack, inlineReclaimMax, cache);
+}
+
+void Pool::reclaimLoop() {
+   const auto cache = std::make_unique<Cache>();
+   std::vector<Ref> stack;
+   for (;;) {
+      {
+         Lock lock(queueMutex_);
+         reclaiming_ = false;
+         if (queue_.empty())
+            queueChanged_.notify_all();
+         while (queue_.empty() && !stop_)
+            queueChanged_.wait(lock);
+         if (stop_)
+            break;
+         stack.swap(queue_);
+         reclaiming_ = true;
+      }
+      while (!stack.empty()) {
+         const Ref ref = stack.back();
+         stack.pop_back();
+         dropOne(ref, stack);
+         free(ref, cache.get());
+      }
+      Lock lock(mutex_);
+      for (auto& bin : cache->bins)
+         while (bin.count)
+            freeLocked(bin.refs[--bin.count]);
+   }
+}
+
+void Pool::drain() {
+   Lock lock(queueMutex_);
+   while (!queue_.empty() || reclaiming_)
+      queueChanged_.wait(lock);
+}
+
+std::unique_ptr<Pool::Cache> Pool::takeCache() {
+   {
+      Lock lock(mutex_);
+      if (!caches_.empty()) {
+         auto cache = std::move(caches_.back());
+         caches_.pop_back();
+         return cache;
+      }
+   }
+   return std::make_unique<Cache>();
+}
+
+void Pool::giveCache(std::unique_ptr<Cache> cache) {
+   Lock lock(mutex_);
+   caches_.push_back(std::move(cache));
+}
+
+Pool::Usage Pool::usage() {
+   Usage out{};
+   {
+      Lock lock(queueMutex_);
+      out.reclaimQueue = queue_.size();
+   }
+   Lock lock(mutex_);
+   out.fileBytes = slabCount_ * slabBytes;
+   for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
+      if (slabClass_[slab] == noClass)
+         continue;
+      const Slab& info = slabs_[slab];
+      out.nodes += info.used;
+      out.usedBytes += slabClass_[slab] == slabClass ? info.run * slabBytes : info.used * classBytes(slabClass_[slab]);
+   }
+   // What lies in idle caches is free.
+   for (const auto& cache : caches_)
+      for (std::uint8_t i = 0; i < slabClass; ++i) {
+         out.nodes -= cache->bins[i].count;
+         out.usedBytes -= cache->bins[i].count * classBytes(i);
+      }
+   return out;
+}
+
+bool Pool::adopt(Ref ref) {
+   Lock lock(mutex_);
+   const std::uint32_t slab = ref / slabUnits, unit = ref % slabUnits;
+   const auto bad = [&](const char* what) {
+      throw Fault(file_.name() + ": damaged: " + what + " at byte " + std::to_string(std::uint64_t{ref} * unitBytes));
+   };
+   if (slab == 0 || slab >= slabCount_)
+      bad("reference outside the file");
+   const NodeHead* head = node(ref);
+   if (head->kind != Kind::leaf && head->kind != Kind::inner && head->kind != Kind::blob)
+      bad("unknown kind of node");
+   const std::uint8_t sizeClass = head->sizeClass;
+   if (sizeClass > slabClass)
+      bad("unknown size of node");
+   if (slabClass_[slab] == noClass) {
+      std::uint32_t run = 1;
+      if (sizeClass == slabClass) {
+         run = head->kind == Kind::blob ? reinterpret_cast<const Blob*>(head)->slabs : 0;
+         if (unit || run == 0 || run > slabCount_ - slab)
+            bad("wrong length of a blob");
+         for (std::uint32_t i = 0; i < run; ++i)
+            if (slabClass_[slab + i] != noClass)
+               bad("overlapping nodes");
+      }
+      for (std::uint32_t i = 0; i < run; ++i)
+         format(slab + i, sizeClass);
+      slabs_[slab].run = sizeClass == slabClass ? run : 0;
+   } else if (slabClass_[slab] != sizeClass || (sizeClass == slabClass && (unit || !slabs_[slab].run))) {
+      bad("overlapping nodes");
+   }
+   Slab& info = slabs_[slab];
+   const std::uint32_t index = indexIn(sizeClass, unit);
+   if (sizeClass != slabClass && (index * classUnits[sizeClass] != unit || index >= info.capacity))
+      bad("misplaced node");
+   auto& count = countOf(ref);
+   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+   const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+   if (!(info.free[index / 64] & bit))
+      return false;
+   info.free[index / 64] &= ~bit;
+   ++info.used;
+   return true;
+}
+
+void Pool::startUse() {
+   {
+      Lock lock(mutex_);
+      std::uint32_t last = 1;
+      for (std::uint32_t slab = 1; slab < slabCount_; ++slab)
+         if (slabClass_[slab] != noClass)
+            last = slab + 1;
+      if (last < slabCount_) {
+         ::mmap(base_ + last * slabBytes, (slabCount_ - last) * slabBytes, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+         slabCount_ = last;
+      }
+      if (file_.size() != slabCount_ * slabBytes)
+         file_.resize(slabCount_ * slabBytes);
+      for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
+         const std::uint8_t sizeClass = slabClass_[slab];
+         if (sizeClass == noClass) {
+            giveSlabs(slab, 1);
+            continue;
+         }
+         if (sizeClass == slabClass)
+            continue;
+         Slab& info = slabs_[slab];
+         if (info.used < info.capacity)
+            list(slab);
+         for (std::uint32_t i = 0; i < info.capacity; ++i)
+            if (info.free[i / 64] >> (i % 64) & 1)
+               POISON(at(slab * slabUnits + i * classUnits[sizeClass]), classBytes(sizeClass));
+      }
+   }
+   reclaimer_ = std::thread([this] { reclaimLoop(); });
+}
+
+void Pool::verify(const std::map<Ref, std::uint32_t>& references) {
+   drain();
+   Lock lock(mutex_);
+   const auto bad = [&](const char* what, std::uint64_t ref) {
+      throw Fault(file_.name() + ": " + what + " at byte " + std::to_string(ref * unitBytes));
+   };
+   // What lies in idle caches counts as free.
+   for (auto& cache : caches_)
+      for (auto& bin : cache->bins)
+         while (bin.count)
+            freeLocked(bin.refs[--bin.count]);
+   for (const auto& [ref, count] : references)
+      if (countOf(ref).load() != count)
+         bad("wrong reference count", ref);
+   std::uint64_t used = 0;
+   std::uint32_t covered = 1;
+   for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
+      const std::uint8_t sizeClass = slabClass_[slab];
+      if (sizeClass == noClass)
+         continue;
+      ++covered;
+      const Slab& info = slabs_[slab];
+      if (sizeClass == slabClass) {
+         if (info.run) {
+            if (!references.contains(slab * slabUnits))
+               bad("lost blob", std::uint64_t{slab} * slabUnits);
+            ++used;
+         }
+         continue;
+      }
+      std::uint32_t free = 0;
+      for (std::uint32_t i = 0; i < info.capacity; ++i) {
+         const bool isFree = info.free[i / 64] >> (i % 64) & 1;
+         const Ref ref = slab * slabUnits + i * classUnits[sizeClass];
+         free += isFree;
+         if (!isFree && !references.contains(ref))
+            bad("lost node", ref);
+         if (isFree && references.contains(ref))
+            bad("node in use is free", ref);
+      }
+      if (free + info.used != info.capacity)
+         bad("wrong count of nodes", std::uint64_t{slab} * slabUnits);
+      if (info.listed != (free != 0))
+         bad("slab with room is not listed", std::uint64_t{slab} * slabUnits);
+      used += info.used;
+   }
+   if (used != references.size())
+      bad("wrong count of nodes", 0);
+   for (const auto& [first, length] : freeSlabs_) {
+      for (std::uint32_t i = 0; i < length; ++i)
+         if (slabClass_[first + i] != noClass)
+            bad("free slab in use", std::uint64_t{first} * slabUnits);
+      covered += length;
+   }
+   if (covered != slabCount_)
+      bad("lost slab", 0);
+}
+
+} // namespace polis::store::detail

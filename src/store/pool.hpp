@@ -1,0 +1,178 @@
+// The mapped file as a heap of counted nodes. Internal to the store.
+//
+// The file is cut into slabs of 64 KiB; a slab holds nodes of one size class, or belongs to one long blob. What is
+// free, and how many references a node has, is known in memory only and found again at opening by walking from the
+// checkpoint's roots: nothing that a checkpoint can reach is ever changed or freed, so a crash cannot harm it.
+#pragma once
+
+#include "base/mutex.hpp"
+#include "store/file.hpp"
+#include "store/node.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
+
+namespace polis::store::detail {
+
+/// Address space that is given memory from its start onwards.
+class Reserve {
+public:
+   explicit Reserve(std::size_t bytes);
+   ~Reserve();
+   Reserve(const Reserve&) = delete;
+   Reserve& operator=(const Reserve&) = delete;
+   std::uint8_t* data() const { return data_; }
+   std::size_t bytes() const { return bytes_; }
+   /// Zeroed memory up to `bytes`.
+   void commit(std::size_t bytes);
+
+private:
+   std::uint8_t* data_;
+   std::size_t bytes_;
+   std::size_t committed_ = 0;
+};
+
+class Pool {
+public:
+   /// Free nodes at hand for one writing thread at a time.
+   struct Cache {
+      static constexpr std::uint32_t binMax = 32;
+      struct Bin {
+         std::uint32_t count = 0;
+         Ref refs[binMax];
+      };
+      Bin bins[slabClass];
+   };
+
+   /// Maps the file as it is. `fileBytesMax` is at most 256 GiB.
+   Pool(File file, std::uint64_t fileBytesMax);
+   ~Pool();
+   Pool(const Pool&) = delete;
+   Pool& operator=(const Pool&) = delete;
+
+   File& file() { return file_; }
+
+   std::uint8_t* at(Ref ref) const { return base_ + std::size_t{ref} * unitBytes; }
+   NodeHead* node(Ref ref) const { return reinterpret_cast<NodeHead*>(at(ref)); }
+   Leaf* leaf(Ref ref) const { return reinterpret_cast<Leaf*>(at(ref)); }
+   Inner* inner(Ref ref) const { return reinterpret_cast<Inner*>(at(ref)); }
+   Blob* blob(Ref ref) const { return reinterpret_cast<Blob*>(at(ref)); }
+
+   /// Reference count of a node.
+   std::atomic<std::uint32_t>& countOf(Ref ref) const {
+      const std::uint32_t slab = ref / slabUnits;
+      return counts_[std::size_t{slab} * slabUnits + indexIn(slabClass_[slab], ref % slabUnits)];
+   }
+   /// True when the one reference that the caller reached it by is the only one. The caller owns the path to it.
+   bool unique(Ref ref) const { return countOf(ref).load(std::memory_order_acquire) == 1; }
+   void retain(Ref ref) const { countOf(ref).fetch_add(1, std::memory_order_relaxed); }
+   /// Gives back one reference. A few nodes that become free are freed at once, the rest is left to the reclaimer.
+   /// `cache` may be null.
+   void release(Ref ref, Cache* cache);
+
+   /// A node of at least `bytes`, with one reference, its head's kind, class and seal filled in.
+   Ref allocate(Cache& cache, Kind kind, std::size_t bytes);
+   /// Frees a node with one reference without giving back what it refers to.
+   void freeShell(Ref ref, Cache* cache);
+
+   std::unique_ptr<Cache> takeCache();
+   void giveCache(std::unique_ptr<Cache> cache);
+
+   /// Waits until nothing dropped so far is unreclaimed.
+   void drain();
+
+   struct Usage {
+      std::uint64_t fileBytes, usedBytes, nodes, reclaimQueue;
+   };
+   Usage usage();
+
+   // For opening, before any other use.
+
+   /// Counts one more reference to the node at `ref`, as yet unchecked bytes. True when it was the first: the node is
+   /// now in use. Throws Fault when `ref` or the head cannot be right.
+   bool adopt(Ref ref);
+   /// After the last adopt: makes the rest free, cuts the file behind the last slab in use, starts the reclaimer.
+   void startUse();
+
+   /// For tests: checks slabs against counts; `references` holds for each live node how many should exist. Throws Fault.
+   void verify(const std::map<Ref, std::uint32_t>& references);
+
+private:
+   struct Slab {
+      std::uint16_t used = 0, capacity = 0;
+      /// In partial_ of its class, and where there.
+      bool listed = false;
+      std::uint32_t listedAt = 0;
+      /// Slabs of the run that starts here.
+      std::uint32_t run = 0;
+      /// Bit set = free, by index in the slab.
+      std::uint64_t free[slabUnits / 64] = {};
+   };
+
+   static std::uint32_t indexIn(std::uint8_t sizeClass, std::uint32_t unit);
+   void list(std::uint32_t slab) REQUIRES(mutex_);
+   void unlist(std::uint32_t slab) REQUIRES(mutex_);
+   void format(std::uint32_t slab, std::uint8_t sizeClass) REQUIRES(mutex_);
+   std::uint32_t takeSlabs(std::uint32_t count) REQUIRES(mutex_);
+   void giveSlabs(std::uint32_t first, std::uint32_t count) REQUIRES(mutex_);
+   void grow(std::uint32_t slabs) REQUIRES(mutex_);
+   void refill(Cache::Bin& bin, std::uint8_t sizeClass) REQUIRES(mutex_);
+   void freeLocked(Ref ref) REQUIRES(mutex_);
+   void free(Ref ref, Cache* cache);
+   /// Frees from `stack` on; at most `budget` nodes, what is left is queued.
+   void reclaim(std::vector<Ref>& stack, std::size_t budget, Cache* cache);
+   void dropOne(Ref ref, std::vector<Ref>& stack) const;
+   void reclaimLoop();
+   void map(std::uint64_t fromByte, std::uint64_t toByte);
+
+   File file_;
+   Reserve space_;
+   Reserve countSpace_;
+   Reserve classSpace_;
+   Reserve slabSpace_;
+   std::uint8_t* base_;
+   std::atomic<std::uint32_t>* counts_;
+   std::uint8_t* slabClass_;
+   const std::uint32_t slabsMax_;
+
+   Mutex mutex_;
+   Slab* slabs_ GUARDED_BY(mutex_);
+   std::uint32_t slabCount_ GUARDED_BY(mutex_) = 0;
+   std::vector<std::uint32_t> partial_[slabClass] GUARDED_BY(mutex_);
+   /// First slab of a run of free ones, and its length.
+   std::map<std::uint32_t, std::uint32_t> freeSlabs_ GUARDED_BY(mutex_);
+   std::vector<std::unique_ptr<Cache>> caches_ GUARDED_BY(mutex_);
+
+   Mutex queueMutex_;
+   std::condition_variable_any queueChanged_;
+   std::vector<Ref> queue_ GUARDED_BY(queueMutex_);
+   bool reclaiming_ GUARDED_BY(queueMutex_) = false;
+   bool stop_ GUARDED_BY(queueMutex_) = false;
+   std::thread reclaimer_;
+};
+
+/// Gives a node back unless taken.
+class Held {
+public:
+   Held(Pool& pool, Pool::Cache& cache, Ref ref) : pool_(pool), cache_(cache), ref_(ref) {}
+   ~Held() {
+      if (ref_)
+         pool_.release(ref_, &cache_);
+   }
+   Held(const Held&) = delete;
+   Held& operator=(const Held&) = delete;
+   Ref get() const { return ref_; }
+   Ref take() { return std::exchange(ref_, 0); }
+
+private:
+   Pool& pool_;
+   Pool::Cache& cache_;
+   Ref ref_;
+};
+
+} // namespace polis::store::detail

@@ -1,0 +1,280 @@
+#include "store/tree.hpp"
+
+#include "base/fault.hpp"
+
+namespace polis::store::detail {
+namespace {
+
+std::optional<Entry> firstOf(const Pool& pool, Ref ref) {
+   while (ref) {
+      if (pool.node(ref)->kind == Kind::leaf)
+         return leafEntry(pool, *pool.leaf(ref), 0);
+      const Inner& inner = *pool.inner(ref);
+      ref = inner.own ? inner.own : inner.refs()[0];
+   }
+   return std::nullopt;
+}
+
+std::optional<Entry> lastOf(const Pool& pool, Ref ref) {
+   while (ref) {
+      if (pool.node(ref)->kind == Kind::leaf)
+         return leafEntry(pool, *pool.leaf(ref), pool.leaf(ref)->count - 1u);
+      const Inner& inner = *pool.inner(ref);
+      ref = inner.children ? inner.refs()[inner.children - 1] : inner.own;
+   }
+   return std::nullopt;
+}
+
+/// How the keys of a node lie to `key`, whose first `depth` bytes they share.
+enum class Side { before, within, after };
+Side sideOf(const Inner& inner, std::size_t depth, ByteView key) {
+   const ByteView rest = key.subspan(depth), prefix{inner.prefix(), inner.prefixBytes};
+   const std::size_t common = commonBytes(rest, prefix);
+   if (common == prefix.size())
+      return Side::within;
+   return common < rest.size() && prefix[common] < rest[common] ? Side::before : Side::after;
+}
+
+} // namespace
+
+ByteView leafValue(const Pool& pool, const Leaf& leaf, std::uint32_t at) {
+   const std::uint32_t word = leaf.valueWord(at);
+   const std::uint8_t* value = leaf.valueAt(at);
+   if (word & blobFlag)
+      return {pool.blob(loadRef(value))->value(), word & ~blobFlag};
+   return {value, word};
+}
+
+Entry leafEntry(const Pool& pool, const Leaf& leaf, std::uint32_t at) {
+   return {leaf.key(at), leafValue(pool, leaf, at)};
+}
+
+std::optional<ByteView> treeGet(const Pool& pool, Ref ref, ByteView key) {
+   std::size_t depth = 0;
+   while (ref) {
+      if (pool.node(ref)->kind == Kind::leaf) {
+         const Leaf& leaf = *pool.leaf(ref);
+         const std::int32_t at = leafFind(leaf, key);
+         if (at < 0)
+            return std::nullopt;
+         return leafValue(pool, leaf, static_cast<std::uint32_t>(at));
+      }
+      // Prefixes are not compared: the leaf holds the whole key.
+      const Inner& inner = *pool.inner(ref);
+      depth += inner.prefixBytes;
+      if (key.size() <= depth) {
+         if (key.size() < depth)
+            return std::nullopt;
+         ref = inner.own;
+         continue;
+      }
+      const std::uint8_t byte = key[depth++];
+      if (!inner.has(byte))
+         return std::nullopt;
+      ref = inner.refs()[inner.below(byte)];
+   }
+   return std::nullopt;
+}
+
+std::optional<Entry> treeLowerBound(const Pool& pool, Ref ref, ByteView key) {
+   // The subtree right after the path taken.
+   Ref after = 0;
+   std::size_t depth = 0;
+   while (ref) {
+      if (pool.node(ref)->kind == Kind::leaf) {
+         const Leaf& leaf = *pool.leaf(ref);
+         const std::uint32_t at = leafLowerBound(leaf, key);
+         return at < leaf.count ? leafEntry(pool, leaf, at) : firstOf(pool, after);
+      }
+      const Inner& inner = *pool.inner(ref);
+      const Side side = sideOf(inner, depth, key);
+      depth += inner.prefixBytes;
+      if (side == Side::before)
+         break;
+      if (side == Side::after || key.size() == depth)
+         return firstOf(pool, ref);
+      const std::uint8_t byte = key[depth++];
+      std::uint32_t next = inner.below(byte);
+      const bool has = inner.has(byte);
+      ref = has ? inner.refs()[next++] : 0;
+      if (next < inner.children)
+         after = inner.refs()[next];
+   }
+   return firstOf(pool, after);
+}
+
+std::optional<Entry> treeUpperBound(const Pool& pool, Ref root, ByteView key) {
+   // The least key after `key` is `key` and a zero byte.
+   if (key.size() < keyBytesMax) {
+      std::uint8_t next[keyBytesMax];
+      if (!key.empty())
+         std::memcpy(next, key.data(), key.size());
+      next[key.size()] = 0;
+      return treeLowerBound(pool, root, {next, key.size() + 1});
+   }
+   Bytes next(key.begin(), key.end());
+   next.push_back(0);
+   return treeLowerBound(pool, root, next);
+}
+
+std::optional<Entry> treeLessThan(const Pool& pool, Ref ref, ByteView key) {
+   Ref before = 0;
+   std::size_t depth = 0;
+   while (ref) {
+      if (pool.node(ref)->kind == Kind::leaf) {
+         const Leaf& leaf = *pool.leaf(ref);
+         const std::uint32_t at = leafLowerBound(leaf, key);
+         return at > 0 ? leafEntry(pool, leaf, at - 1) : lastOf(pool, before);
+      }
+      const Inner& inner = *pool.inner(ref);
+      const Side side = sideOf(inner, depth, key);
+      depth += inner.prefixBytes;
+      if (side == Side::before)
+         return lastOf(pool, ref);
+      if (side == Side::after || key.size() == depth)
+         break;
+      const std::uint8_t byte = key[depth++];
+      const std::uint32_t next = inner.below(byte);
+      if (next)
+         before = inner.refs()[next - 1];
+      else if (inner.own)
+         before = inner.own;
+      ref = inner.has(byte) ? inner.refs()[next] : 0;
+   }
+   return lastOf(pool, before);
+}
+
+std::optional<Bytes> prefixEnd(ByteView prefix) {
+   Bytes end(prefix.begin(), prefix.end());
+   while (!end.empty() && end.back() == 0xFF)
+      end.pop_back();
+   if (end.empty())
+      return std::nullopt;
+   ++end.back();
+   return end;
+}
+
+std::optional<Entry> treeLast(const Pool& pool, Ref root, ByteView prefix) {
+   const auto end = prefixEnd(prefix);
+   const auto entry = end ? treeLessThan(pool, root, *end) : lastOf(pool, root);
+   if (!entry || !beginsWith(entry->key, prefix))
+      return std::nullopt;
+   return entry;
+}
+
+std::uint64_t treeSize(const Pool& pool, Ref ref) {
+   if (!ref)
+      return 0;
+   return pool.node(ref)->kind == Kind::leaf ? pool.leaf(ref)->count : pool.inner(ref)->count;
+}
+
+bool narrow(Bounds& bounds, std::size_t depth, ByteView prefix) {
+   if (bounds.low) {
+      const ByteView rest = bounds.low->subspan(depth);
+      const std::size_t common = commonBytes(rest, prefix);
+      if (common < prefix.size() && common < rest.size() && prefix[common] < rest[common])
+         return false;
+      if (common < prefix.size() || common == rest.size())
+         bounds.low.reset();
+   }
+   if (bounds.high) {
+      const ByteView rest = bounds.high->subspan(depth);
+      const std::size_t common = commonBytes(rest, prefix);
+      if (common == rest.size() || (common < prefix.size() && prefix[common] > rest[common]))
+         return false;
+      if (common < prefix.size())
+         bounds.high.reset();
+   }
+   return true;
+}
+
+namespace {
+
+std::uint64_t countWithin(const Pool& pool, Ref ref, std::size_t depth, Bounds bounds) {
+   if (bounds.all())
+      return treeSize(pool, ref);
+   if (pool.node(ref)->kind == Kind::leaf) {
+      const Leaf& leaf = *pool.leaf(ref);
+      const std::uint32_t from = bounds.low ? leafLowerBound(leaf, *bounds.low) : 0;
+      const std::uint32_t to = bounds.high ? leafLowerBound(leaf, *bounds.high) : leaf.count;
+      return to > from ? to - from : 0;
+   }
+   const Inner& inner = *pool.inner(ref);
+   if (!narrow(bounds, depth, {inner.prefix(), inner.prefixBytes}))
+      return 0;
+   if (bounds.all())
+      return inner.count;
+   std::uint64_t sum = 0;
+   eachWithin(inner, depth, bounds, [&](int byte, std::uint32_t index, const Bounds& below) {
+      sum += byte < 0 ? 1 : countWithin(pool, inner.refs()[index], depth + inner.prefixBytes + 1, below);
+   });
+   return sum;
+}
+
+} // namespace
+
+std::uint64_t treeRangeCount(const Pool& pool, Ref root, ByteView low, std::optional<ByteView> high) {
+   if (!root || (high && compare(low, *high) >= 0))
+      return 0;
+   return countWithin(pool, root, 0, {low.empty() ? std::nullopt : std::optional(low), high});
+}
+
+void checkNode(const Pool& pool, Ref ref, ByteView path) {
+   const auto need = [&](bool holds, const char* what) {
+      if (!holds)
+         throw Fault("damaged: " + std::string(what) + " at byte " + std::to_string(std::uint64_t{ref} * unitBytes));
+   };
+   const std::uint8_t sizeClass = pool.node(ref)->sizeClass;
+   switch (pool.node(ref)->kind) {
+   case Kind::leaf: {
+      const Leaf& leaf = *pool.leaf(ref);
+      const std::size_t bytes = classBytes(sizeClass);
+      need(sizeClass < slabClass && bytes <= leafBytesMax, "leaf too long");
+      need(leaf.count >= 1 && leaf.slotEnd() <= leaf.heap && leaf.heap <= bytes, "wrong bounds of a leaf");
+      std::size_t used = 0, blobs = 0;
+      for (std::uint32_t i = 0; i < leaf.count; ++i) {
+         const LeafSlot& slot = leaf.slots()[i];
+         need(slot.at >= leaf.heap && slot.keyBytes <= keyBytesMax && slot.at + 4u + slot.keyBytes <= bytes,
+              "wrong bounds of an entry");
+         const std::uint32_t word = leaf.valueWord(i);
+         need((word & blobFlag) ? (word & ~blobFlag) <= valueBytesMax && (word & ~blobFlag) > inlineValueBytesMax
+                                : word <= inlineValueBytesMax,
+              "wrong length of a value");
+         need(slot.at + entryBytes(slot.keyBytes, word) <= bytes, "wrong bounds of an entry");
+         used += entryBytes(slot.keyBytes, word);
+         blobs += (word & blobFlag) != 0;
+         need(slot.keyBytes >= leaf.common && slot.head == keyHead(leaf.key(i), leaf.common), "wrong slot of an entry");
+         need(beginsWith(leaf.key(i), path), "misplaced key");
+         need(same(leaf.key(i).first(leaf.common), leaf.key(0).first(leaf.common)), "wrong prefix of a leaf");
+         need(i == 0 || compare(leaf.key(i - 1), leaf.key(i)) < 0, "keys out of order");
+      }
+      need(used + leaf.dead == bytes - leaf.heap, "wrong count of dead bytes");
+      need(blobs == leaf.blobs, "wrong count of blobs");
+      break;
+   }
+   case Kind::inner: {
+      const Inner& inner = *pool.inner(ref);
+      need(sizeClass < slabClass, "inner node too long");
+      need(path.size() + inner.prefixBytes <= keyBytesMax, "path too long");
+      Inner ranks{};
+      std::memcpy(ranks.present, inner.present, sizeof ranks.present);
+      ranks.fillRank();
+      need(ranks.children == inner.children && std::memcmp(ranks.rank, inner.rank, sizeof ranks.rank) == 0,
+           "wrong count of children");
+      need(Inner::bytesFor(inner.prefixBytes, inner.children) <= classBytes(sizeClass), "wrong bounds of an inner node");
+      need(inner.children + (inner.own != 0) >= 2, "inner node without a branch");
+      for (std::uint32_t i = 0; i < inner.children; ++i)
+         need(inner.refs()[i] != 0, "missing child");
+      break;
+   }
+   case Kind::blob: {
+      const Blob& blob = *pool.blob(ref);
+      const std::size_t bytes = sizeClass == slabClass ? blob.slabs * slabBytes : classBytes(sizeClass);
+      need(blob.length <= valueBytesMax && sizeof(Blob) + blob.length <= bytes, "wrong length of a blob");
+      need((sizeClass == slabClass) == (blob.slabs != 0), "wrong slabs of a blob");
+      break;
+   }
+   }
+}
+
+} // namespace polis::store::detail

@@ -1,0 +1,51 @@
+// Reads of a tree by its root. Internal to the store. Views live as long as the nodes do.
+#pragma once
+
+#include "store/pool.hpp"
+
+namespace polis::store::detail {
+
+Entry leafEntry(const Pool& pool, const Leaf& leaf, std::uint32_t at);
+ByteView leafValue(const Pool& pool, const Leaf& leaf, std::uint32_t at);
+
+std::optional<ByteView> treeGet(const Pool& pool, Ref root, ByteView key);
+std::optional<Entry> treeLowerBound(const Pool& pool, Ref root, ByteView key);
+std::optional<Entry> treeUpperBound(const Pool& pool, Ref root, ByteView key);
+std::optional<Entry> treeLessThan(const Pool& pool, Ref root, ByteView key);
+std::optional<Entry> treeLast(const Pool& pool, Ref root, ByteView prefix);
+std::uint64_t treeSize(const Pool& pool, Ref root);
+std::uint64_t treeRangeCount(const Pool& pool, Ref root, ByteView low, std::optional<ByteView> high);
+
+/// The least byte string above every one that begins with `prefix`; none when there is no such.
+std::optional<Bytes> prefixEnd(ByteView prefix);
+
+/// What a range low <= key < high leaves of itself below a node. Both absent: everything.
+struct Bounds {
+   std::optional<ByteView> low, high;
+   bool all() const { return !low && !high; }
+};
+/// Narrows `bounds` to the keys that begin with a path of `depth` bytes (shared with the bounds that are there) and
+/// then `prefix`. False when none of them can lie within.
+bool narrow(Bounds& bounds, std::size_t depth, ByteView prefix);
+
+/// Calls each(ref, byte) for a subtree's own (byte -1) and children that may have keys within `bounds`, which must
+/// have been narrowed to the node; `within` is what remains of the bounds below it.
+template <class Each>
+void eachWithin(const Inner& inner, std::size_t depth, const Bounds& bounds, Each&& each) {
+   const std::size_t at = depth + inner.prefixBytes;
+   const int low = bounds.low ? (*bounds.low)[at] : -1, high = bounds.high ? (*bounds.high)[at] : 256;
+   if (inner.own && !bounds.low)
+      each(-1, std::uint32_t{0}, Bounds{});
+   eachChild(inner, [&](std::uint8_t byte, std::uint32_t index) {
+      if (byte < low || byte > high)
+         return;
+      each(static_cast<int>(byte), index,
+           Bounds{byte == low ? bounds.low : std::nullopt, byte == high ? bounds.high : std::nullopt});
+   });
+}
+
+/// Whether what lies at `ref` is a sound node for a place `depth` bytes below the root under the key bytes `path`
+/// (its first `depth` bytes). Looks at the node alone. Throws Fault. For bytes that are not trusted yet.
+void checkNode(const Pool& pool, Ref ref, ByteView path);
+
+} // namespace polis::store::detail

@@ -1,0 +1,184 @@
+#include "store/version.hpp"
+
+#include "base/fault.hpp"
+#include "store/check.hpp"
+#include "store/tree.hpp"
+
+#include <map>
+
+namespace polis::store {
+
+using namespace detail;
+
+Version::Version(const Version& other) : pool_(other.pool_), root_(other.root_) {
+   if (root_)
+      pool_->retain(root_);
+}
+
+Version::~Version() {
+   if (root_)
+      pool_->release(root_, nullptr);
+}
+
+// A default-made version has no pool.
+std::optional<ByteView> Version::get(ByteView key) const {
+   return root_ ? treeGet(*pool_, root_, key) : std::nullopt;
+}
+std::optional<Entry> Version::lowerBound(ByteView key) const {
+   return root_ ? treeLowerBound(*pool_, root_, key) : std::nullopt;
+}
+std::optional<Entry> Version::upperBound(ByteView key) const {
+   return root_ ? treeUpperBound(*pool_, root_, key) : std::nullopt;
+}
+std::optional<Entry> Version::lessThan(ByteView key) const {
+   return root_ ? treeLessThan(*pool_, root_, key) : std::nullopt;
+}
+std::optional<Entry> Version::last(ByteView prefix) const {
+   return root_ ? treeLast(*pool_, root_, prefix) : std::nullopt;
+}
+std::uint64_t Version::size() const { return root_ ? treeSize(*pool_, root_) : 0; }
+std::uint64_t Version::rangeCount(ByteView low, std::optional<ByteView> high) const {
+   return root_ ? treeRangeCount(*pool_, root_, low, high) : 0;
+}
+
+Cursor Version::cursor() const { return Cursor(*this); }
+
+void Version::verify() const {
+   std::map<Ref, std::uint32_t> references;
+   if (root_)
+      checkTree(*pool_, root_, references);
+}
+
+Entry Cursor::entry() const {
+   ASSERT(valid());
+   return leafEntry(*version_.pool_, *version_.pool_->leaf(leaf_), slot_);
+}
+
+bool Cursor::descendFirst(Ref ref) {
+   const Pool& pool = *version_.pool_;
+   while (pool.node(ref)->kind == Kind::inner) {
+      const Inner& inner = *pool.inner(ref);
+      path_.push_back({ref, inner.own ? -1 : 0});
+      ref = inner.own ? inner.own : inner.refs()[0];
+   }
+   leaf_ = ref;
+   slot_ = 0;
+   return true;
+}
+
+bool Cursor::descendLast(Ref ref) {
+   const Pool& pool = *version_.pool_;
+   while (pool.node(ref)->kind == Kind::inner) {
+      const Inner& inner = *pool.inner(ref);
+      path_.push_back({ref, static_cast<std::int32_t>(inner.children) - 1});
+      ref = inner.children ? inner.refs()[inner.children - 1] : inner.own;
+   }
+   leaf_ = ref;
+   slot_ = pool.leaf(ref)->count - 1u;
+   return true;
+}
+
+bool Cursor::climbNext() {
+   const Pool& pool = *version_.pool_;
+   while (!path_.empty()) {
+      Frame& frame = path_.back();
+      const Inner& inner = *pool.inner(frame.inner);
+      const auto next = static_cast<std::uint32_t>(frame.at + 1);
+      if (next < inner.children) {
+         ++frame.at;
+         // The child after it will be wanted soon.
+         if (next + 2 < inner.children)
+            __builtin_prefetch(pool.at(inner.refs()[next + 2]));
+         return descendFirst(inner.refs()[next]);
+      }
+      path_.pop_back();
+   }
+   leaf_ = 0;
+   return false;
+}
+
+bool Cursor::climbPrevious() {
+   const Pool& pool = *version_.pool_;
+   while (!path_.empty()) {
+      Frame& frame = path_.back();
+      const Inner& inner = *pool.inner(frame.inner);
+      if (frame.at > 0)
+         return descendLast(inner.refs()[--frame.at]);
+      if (frame.at == 0 && inner.own) {
+         frame.at = -1;
+         return descendLast(inner.own);
+      }
+      path_.pop_back();
+   }
+   leaf_ = 0;
+   return false;
+}
+
+bool Cursor::first() {
+   path_.clear();
+   leaf_ = 0;
+   return version_.root_ && descendFirst(version_.root_);
+}
+
+bool Cursor::last() {
+   path_.clear();
+   leaf_ = 0;
+   return version_.root_ && descendLast(version_.root_);
+}
+
+bool Cursor::seek(ByteView key) {
+   path_.clear();
+   leaf_ = 0;
+   if (!version_.root_)
+      return false;
+   const Pool& pool = *version_.pool_;
+   Ref ref = version_.root_;
+   std::size_t depth = 0;
+   while (pool.node(ref)->kind == Kind::inner) {
+      const Inner& inner = *pool.inner(ref);
+      const ByteView prefix{inner.prefix(), inner.prefixBytes}, rest = key.subspan(depth);
+      const std::size_t common = commonBytes(rest, prefix);
+      if (common < prefix.size() && common < rest.size() && prefix[common] < rest[common])
+         return climbNext();
+      if (common < prefix.size() || common == rest.size())
+         return descendFirst(ref);
+      depth += prefix.size();
+      const std::uint8_t byte = key[depth++];
+      const auto at = static_cast<std::int32_t>(inner.below(byte));
+      if (!inner.has(byte)) {
+         // Stand just before the child that follows.
+         path_.push_back({ref, at - 1});
+         return climbNext();
+      }
+      path_.push_back({ref, at});
+      ref = inner.refs()[at];
+   }
+   const std::uint32_t at = leafLowerBound(*pool.leaf(ref), key);
+   if (at == pool.leaf(ref)->count)
+      return climbNext();
+   leaf_ = ref;
+   slot_ = at;
+   return true;
+}
+
+bool Cursor::seekBefore(ByteView key) { return seek(key) ? previous() : last(); }
+
+bool Cursor::next() {
+   ASSERT(valid());
+   if (slot_ + 1 < version_.pool_->leaf(leaf_)->count) {
+      ++slot_;
+      return true;
+   }
+   return climbNext();
+}
+
+bool Cursor::previous() {
+   ASSERT(valid());
+   if (slot_ > 0) {
+      --slot_;
+      return true;
+   }
+   return climbPrevious();
+}
+
+} // namespace polis::store
