@@ -20,20 +20,18 @@ struct EngineOptions {
    /// Where compiled code is kept between runs; empty: nowhere. Created if missing. Files that are corrupt, of another
    /// version or of another machine are ignored and replaced.
    std::filesystem::path cacheDir;
-   /// Instances alive at once, idle ones in the pool included. Each takes address space, not memory, until used.
+   /// Instances alive at once. Each takes address space, not memory, until used.
    std::uint32_t instancesMax = 1024;
-   /// Idle instances kept for reuse, all modules together; and compiled modules kept in memory.
-   std::uint32_t idleInstancesMax = 512;
+   /// Compiled modules kept in memory; those in use are held by their users.
    std::uint32_t modulesMax = 512;
    /// For comparison in tests: compile without optimisation.
    bool optimise = true;
 };
 
 struct EngineStats {
-   std::uint64_t compiled = 0;        ///< modules compiled from wasm
-   std::uint64_t loaded = 0;          ///< modules taken from cacheDir
-   std::uint64_t instancesMade = 0;   ///< instances built from nothing
-   std::uint64_t instancesReused = 0; ///< instances taken from the pool
+   std::uint64_t compiled = 0; ///< modules compiled from wasm
+   std::uint64_t loaded = 0;   ///< modules taken from cacheDir
+   std::uint64_t instancesMade = 0;
 };
 
 /// Thread-safe. Must outlive its modules and instances.

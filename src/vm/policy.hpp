@@ -80,7 +80,11 @@ constexpr std::size_t functionBytesMax = 4u << 20;
 constexpr std::size_t localsMax = 40'000; ///< of one function, parameters included
 constexpr std::size_t paramsMax = 900;
 constexpr std::size_t nestingMax = 10'000; ///< blocks within blocks
-constexpr std::size_t itemsMax = 100'000;  ///< types, imports, exports, globals, segments: of each
+constexpr std::size_t itemsMax =
+    100'000; ///< types, imports, exports, globals, segments, elements of one segment: of each
+constexpr std::size_t nameBytesMax = 65536;
+constexpr std::size_t branchTableMax = 65520;
+constexpr std::size_t meteredFunctionBytesMax = 7654321; ///< of one function, metering included
 } // namespace limits
 
 /// Checks features, limits and types of a whole module, without compiling it. Bounded work for any bytes.

@@ -1,0 +1,318 @@
+#include "vm/engine.hpp"
+
+#include "base/assert.hpp"
+#include "base/fault.hpp"
+#include "base/mutex.hpp"
+#include "vm/checked_module.hpp"
+#include "vm/code_cache.hpp"
+#include "vm/module_body.hpp"
+
+#include <atomic>
+#include <future>
+#include <list>
+#include <map>
+#include <unordered_map>
+
+extern "C" void polis_wasmtime_configure(wasm_config_t* config, std::size_t stackBytes);
+extern "C" void polis_wasmtime_scan_pages(wasmtime_pooling_allocation_config_t* pool);
+
+namespace polis::vm {
+namespace {
+
+/// Tables larger than this fit no instance, whatever a chain's options say.
+constexpr std::size_t tableElementsMax = 1u << 20;
+/// Written pages of a memory are cleared in place up to this size when an instance is given back, and unmapped beyond.
+constexpr std::size_t residentBytes = std::size_t{4} << 20;
+constexpr std::size_t instanceBytesMax = std::size_t{64} << 20;
+
+Owned<wasm_engine_t> makeEngine(const EngineOptions& options) {
+   wasm_config_t* config = wasm_config_new();
+   polis_wasmtime_configure(config, nativeGuestStackBytes);
+   // The same results everywhere.
+   wasmtime_config_cranelift_nan_canonicalization_set(config, true);
+   wasmtime_config_wasm_simd_set(config, true);
+   wasmtime_config_wasm_relaxed_simd_set(config, false);
+   wasmtime_config_wasm_bulk_memory_set(config, true);
+   wasmtime_config_wasm_multi_value_set(config, true); // metered functions return two values; modules may not
+   wasmtime_config_wasm_multi_memory_set(config, false);
+   wasmtime_config_wasm_memory64_set(config, false);
+   wasmtime_config_wasm_tail_call_set(config, false);
+   wasmtime_config_native_unwind_info_set(config, false);
+   wasmtime_config_cranelift_opt_level_set(config,
+                                           options.optimise ? WASMTIME_OPT_LEVEL_SPEED : WASMTIME_OPT_LEVEL_NONE);
+   wasmtime_config_memory_may_move_set(config, false);
+   wasmtime_config_memory_reservation_set(config, std::uint64_t{1} << 32);
+   wasmtime_config_memory_guard_size_set(config, std::uint64_t{32} << 20);
+
+   wasmtime_pooling_allocation_config_t* pool = wasmtime_pooling_allocation_config_new();
+   wasmtime_pooling_allocation_config_total_core_instances_set(pool, options.instancesMax);
+   wasmtime_pooling_allocation_config_total_memories_set(pool, options.instancesMax);
+   wasmtime_pooling_allocation_config_total_tables_set(pool, options.instancesMax);
+   wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, options.instancesMax);
+   wasmtime_pooling_allocation_config_max_core_instance_size_set(pool, instanceBytesMax);
+   wasmtime_pooling_allocation_config_max_memory_size_set(pool, std::size_t{1} << 32);
+   wasmtime_pooling_allocation_config_table_elements_set(pool, tableElementsMax);
+   wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, residentBytes);
+   wasmtime_pooling_allocation_config_table_keep_resident_set(pool, 64 << 10);
+   polis_wasmtime_scan_pages(pool);
+   wasmtime_pooling_allocation_strategy_set(config, pool);
+   wasmtime_pooling_allocation_config_delete(pool);
+   Owned<wasm_engine_t> engine(wasm_engine_new_with_config(config));
+   if (!engine)
+      throw Fault("cannot start the WebAssembly engine");
+   return engine;
+}
+
+wasm_valtype_t* valtype(ValueType type) {
+   switch (type) {
+   case ValueType::i32:
+      return wasm_valtype_new(WASM_I32);
+   case ValueType::i64:
+      return wasm_valtype_new(WASM_I64);
+   case ValueType::f32:
+      return wasm_valtype_new(WASM_F32);
+   case ValueType::f64:
+      return wasm_valtype_new(WASM_F64);
+   case ValueType::v128:
+      break;
+   }
+   throw Fault("host functions take no vectors");
+}
+
+/// params + (i32, i64) → result + (i64), unless `plain`.
+wasm_functype_t* functype(const FunctionType& type, bool plain) {
+   std::vector<wasm_valtype_t*> params, results;
+   for (const ValueType param : type.params)
+      params.push_back(valtype(param));
+   if (type.result)
+      results.push_back(valtype(*type.result));
+   if (!plain) {
+      params.push_back(valtype(ValueType::i32));
+      params.push_back(valtype(ValueType::i64));
+      results.push_back(valtype(ValueType::i64));
+   }
+   wasm_valtype_vec_t paramVec, resultVec;
+   wasm_valtype_vec_new(&paramVec, params.size(), params.data());
+   wasm_valtype_vec_new(&resultVec, results.size(), results.data());
+   return wasm_functype_new(&paramVec, &resultVec);
+}
+
+struct ModuleKey {
+   CodeHash hash;
+   Options options;
+   auto operator<=>(const ModuleKey&) const = default;
+};
+
+} // namespace
+
+using Compiled = std::expected<std::shared_ptr<const Module>, Rejection>;
+
+class Engine::Body {
+public:
+   Body(std::vector<HostFunction> functions, EngineOptions options)
+      : options_(std::move(options)), engine_(makeEngine(options_)),
+        cache_(options_.cacheDir, std::string("wasmtime " WASMTIME_VERSION) + (options_.optimise ? "" : " plain")),
+        linker_(wasmtime_linker_new(engine_.get())) {
+      for (HostFunction& function : functions) {
+         ASSERT(function.body && function.type.params.size() <= hostParamsMax);
+         const std::string name = function.name;
+         auto [at, fresh] = functions_.emplace(name, BoundFunction{});
+         ASSERT(fresh);
+         at->second = {std::move(function), 0};
+         at->second.params = static_cast<std::uint32_t>(at->second.function.type.params.size());
+         define(hostModule, name, functype(at->second.function.type, false), enterHost, &at->second);
+      }
+      define(metered::hostModule, metered::tick, functype({{ValueType::i64}, ValueType::i64}, true), enterTick,
+             nullptr);
+      define(metered::hostModule, metered::overflow, functype({}, true), enterOverflow, nullptr);
+      define(metered::hostModule, metered::noMemory, functype({}, true), enterNoMemory, nullptr);
+   }
+
+   std::shared_ptr<const Module> find(const ModuleKey& key) EXCLUDES(mutex_) {
+      Lock lock(mutex_);
+      return findLocked(key);
+   }
+
+   Compiled compile(ByteView code, const ModuleKey& key) EXCLUDES(mutex_) {
+      std::promise<Compiled> promise;
+      std::shared_future<Compiled> other;
+      {
+         Lock lock(mutex_);
+         if (auto found = findLocked(key))
+            return found;
+         if (auto at = underWay_.find(key); at != underWay_.end())
+            other = at->second;
+         else
+            underWay_.emplace(key, promise.get_future().share());
+      }
+      if (other.valid())
+         return other.get();
+      try {
+         Compiled made = make(code, key);
+         {
+            Lock lock(mutex_);
+            underWay_.erase(key);
+            if (made)
+               keepLocked(key, *made);
+         }
+         promise.set_value(made);
+         return made;
+      } catch (...) {
+         {
+            Lock lock(mutex_);
+            underWay_.erase(key);
+         }
+         promise.set_exception(std::current_exception());
+         throw;
+      }
+   }
+
+   EngineStats stats() const { return {compiled_.load(), loaded_.load(), instancesMade.load()}; }
+
+   std::atomic<std::uint64_t> instancesMade{0};
+
+private:
+   static constexpr std::string_view hostModule = "env";
+
+   void define(std::string_view module, std::string_view name, wasm_functype_t* type,
+               wasmtime_func_unchecked_callback_t callback, void* data) {
+      wasmtime_error_t* error = wasmtime_linker_define_func_unchecked(
+          linker_.get(), module.data(), module.size(), name.data(), name.size(), type, callback, data, nullptr);
+      wasm_functype_delete(type);
+      if (error)
+         throw Fault("cannot define a host function: " + takeMessage(error));
+   }
+
+   std::optional<Rejection> checkImports(const ParsedModule& module) const {
+      for (const ParsedImport& import : module.imports) {
+         const std::string where = std::string(import.module) + "." + std::string(import.name);
+         const auto at = import.module == hostModule ? functions_.find(std::string(import.name)) : functions_.end();
+         if (at == functions_.end())
+            return Rejection{import.offset, "unknown import " + where};
+         if (at->second.function.type != module.types[import.type])
+            return Rejection{import.offset, "import " + where + " has the wrong type"};
+      }
+      return std::nullopt;
+   }
+
+   Compiled make(ByteView code, const ModuleKey& key) {
+      auto checked = checkModule(code, key.options);
+      if (!checked)
+         return std::unexpected(checked.error());
+      if (auto rejected = checkImports(checked->module))
+         return std::unexpected(*rejected);
+      auto body = std::make_unique<ModuleBody>();
+      body->hash = key.hash;
+      body->options = key.options;
+      body->facts = factsOf(*checked);
+      for (const ExportedFunction& exported : body->facts.exports)
+         body->exportPlace.emplace(exported.name, static_cast<std::uint32_t>(body->exportPlace.size()));
+      body->engine = engine_.get();
+      body->firstFunctionExport = body->facts.hasMemory + body->facts.hasStart;
+
+      if (const auto kept = cache_.load(key.hash, key.options)) {
+         wasmtime_module_t* module = nullptr;
+         if (wasmtime_error_t* error =
+                 wasmtime_module_deserialize(engine_.get(), kept->data(), kept->size(), &module)) {
+            takeMessage(error); // of another machine or version: compiled anew
+         } else {
+            body->module.reset(module);
+            ++loaded_;
+         }
+      }
+      if (!body->module) {
+         const auto metered = meter(*checked, code, key.options);
+         if (!metered)
+            return std::unexpected(metered.error());
+         wasmtime_module_t* module = nullptr;
+         if (wasmtime_error_t* error = wasmtime_module_new(engine_.get(), metered->data(), metered->size(), &module))
+            throw Fault("the engine refuses a module that passed the policy: " + takeMessage(error));
+         body->module.reset(module);
+         ++compiled_;
+         wasm_byte_vec_t serialized;
+         if (wasmtime_error_t* error = wasmtime_module_serialize(module, &serialized)) {
+            takeMessage(error);
+         } else {
+            cache_.save(key.hash, key.options,
+                        {reinterpret_cast<const std::uint8_t*>(serialized.data), serialized.size});
+            wasm_byte_vec_delete(&serialized);
+         }
+      }
+      wasmtime_instance_pre_t* prepared = nullptr;
+      if (wasmtime_error_t* error = wasmtime_linker_instantiate_pre(linker_.get(), body->module.get(), &prepared))
+         throw Fault("cannot link a module that passed the policy: " + takeMessage(error));
+      body->prepared.reset(prepared);
+      return std::make_shared<const Module>(std::move(body));
+   }
+
+   std::shared_ptr<const Module> findLocked(const ModuleKey& key) REQUIRES(mutex_) {
+      const auto at = modules_.find(key);
+      if (at == modules_.end())
+         return nullptr;
+      recent_.splice(recent_.begin(), recent_, at->second.place);
+      return at->second.module;
+   }
+
+   void keepLocked(const ModuleKey& key, std::shared_ptr<const Module> module) REQUIRES(mutex_) {
+      recent_.push_front(key);
+      modules_.insert_or_assign(key, Kept{std::move(module), recent_.begin()});
+      while (recent_.size() > options_.modulesMax) {
+         modules_.erase(recent_.back());
+         recent_.pop_back();
+      }
+   }
+
+   struct Kept {
+      std::shared_ptr<const Module> module;
+      std::list<ModuleKey>::iterator place;
+   };
+
+   const EngineOptions options_;
+   Owned<wasm_engine_t> engine_;
+   CodeCache cache_;
+   std::unordered_map<std::string, BoundFunction> functions_; ///< nodes do not move
+   Owned<wasmtime_linker_t> linker_;
+   std::atomic<std::uint64_t> compiled_{0}, loaded_{0};
+   Mutex mutex_;
+   std::map<ModuleKey, Kept> modules_ GUARDED_BY(mutex_);
+   std::list<ModuleKey> recent_ GUARDED_BY(mutex_); ///< newest first
+   std::map<ModuleKey, std::shared_future<Compiled>> underWay_ GUARDED_BY(mutex_);
+};
+
+Engine::Engine(std::vector<HostFunction> functions, EngineOptions options)
+   : body_(std::make_unique<Body>(std::move(functions), std::move(options))) {}
+
+Engine::~Engine() = default;
+
+std::expected<std::shared_ptr<const Module>, Rejection> Engine::compile(ByteView code, const CodeHash& hash,
+                                                                        const Options& options) {
+   return body_->compile(code, {hash, options});
+}
+
+std::shared_ptr<const Module> Engine::find(const CodeHash& hash, const Options& options) {
+   return body_->find({hash, options});
+}
+
+Instance Engine::instantiate(std::shared_ptr<const Module> module, Budget& budget, void* user) {
+   ++body_->instancesMade;
+   return Instance(new InstanceBody(std::move(module), budget, user));
+}
+
+EngineStats Engine::stats() const { return body_->stats(); }
+
+// Modules.
+
+Module::Module(std::unique_ptr<ModuleBody> body) : body_(std::move(body)) {}
+Module::~Module() = default;
+
+const ModuleFacts& Module::facts() const { return body_->facts; }
+const CodeHash& Module::codeHash() const { return body_->hash; }
+const Options& Module::options() const { return body_->options; }
+bool Module::exports(std::string_view name) const { return body_->findExport(name).has_value(); }
+
+std::optional<std::uint32_t> ModuleBody::findExport(std::string_view name) const {
+   const auto at = exportPlace.find(name);
+   return at == exportPlace.end() ? std::nullopt : std::optional(at->second);
+}
+
+} // namespace polis::vm

@@ -1,0 +1,496 @@
+#include "vm/metering.hpp"
+
+#include "vm/simple_ops.hpp"
+
+#include <algorithm>
+
+namespace polis::vm {
+namespace {
+
+constexpr unsigned i32 = 0x7f, i64 = 0x7e;
+
+/// Rewrites one body.
+class FunctionMeter {
+public:
+   FunctionMeter(const ParsedModule& module, const FunctionFacts& facts, const FunctionType& type, Range body,
+                 ByteView code, std::uint32_t firstHost, std::uint32_t maxPages, Emitter& out)
+      : facts_(facts), type_(type), in_(code, facts.codeBegin, body.end), code_(code),
+        locals_(code, body.begin, facts.codeBegin), imports_(static_cast<std::uint32_t>(module.imports.size())),
+        firstHost_(firstHost), maxPages_(maxPages), out_(out) {
+      const auto params = static_cast<std::uint32_t>(type.params.size());
+      stack_ = params;
+      left_ = params + 1;
+      temp_ = params + 2 + facts.declaredLocals;
+   }
+
+   void run() {
+      declareLocals();
+      enterFunction();
+      // What the body calls its outermost label is this block.
+      out_.u8(op::block);
+      out_.u8(type_.result ? static_cast<unsigned>(*type_.result) : op::emptyBlock);
+      std::size_t depth = 1;
+      while (depth) {
+         chargeSegment();
+         instruction(depth);
+      }
+      get(left_);
+      out_.u8(op::end);
+   }
+
+private:
+   void declareLocals() {
+      const std::uint32_t groups = locals_.u32();
+      out_.u32(groups + (facts_.needsTemps ? 1 : 0));
+      out_.raw(code_.subspan(locals_.offset(), facts_.codeBegin - locals_.offset()));
+      if (facts_.needsTemps) {
+         out_.u32(2);
+         out_.u8(i32);
+      }
+   }
+
+   void get(std::uint32_t local) { out_.u8(op::localGet), out_.u32(local); }
+   void set(std::uint32_t local) { out_.u8(op::localSet), out_.u32(local); }
+   void tee(std::uint32_t local) { out_.u8(op::localTee), out_.u32(local); }
+   void constI32(std::uint32_t value) { out_.u8(op::i32Const), out_.s64(static_cast<std::int32_t>(value)); }
+   void constI64(std::int64_t value) { out_.u8(op::i64Const), out_.s64(value); }
+   void ifThen() { out_.u8(op::if_), out_.u8(op::emptyBlock); }
+   void end() { out_.u8(op::end); }
+   void callHost(std::uint32_t which) { out_.u8(op::call), out_.u32(firstHost_ + which); }
+
+   /// stack < frame: overflow. Else stack -= frame, seen by callees only: it is this function's own parameter.
+   void enterFunction() {
+      get(stack_);
+      constI32(facts_.frameBytes);
+      out_.u8(op::i32LtU);
+      ifThen();
+      callHost(1);
+      out_.u8(op::unreachable);
+      end();
+      if (facts_.calls) {
+         get(stack_);
+         constI32(facts_.frameBytes);
+         out_.u8(op::i32Sub);
+         set(stack_);
+         // Without calls and loops a function ends by itself; where it is called from, or loops, there is a look.
+         look();
+      }
+   }
+
+   void look() {
+      get(left_);
+      constI64(0);
+      out_.u8(op::i64LtS);
+      ifThen();
+      get(left_);
+      callHost(0);
+      set(left_);
+      end();
+   }
+
+   void chargeSegment() {
+      while (next_ < facts_.segments.size() && facts_.segments[next_].offset <= in_.offset()) {
+         const Segment& segment = facts_.segments[next_++];
+         if (segment.cost) {
+            get(left_);
+            constI64(segment.cost);
+            out_.u8(op::i64Sub);
+            set(left_);
+         }
+         if (segment.loop)
+            look();
+      }
+   }
+
+   /// Operand on top: the amount of a bulk instruction; it stays.
+   void chargeBulk() {
+      tee(temp_);
+      get(left_);
+      get(temp_);
+      constI32(bulkShift);
+      out_.u8(op::i32ShrU);
+      out_.u8(op::i64ExtendI32U);
+      out_.u8(op::i64Sub);
+      set(left_);
+      look();
+   }
+
+   /// Pages asked for on top. -1 is for the module's limit only; when the machine is short, no verdict depends on it.
+   void grow() {
+      tee(temp_);
+      out_.u8(op::memoryGrow), out_.u8(0);
+      tee(temp_ + 1);
+      constI32(~0u);
+      out_.u8(op::i32Eq);
+      ifThen();
+      out_.u8(op::memorySize), out_.u8(0);
+      out_.u8(op::i64ExtendI32U);
+      get(temp_);
+      out_.u8(op::i64ExtendI32U);
+      out_.u8(op::i64Add);
+      constI64(maxPages_);
+      out_.u8(op::i64LeU);
+      ifThen();
+      callHost(2);
+      out_.u8(op::unreachable);
+      end();
+      end();
+      get(temp_ + 1);
+   }
+
+   std::uint32_t local(std::uint32_t index) const {
+      return index < type_.params.size() ? index : index + 2; // ours come after the parameters
+   }
+
+   std::uint32_t function(std::uint32_t index) const {
+      return index < imports_ ? index : index + metered::hostFunctions;
+   }
+
+   /// Copies what was read since `from`.
+   void copy(std::size_t from) { out_.raw(code_.subspan(from, in_.offset() - from)); }
+
+   void memoryArgument() {
+      in_.u32();
+      in_.u32();
+   }
+
+   void instruction(std::size_t& depth) {
+      const std::size_t at = in_.offset();
+      const std::uint8_t code = in_.u8();
+      switch (code) {
+      case op::block:
+      case op::loop:
+      case op::if_:
+         in_.u8();
+         ++depth;
+         return copy(at);
+      case op::end:
+         --depth;
+         return copy(at);
+      case op::br:
+      case op::brIf:
+      case op::globalGet:
+      case op::globalSet:
+         in_.u32();
+         return copy(at);
+      case op::brTable:
+         for (std::uint32_t n = in_.u32();; --n) {
+            in_.u32();
+            if (n == 0)
+               break;
+         }
+         return copy(at);
+      case op::return_:
+         get(left_);
+         return copy(at);
+      case op::call:
+         get(stack_);
+         get(left_);
+         out_.u8(op::call);
+         out_.u32(function(in_.u32()));
+         return set(left_);
+      case op::callIndirect: {
+         // The index into the table is on top; the added arguments go below it.
+         const std::uint32_t type = in_.u32();
+         in_.u8();
+         set(temp_);
+         get(stack_);
+         get(left_);
+         get(temp_);
+         out_.u8(op::callIndirect);
+         out_.u32(type);
+         out_.u8(0);
+         return set(left_);
+      }
+      case op::localGet:
+      case op::localSet:
+      case op::localTee:
+         out_.u8(code);
+         out_.u32(local(in_.u32()));
+         return;
+      case op::memorySize:
+         in_.u8();
+         return copy(at);
+      case op::memoryGrow:
+         in_.u8();
+         return grow();
+      case op::i32Const:
+         in_.s32();
+         return copy(at);
+      case op::i64Const:
+         in_.s64();
+         return copy(at);
+      case op::f32Const:
+         in_.take(4);
+         return copy(at);
+      case op::f64Const:
+         in_.take(8);
+         return copy(at);
+      case op::prefixMisc: {
+         const std::uint32_t which = in_.u32();
+         if (which == 9 || which == 13) {
+            in_.u32();
+         } else if (which >= 8) {
+            chargeBulk();
+            in_.u32();
+            if (which != 11)
+               in_.u8();
+         }
+         return copy(at);
+      }
+      case op::prefixSimd: {
+         const SimdOp* o = simdOp(in_.u32());
+         switch (o->immediate) {
+         case SimdImmediate::none:
+            break;
+         case SimdImmediate::memory:
+            memoryArgument();
+            break;
+         case SimdImmediate::memoryLane:
+            memoryArgument();
+            in_.u8();
+            break;
+         case SimdImmediate::lane:
+            in_.u8();
+            break;
+         case SimdImmediate::constant:
+         case SimdImmediate::shuffle:
+            in_.take(16);
+            break;
+         }
+         return copy(at);
+      }
+      default:
+         if (simpleOp(code).memory)
+            memoryArgument();
+         return copy(at);
+      }
+   }
+
+   const FunctionFacts& facts_;
+   const FunctionType& type_;
+   Reader in_;
+   ByteView code_;
+   Reader locals_;
+   std::uint32_t imports_, firstHost_, maxPages_;
+   Emitter& out_;
+   std::uint32_t stack_ = 0, left_ = 0, temp_ = 0; ///< locals
+   std::size_t next_ = 0;
+};
+
+class ModuleMeter {
+public:
+   ModuleMeter(const CheckedModule& checked, ByteView code, const Options& options)
+      : module_(checked.module), functions_(checked.functions), code_(code), options_(options),
+        imports_(static_cast<std::uint32_t>(module_.imports.size())) {}
+
+   std::expected<Bytes, Rejection> run() {
+      static constexpr std::uint8_t magic[] = {0, 'a', 's', 'm', 1, 0, 0, 0};
+      out_.raw(magic);
+      types();
+      imports();
+      functions();
+      tableAndMemory();
+      globals();
+      exports();
+      elements();
+      if (module_.dataCount) {
+         Emitter section;
+         section.u32(*module_.dataCount);
+         out_.section(12, section);
+      }
+      if (auto rejected = bodies())
+         return std::unexpected(*rejected);
+      data();
+      return std::move(out_.bytes);
+   }
+
+private:
+   std::uint32_t function(std::uint32_t index) const {
+      return index < imports_ ? index : index + metered::hostFunctions;
+   }
+
+   void types() {
+      Emitter section;
+      section.u32(module_.types.size() + 2);
+      for (const FunctionType& type : module_.types) {
+         section.u8(0x60);
+         section.u32(type.params.size() + 2);
+         for (const ValueType param : type.params)
+            section.u8(static_cast<unsigned>(param));
+         section.u8(i32);
+         section.u8(i64);
+         section.u32(type.result ? 2 : 1);
+         if (type.result)
+            section.u8(static_cast<unsigned>(*type.result));
+         section.u8(i64);
+      }
+      static constexpr std::uint8_t own[] = {0x60, 1, i64, 1, i64, 0x60, 0, 0};
+      section.raw(own);
+      out_.section(1, section);
+   }
+
+   void imports() {
+      Emitter section;
+      section.u32(imports_ + metered::hostFunctions);
+      auto add = [&](std::string_view module, std::string_view name, std::uint32_t type) {
+         section.name(module);
+         section.name(name);
+         section.u8(0);
+         section.u32(type);
+      };
+      for (const ParsedImport& import : module_.imports)
+         add(import.module, import.name, import.type);
+      const auto tickType = static_cast<std::uint32_t>(module_.types.size());
+      add(metered::hostModule, metered::tick, tickType);
+      add(metered::hostModule, metered::overflow, tickType + 1);
+      add(metered::hostModule, metered::noMemory, tickType + 1);
+      out_.section(2, section);
+   }
+
+   void functions() {
+      Emitter section;
+      section.u32(functions_.size());
+      for (std::size_t i = 0; i < functions_.size(); ++i)
+         section.u32(module_.functions[imports_ + i]);
+      out_.section(3, section);
+   }
+
+   void tableAndMemory() {
+      if (module_.table) {
+         Emitter section;
+         section.u32(1);
+         section.u8(op::funcref);
+         section.u8(1);
+         section.u32(module_.table->initial);
+         section.u32(module_.table->initial); // nothing grows a table
+         out_.section(4, section);
+      }
+      if (module_.memory) {
+         Emitter section;
+         section.u32(1);
+         section.u8(1);
+         section.u32(module_.memory->initial);
+         section.u32(maxPages());
+         out_.section(5, section);
+      }
+   }
+
+   std::uint32_t maxPages() const {
+      return module_.memory ? std::min({module_.memory->maximum.value_or(65536), options_.maxPages, 65536u}) : 0;
+   }
+
+   void globals() {
+      Emitter section;
+      section.u32(module_.globals.size());
+      for (const ParsedGlobal& global : module_.globals) {
+         section.u8(static_cast<unsigned>(global.type));
+         section.u8(global.isMutable);
+         section.raw(code_.subspan(global.initial.begin, global.initial.end - global.initial.begin));
+      }
+      out_.section(6, section);
+   }
+
+   void exports() {
+      Emitter section;
+      section.u32(module_.memory.has_value() + module_.start.has_value() + module_.exports.size());
+      if (module_.memory) {
+         section.name(metered::memoryExport);
+         section.u8(2);
+         section.u32(0);
+      }
+      auto add = [&](std::string_view prefix, std::string_view name, std::uint32_t index) {
+         section.u32(prefix.size() + name.size());
+         section.raw(asBytes(prefix));
+         section.raw(asBytes(name));
+         section.u8(0);
+         section.u32(function(index));
+      };
+      if (module_.start)
+         add(metered::startExport, "", *module_.start);
+      for (const ParsedExport& exported : module_.exports)
+         add(metered::functionPrefix, exported.name, exported.function);
+      out_.section(7, section);
+   }
+
+   void elements() {
+      if (module_.elements.empty())
+         return;
+      Emitter section;
+      section.u32(module_.elements.size());
+      for (const ParsedElements& segment : module_.elements) {
+         using Mode = ParsedElements::Mode;
+         // With expressions: 4 active, 5 passive, 7 declared.
+         section.u32(segment.mode == Mode::active ? 4 : segment.mode == Mode::passive ? 5 : 7);
+         if (segment.mode == Mode::active) {
+            section.u8(op::i32Const);
+            section.s64(static_cast<std::int32_t>(segment.offset));
+            section.u8(op::end);
+         } else {
+            section.u8(op::funcref);
+         }
+         section.u32(segment.functions.size());
+         for (const auto& index : segment.functions) {
+            if (index) {
+               section.u8(op::refFunc);
+               section.u32(function(*index));
+            } else {
+               section.u8(op::refNull);
+               section.u8(op::funcref);
+            }
+            section.u8(op::end);
+         }
+      }
+      out_.section(9, section);
+   }
+
+   std::optional<Rejection> bodies() {
+      Emitter section, body;
+      section.u32(functions_.size());
+      for (std::size_t i = 0; i < functions_.size(); ++i) {
+         body.bytes.clear();
+         FunctionMeter(module_, functions_[i], module_.typeOf(static_cast<std::uint32_t>(imports_ + i)),
+                       module_.bodies[i], code_, imports_, maxPages(), body)
+             .run();
+         if (body.bytes.size() > limits::meteredFunctionBytesMax)
+            return Rejection{module_.bodies[i].begin, "a function is too large once metered"};
+         section.u32(body.bytes.size());
+         section.raw(body.bytes);
+      }
+      out_.section(10, section);
+      return std::nullopt;
+   }
+
+   void data() {
+      if (module_.data.empty())
+         return;
+      Emitter section;
+      section.u32(module_.data.size());
+      for (const ParsedData& segment : module_.data) {
+         section.u32(segment.active ? 0 : 1);
+         if (segment.active) {
+            section.u8(op::i32Const);
+            section.s64(static_cast<std::int32_t>(segment.offset));
+            section.u8(op::end);
+         }
+         section.u32(segment.bytes.end - segment.bytes.begin);
+         section.raw(code_.subspan(segment.bytes.begin, segment.bytes.end - segment.bytes.begin));
+      }
+      out_.section(11, section);
+   }
+
+   const ParsedModule& module_;
+   const std::vector<FunctionFacts>& functions_;
+   ByteView code_;
+   const Options& options_;
+   std::uint32_t imports_;
+   Emitter out_;
+};
+
+} // namespace
+
+std::expected<Bytes, Rejection> meter(const CheckedModule& checked, ByteView code, const Options& options) {
+   return ModuleMeter(checked, code, options).run();
+}
+
+} // namespace polis::vm

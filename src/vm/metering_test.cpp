@@ -1,0 +1,107 @@
+// Metered modules do what the unmetered ones do, and count by the table.
+#include "vm/metering.hpp"
+#include "vm/test_engine.hpp"
+
+namespace polis::vm {
+namespace {
+
+std::vector<Segment> segments(std::string_view text) {
+   const Bytes code = fromText(text).value();
+   auto checked = checkModule(code, {});
+   EXPECT_TRUE(checked) << checked.error().text();
+   return checked->functions.at(0).segments;
+}
+
+TEST(Metering, Segments) {
+   auto costs = [](std::string_view text) {
+      std::string out;
+      for (const Segment& s : segments(text))
+         out += std::to_string(s.cost) + (s.loop ? "L " : " ");
+      return out;
+   };
+   EXPECT_EQ(costs("(module (func))"), "0 ");
+   EXPECT_EQ(costs("(module (func (drop (i32.add (i32.const 1) (i32.const 2)))))"), "1 ");
+   // A block that nobody leaves early starts nothing new; a loop does, and what follows it.
+   EXPECT_EQ(costs("(module (func (block (drop (i32.eqz (i32.const 1)))) (drop (i32.eqz (i32.const 1)))))"), "2 ");
+   EXPECT_EQ(costs("(module (func (block (br_if 0 (i32.const 1))) (drop (i32.eqz (i32.const 1)))))"), "1 1 ");
+   EXPECT_EQ(costs("(module (func (loop (br_if 0 (i32.const 1))) (drop (i32.eqz (i32.const 1)))))"), "0 1L 0 1 ");
+   EXPECT_EQ(costs("(module (func (if (i32.const 1) (then (drop (i32.eqz (i32.const 1)))) (else (drop (i64.div_u "
+                   "(i64.const 1) (i64.const 1)))))))"),
+             "1 1 10 0 ");
+   // Unreachable code costs nothing.
+   EXPECT_EQ(costs("(module (func (return) (drop (i32.eqz (i32.const 1)))))"), "1 ");
+}
+
+TEST(Metering, KeepsMeaning) {
+   // A little of everything that the rewriting touches.
+   TestEngine e({.cacheDir = {}, .instancesMax = 8});
+   Instance i = e.instance(R"((module (memory 1) (table 4 funcref) (elem (i32.const 1) $twice $thrice)
+      (global $g (mut i32) (i32.const 10))
+      (type $op (func (param i64) (result i64)))
+      (func $twice (param i64) (result i64) (i64.mul (local.get 0) (i64.const 2)))
+      (func $thrice (param i64) (result i64) (local i64) (local.set 1 (local.get 0))
+         (i64.add (call $twice (local.get 1)) (local.get 1)))
+      (func $pick (param i32) (result i64)
+         (block $c (block $b (block $a (br_table $a $b $c (local.get 0))) (return (i64.const 100))) (return (i64.const 200)))
+         (i64.const 300))
+      (func $early (param i64) (result i64)
+         (drop (br_if 0 (i64.const 55) (i64.eqz (local.get 0))))
+         (i64.const 1) (i64.const 2) (br 0 (i64.const 77)))
+      (func $factorial (param i64) (result i64)
+         (if (result i64) (i64.eqz (local.get 0)) (then (i64.const 1))
+            (else (i64.mul (local.get 0) (call $factorial (i64.sub (local.get 0) (i64.const 1)))))))
+      (func (export "run") (result i64) (local i64)
+         (local.set 0 (call_indirect (type $op) (i64.const 7) (i32.const 1)))            ;; 14
+         (local.set 0 (i64.add (local.get 0) (call_indirect (type $op) (i64.const 7) (i32.const 2)))) ;; 35
+         (local.set 0 (i64.add (local.get 0) (i64.add (call $pick (i32.const 0)) (i64.add (call $pick (i32.const 1)) (call $pick (i32.const 9)))))) ;; 635
+         (local.set 0 (i64.add (local.get 0) (i64.add (call $early (i64.const 0)) (call $early (i64.const 1))))) ;; 767
+         (local.set 0 (i64.add (local.get 0) (call $factorial (i64.const 10)))) ;; 3629567
+         (memory.fill (i32.const 0) (i32.const 1) (i32.const 16))
+         (memory.copy (i32.const 32) (i32.const 0) (i32.const 8))
+         (memory.init $d (i32.const 40) (i32.const 1) (i32.const 2)) (data.drop $d)
+         (local.set 0 (i64.add (local.get 0) (i64.and (i64.load (i32.const 32)) (i64.const 255)))) ;; +1
+         (local.set 0 (i64.add (local.get 0) (i64.extend_i32_u (i32.load16_u (i32.const 40))))) ;; + 0x6362
+         (table.copy (i32.const 0) (i32.const 2) (i32.const 1))
+         (local.set 0 (i64.add (local.get 0) (call_indirect (type $op) (i64.const 1) (i32.const 0)))) ;; +3
+         (global.set $g (i32.add (global.get $g) (memory.grow (i32.const 2)))) ;; 11
+         (local.set 0 (i64.add (local.get 0) (i64.extend_i32_u (i32.mul (global.get $g) (memory.size))))) ;; +33
+         (local.get 0))
+      (data $d "abcd")))");
+   Value result{};
+   ASSERT_EQ(outcome(i.call("run", {}, {}, &result)), "ok");
+   EXPECT_EQ(result.i64, 3629567u + 1 + 0x6362 + 3 + 33);
+}
+
+TEST(Metering, CanonicalNaN) {
+   TestEngine e({.cacheDir = {}, .instancesMax = 8});
+   Instance i = e.instance(R"((module (func (export "f") (result i64)
+      (i64.reinterpret_f64 (f64.add (f64.const nan:0x4000000000001) (f64.const 1))))
+      (func (export "g") (result i32) (i32.reinterpret_f32 (f32.div (f32.const 0) (f32.const 0)))))
+   )");
+   Value result{};
+   ASSERT_TRUE(i.call("f", {}, {}, &result));
+   EXPECT_EQ(result.i64, 0x7ff8000000000000u);
+   ASSERT_TRUE(i.call("g", {}, {}, &result));
+   EXPECT_EQ(result.i32, 0x7fc00000u);
+}
+
+TEST(Metering, SameCountWithoutOptimisation) {
+   const char* text =
+       R"((module (func $f (param i64) (result i64) (if (result i64) (i64.lt_u (local.get 0) (i64.const 2))
+      (then (local.get 0)) (else (i64.add (call $f (i64.sub (local.get 0) (i64.const 1))) (call $f (i64.sub (local.get 0) (i64.const 2)))))))
+      (func (export "run") (result i64) (call $f (i64.const 22)))))";
+   std::uint64_t counts[2];
+   for (const bool optimise : {false, true}) {
+      TestEngine e({.cacheDir = {}, .instancesMax = 8, .optimise = optimise});
+      Instance i = e.instance(text);
+      Value result{};
+      ASSERT_TRUE(i.call("run", {}, {}, &result));
+      EXPECT_EQ(result.i64, 17711u);
+      counts[optimise] = e.budget.instructions;
+   }
+   EXPECT_EQ(counts[0], counts[1]);
+   EXPECT_GT(counts[0], 100'000u);
+}
+
+} // namespace
+} // namespace polis::vm
