@@ -1,0 +1,26 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace polis::http {
+
+/// Every limit of a connection. Times are milliseconds.
+struct Limits {
+   std::size_t headerBytesMax = 32 * 1024;
+   std::size_t bodyBytesMax = 20 * 1024 * 1024;
+   std::size_t bodyBytesTotalMax = 512 * 1024 * 1024; ///< over all requests not yet answered; then 503
+   std::size_t connectionsMax = 4096;                 ///< then the longest idle one goes, else 503
+   std::size_t webSocketMessageBytesMax = 20 * 1024 * 1024;
+   std::size_t webSocketQueueBytesMax = 32 * 1024 * 1024; ///< unsent; then the connection is closed
+   std::uint32_t idleMs = 75'000;                         ///< between two requests
+   std::uint32_t headerMs = 15'000;                       ///< from a request's first byte to its last header byte
+   std::uint32_t transferMs = 30'000;                     ///< for a body or a reply, and in addition:
+   std::uint32_t transferBytesPerMs = 16;                 ///< slowest rate tolerated
+   std::uint32_t lingerMs = 2'000;                        ///< reading on after a refusal, so that the client sees it
+   std::uint32_t webSocketIdleMs = 300'000;               ///< pings go out at half of it
+   std::uint32_t connectMs = 10'000;                      ///< outgoing
+   std::uint32_t replyMs = 60'000;                        ///< outgoing: until the reply is whole
+   std::uint32_t sweepMs = 500;                           ///< how often deadlines are looked at
+};
+
+} // namespace polis::http
