@@ -406,7 +406,7 @@ TEST_F(ServerTest, webSocketAgainstABadFrame) {
    ASSERT_TRUE(served.exchange->reply(std::move(reply)));
    EXPECT_TRUE(raw.readUntil("\r\n\r\n").starts_with("HTTP/1.1 101"));
    EXPECT_EQ(served.ears->next(), "opened");
-   raw.send(std::string_view("\xFF\xFF\xFF\xFF\xFF\xFF", 6));
+   raw.send(std::string(20, '\xFF'));
    EXPECT_EQ(served.ears->next(), "gone");
 }
 
