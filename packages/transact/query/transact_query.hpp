@@ -1,0 +1,155 @@
+// The mempool of this node, and logins: `transact+1`.
+#pragma once
+
+#include <polis/sdk.hpp>
+
+namespace polis::services {
+
+using namespace polis::sdk;
+
+/// A transaction that waits to be put into a block, or was and is not irreversible yet. Numbers grow in the order of arrival.
+struct PendingTransaction {
+   std::uint64_t sequence = 0;
+   Checksum256 id{};
+   TimePointSec expiration;
+   Bytes trx; ///< packed SignedTransaction
+   std::optional<std::vector<Bytes>> tokens; ///< of proofs that were verified, by index
+};
+
+struct AvailableSequence {
+   std::uint64_t sequence = 0;
+};
+
+struct JwtKey {
+   std::array<std::uint8_t, 16> key{};
+};
+
+/// Waits for its proofs.
+struct UnverifiedTransaction {
+   Checksum256 id{};
+   TimePointSec expiration;
+   Bytes trx;
+   std::vector<std::uint64_t> verifyIds; ///< by proof; 0 once verified
+   std::vector<Bytes> tokens;            ///< by proof
+};
+
+struct PendingVerify {
+   std::uint64_t verifyId = 0;
+   Checksum256 id{};
+   std::uint32_t proof = 0;
+};
+
+/// A speculative run, after which the transaction is sent to the other producers.
+struct SpeculativeRun {
+   std::uint64_t runId = 0;
+   Checksum256 id{};
+};
+
+/// The trace of a transaction that failed, until it cannot be included any more.
+struct TxFailed {
+   TimePointSec expiration;
+   Checksum256 id{};
+   Bytes trace;
+};
+
+struct TxStats {
+   std::uint64_t unprocessed = 0;
+   std::uint64_t total = 0;
+   std::uint64_t failed = 0;
+   std::uint64_t succeeded = 0;
+   std::uint64_t expired = 0;
+};
+
+struct Reverified {
+   std::uint64_t seq = 0;
+};
+
+/// Who waits for a transaction.
+struct TraceClientInfo {
+   std::int32_t socket = 0;
+   bool json = true;
+   std::uint8_t waitFor = 0; ///< 0 final, 1 applied
+};
+
+struct TraceClient {
+   Checksum256 id{};
+   TimePointSec expiration;
+   std::vector<TraceClientInfo> clients;
+};
+
+/// Which transaction a socket waits for; a socket number may be used again.
+struct ClientSocket {
+   std::int32_t socket = 0;
+   Checksum256 id{};
+};
+
+/// How far the chain has come in the queue; follows forks.
+struct UnappliedTransaction {
+   std::uint64_t nextSequence = 0;
+   BlockNum blockNum = 0;
+   std::uint64_t blockBytes = 0; ///< handed to this block
+};
+
+/// Applied in this block; follows forks.
+struct AppliedTransaction {
+   BlockNum blockNum = 0;
+   Checksum256 id{};
+   Bytes trace; ///< empty when nobody waited
+};
+
+class TransactQuery : public Service {
+ public:
+   static constexpr auto account = "transact+1"_a;
+
+   using Pending = SubjectiveTable<0, PendingTransaction, &PendingTransaction::sequence, Index<&PendingTransaction::id>>;
+   using Sequences = SubjectiveTable<1, AvailableSequence, key<>>;
+   using JwtKeys = SubjectiveTable<2, JwtKey, key<>>;
+   using Unverified = SubjectiveTable<3, UnverifiedTransaction, &UnverifiedTransaction::id,
+                                      Index<&UnverifiedTransaction::expiration, &UnverifiedTransaction::id>>;
+   using PendingVerifies = SubjectiveTable<4, PendingVerify, &PendingVerify::verifyId>;
+   using SpeculativeRuns = SubjectiveTable<5, SpeculativeRun, &SpeculativeRun::runId>;
+   using Failed = SubjectiveTable<6, TxFailed, key<&TxFailed::expiration, &TxFailed::id>, Index<&TxFailed::id>>;
+   using Stats = SubjectiveTable<7, TxStats, key<>>;
+   using ReverifiedTable = SubjectiveTable<8, Reverified, key<>>;
+   using Clients = SessionTable<0, TraceClient, &TraceClient::id, Index<&TraceClient::expiration, &TraceClient::id>>;
+   using ClientSockets = SessionTable<1, ClientSocket, &ClientSocket::socket>;
+   using Unapplied = WriteOnlyTable<0, UnappliedTransaction, key<>>;
+   using Applied = WriteOnlyTable<1, AppliedTransaction, key<&AppliedTransaction::blockNum, &AppliedTransaction::id>>;
+
+   /// The next transaction for the block being built. From the node.
+   std::optional<SignedTransaction> next();
+   /// Tokens of proofs of `trx` that were verified before. From the node.
+   std::optional<std::vector<std::optional<Bytes>>> preverify(SignedTransaction trx);
+   /// A transaction that another producer sends. From http.
+   void recv(Bytes trx);
+   void onTrx(Checksum256 id, TransactionTrace trace);
+   void onBlock();
+   /// A block has become irreversible. From the node.
+   void onFinal(std::uint32_t blockNum);
+   void onVerify(std::uint64_t id, TransactionTrace trace, std::optional<Bytes> token);
+   void onSpecTrx(std::uint64_t id, TransactionTrace trace, std::optional<Bytes> token);
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   /// A token that logs the sender in at this node. rootHost: its audience.
+   std::string login(std::string rootHost);
+   /// The account that a request is logged in as.
+   std::optional<AccountNumber> getUser(HttpRequest request);
+};
+POLIS_SERVICE(TransactQuery,
+              action(next),
+              action(preverify, trx),
+              action(recv, trx),
+              action(onTrx, id, trace),
+              action(onBlock),
+              action(onFinal, blockNum),
+              action(onVerify, id, trace, token),
+              action(onSpecTrx, id, trace, token),
+              action(serveSys, request, socket, user),
+              action(login, rootHost),
+              action(getUser, request))
+
+/// What an app's login action looks like.
+struct LoginArgs {
+   std::string rootHost;
+};
+
+} // namespace polis::services
