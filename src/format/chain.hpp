@@ -21,6 +21,8 @@ using TermNum = std::uint32_t;
 // --- Transactions ----------------------------------------------------------------------------------------------------
 
 struct Action {
+   static constexpr auto customId = "Action";
+
    AccountNumber sender{};
    AccountNumber service{};
    MethodNumber method{};
@@ -81,6 +83,8 @@ struct VerifyArgs {
 };
 
 struct ServiceMethod {
+   static constexpr auto customId = "ServiceMethod";
+
    AccountNumber service{};
    MethodNumber method{};
    friend bool operator==(const ServiceMethod&, const ServiceMethod&) = default;
