@@ -2,6 +2,7 @@
 
 #include "base/bytes.hpp"
 #include "format/chain.hpp"
+#include "format/native_tables.hpp"
 #include "kernel/host.hpp"
 #include "kernel/sockets.hpp"
 #include "store/journal.hpp"
@@ -20,197 +21,197 @@ namespace polis::kernel {
 
 /// Input broke a rule; every node agrees.
 struct Rejection {
-  std::string reason;
+   std::string reason;
 };
 
 struct KernelOptions {
-  /// Code hashes that verify P-256 and secp256k1 signatures exactly as our `verify-sig` does. A service with one
-  /// of them is answered by OpenSSL instead of wasm. Empty switches the fast path off.
-  std::vector<format::Checksum256> verifySigCode;
-  /// Blocks whose states stay readable, at least.
-  std::uint32_t retainedBlocks = 128;
-  /// A checkpoint is due after so many bytes of journal.
-  std::uint64_t checkpointBytes = std::uint64_t{256} << 20;
-  /// CPU limit of one HTTP request, message, notification, timer or continuation, in nanoseconds.
-  std::int64_t queryCpuNs = 10'000'000'000;
-  /// Text that one context may write to its console; the rest is dropped. Callback and rpc modes only.
-  std::uint32_t consoleBytes = 1u << 20;
-  /// Mirrors `Options.fastPaths` of ARCHITECTURE: false runs everything in wasm.
-  bool fastPaths = true;
+   /// Code hashes that verify P-256 and secp256k1 signatures exactly as our `verify-sig` does. A service with one
+   /// of them is answered by OpenSSL instead of wasm. Empty switches the fast path off.
+   std::vector<format::Checksum256> verifySigCode;
+   /// Blocks whose states stay readable, at least.
+   std::uint32_t retainedBlocks = 128;
+   /// A checkpoint is due after so many bytes of journal.
+   std::uint64_t checkpointBytes = std::uint64_t{256} << 20;
+   /// CPU limit of one transaction while producing, in nanoseconds; services may set a lower one.
+   std::int64_t transactionCpuNs = 2'000'000'000;
+   /// CPU limit of one HTTP request, message, notification, timer or continuation, in nanoseconds.
+   std::int64_t queryCpuNs = 10'000'000'000;
+   /// Text that one context may write to its console; the rest is dropped. Callback and rpc modes only.
+   std::uint32_t consoleBytes = 1u << 20;
+   /// False runs everything in wasm, whatever `verifySigCode` holds.
+   bool fastPaths = true;
 };
 
-/// Stack that a thread needs to run services: wasm's own limit is always reached first.
-inline constexpr std::size_t threadStackBytes = std::size_t{512} << 20;
-
 /// The host functions of module `env`, for `vm::Engine`. The engine's instances must be made by a Kernel.
-std::span<const vm::HostFunction> hostFunctions();
+std::vector<vm::HostFunction> hostFunctions();
 
 /// One executed block: its header, state and place. Immutable.
 struct BlockState {
-  /// Zero before genesis; then `status.head.blockId`.
-  format::Checksum256 id{};
-  /// 1 before genesis.
-  std::uint32_t num = 1;
-  /// As in `status.head`, without authCode. Empty before genesis.
-  std::optional<format::BlockHeader> header;
-  /// Databases 0-5 after the block; key = database byte, then the raw key.
-  store::Version version;
-  /// Status row after the block.
-  format::StatusRow status;
+   /// Zero before genesis; then `status.head.blockId`.
+   format::Checksum256 id{};
+   /// 1 before genesis.
+   std::uint32_t num = 1;
+   /// As in `status.head`, without authCode. Empty before genesis.
+   std::optional<format::BlockHeader> header;
+   /// Databases 0-5 after the block; key = database byte, then the raw key.
+   store::Version version;
+   /// Status row after the block.
+   format::StatusRow status;
 };
 using BlockStatePtr = std::shared_ptr<const BlockState>;
 
 /// Arguments of a new block. `time` in microseconds.
 struct BlockStart {
-  std::int64_t time = 0;
-  format::AccountNumber producer;
-  std::uint32_t term = 0;
-  std::uint32_t commitNum = 0;
+   std::int64_t time = 0;
+   format::AccountNumber producer;
+   std::uint32_t term = 0;
+   std::uint32_t commitNum = 0;
 };
 
 struct SealedBlock {
-  std::shared_ptr<const format::SignedBlock> block;
-  format::Checksum256 id{};
-  BlockStatePtr state;
-  /// The block is durable once the journal is synced up to here.
-  store::JournalPosition journalEnd{};
+   std::shared_ptr<const format::SignedBlock> block;
+   format::Checksum256 id{};
+   BlockStatePtr state;
+   /// The block is durable once the journal is synced up to here.
+   store::JournalPosition journalEnd = 0;
 };
 
 enum class Pull { nothing, included, refused };
 
 /// A local service of the template that a new node starts with.
 struct LocalService {
-  format::AccountNumber account;
-  std::uint64_t flags = 0;
-  Bytes code;
+   format::AccountNumber account;
+   std::uint64_t flags = 0;
+   Bytes code;
 };
 
 /// What `firstStart` puts into an empty node-local code table (spec, kernel §8.2, First start).
 struct LocalTemplate {
-  std::vector<LocalService> services;
-  /// Driven through `x-http::serve` in order; each must be answered 200 within its call.
-  std::vector<format::HttpRequest> requests;
+   std::vector<LocalService> services;
+   /// Driven through `x-http::serve` in order; each must be answered 200 within its call.
+   std::vector<format::HttpRequest> requests;
 };
 
 /// Deterministic execution over the store. One per node.
 ///
 /// Threads: *chain* functions belong to one thread. *Query* functions may run on any number of threads at once.
-/// *Any* functions are safe everywhere. Threads that run services need `threadStackBytes` of stack.
+/// *Any* functions are safe everywhere. All but *any* functions may run services: call them on a
+/// `vm::ExecutionThread`.
 /// Errors: a rejection is returned; a machine that cannot go on throws Fault.
 class Kernel {
- public:
-  /// Opens the newest checkpoint, replays the journal from there in order, and is ready. Throws Fault.
-  /// store, journal, engine and host outlive the kernel.
-  Kernel(store::Store& store, store::Journal& journal, vm::Engine& engine, Host& host, KernelOptions options);
-  ~Kernel();
-  Kernel(const Kernel&) = delete;
-  Kernel& operator=(const Kernel&) = delete;
+public:
+   /// Opens the newest checkpoint, replays the journal from there in order, and is ready. Throws Fault.
+   /// store, journal, engine and host outlive the kernel.
+   Kernel(store::Store& store, store::Journal& journal, vm::Engine& engine, Host& host, KernelOptions options);
+   ~Kernel();
+   Kernel(const Kernel&) = delete;
+   Kernel& operator=(const Kernel&) = delete;
 
-  // ---- any thread ----
+   // ---- any thread ----
 
-  /// Whether block 2 exists.
-  bool hasChain() const;
-  /// The newest sealed or applied block.
-  BlockStatePtr head() const;
-  /// The newest irreversible block: {1, zero} before genesis.
-  BlockStatePtr irreversible() const;
-  /// The chain's id: the genesis block's. Zero before it.
-  format::Checksum256 chainId() const;
-  /// A block of the current chain from the block log.
-  std::optional<format::SignedBlock> block(std::uint32_t num) const;
-  /// A retained state by block number on the current chain (at least `retainedBlocks`).
-  BlockStatePtr stateAt(std::uint32_t num) const;
-  /// Sum of commits, calls and the like, as name and value, for metrics.
-  std::vector<std::pair<std::string, std::uint64_t>> counters() const;
-  /// Fails every running context that is not part of a committed block with `transaction timed out`; for shutdown.
-  void cancelQueries();
+   /// Whether block 2 exists.
+   bool hasChain() const;
+   /// The newest sealed or applied block.
+   BlockStatePtr head() const;
+   /// The newest irreversible block: {1, zero} before genesis.
+   BlockStatePtr irreversible() const;
+   /// The chain's id: the genesis block's. Zero before it.
+   format::Checksum256 chainId() const;
+   /// A block of the current chain from the block log.
+   std::optional<format::SignedBlock> block(std::uint32_t num) const;
+   /// A retained state by block number on the current chain (at least `retainedBlocks`).
+   BlockStatePtr stateAt(std::uint32_t num) const;
+   /// Sum of commits, calls and the like, as name and value, for metrics.
+   std::vector<std::pair<std::string, std::uint64_t>> counters() const;
+   /// Fails every running context that is not part of a committed block with `transaction timed out`; for shutdown.
+   void cancelQueries();
 
-  // ---- chain thread: production ----
+   // ---- chain thread: production ----
 
-  /// Builds, seals and journals block 2 from genesis and boot transactions. The trace's `error` tells of failure,
-  /// and nothing has changed then. Errors: there is a chain already; proofs given; no transactions.
-  [[nodiscard]] std::expected<format::TransactionTrace, Rejection> pushBoot(
-      const std::vector<format::SignedTransaction>& transactions, format::AccountNumber producer,
-      std::int64_t timeUs);
+   /// Builds, seals and journals block 2 from genesis and boot transactions. The trace's `error` tells of failure,
+   /// and nothing has changed then. Errors: there is a chain already; proofs given; no transactions.
+   [[nodiscard]] std::expected<format::TransactionTrace, Rejection>
+   pushBoot(const std::vector<format::SignedTransaction>& transactions, format::AccountNumber producer,
+            std::int64_t timeUs);
 
-  /// Opens a block on head and runs `transact::startBlock` in it. Errors: the time is not after head's; the
-  /// startBlock transaction failed. No block is open then.
-  [[nodiscard]] std::expected<void, Rejection> startBlock(const BlockStart& start);
-  bool blockOpen() const;
-  /// Transactions in the open block, the startBlock transaction not counted, and their packed size.
-  std::size_t openBlockTransactions() const;
-  std::size_t openBlockBytes() const;
-  /// Asks the nextTransaction callbacks for one transaction, checks its proofs and runs it. Needs an open block.
-  Pull pushNext();
-  /// Runs one transaction in the open block: included, or undone with the error in the trace. Proofs are checked
-  /// unless `proofsChecked`.
-  format::TransactionTrace push(const format::SignedTransaction& transaction, bool proofsChecked = false);
-  /// Finishes the block, signs it with `sign` (36-byte preimage → signature; may return nothing), appends it to the
-  /// journal and makes it head. Readers see it at once; it is irreversible when durable and, with several producers,
-  /// when `setIrreversible` says so.
-  [[nodiscard]] std::expected<SealedBlock, Rejection> sealBlock(const std::function<Bytes(ByteView)>& sign);
-  /// Drops the open block, if any.
-  void abortBlock();
+   /// Opens a block on head and runs `transact::startBlock` in it. Errors: the time is not after head's; the
+   /// startBlock transaction failed. No block is open then.
+   [[nodiscard]] std::expected<void, Rejection> startBlock(const BlockStart& start);
+   bool blockOpen() const;
+   /// Transactions in the open block, the startBlock transaction not counted, and their packed size.
+   std::size_t openBlockTransactions() const;
+   std::size_t openBlockBytes() const;
+   /// Asks the nextTransaction callbacks for one transaction, checks its proofs and runs it. Needs an open block.
+   Pull pushNext();
+   /// Runs one transaction in the open block: included, or undone with the error in the trace. Proofs are checked
+   /// unless `proofsChecked`.
+   format::TransactionTrace push(const format::SignedTransaction& transaction, bool proofsChecked = false);
+   /// Finishes the block, signs it with `sign` (36-byte preimage → signature; may return nothing), appends it to the
+   /// journal and makes it head. Readers see it at once; it is irreversible when durable and, with several producers,
+   /// when `setIrreversible` says so.
+   [[nodiscard]] std::expected<SealedBlock, Rejection> sealBlock(const std::function<Bytes(ByteView)>& sign);
+   /// Drops the open block, if any.
+   void abortBlock();
 
-  // ---- chain thread: validation ----
+   // ---- chain thread: validation ----
 
-  /// Validates and executes a block on its parent, which must be retained, journals it and makes it head.
-  /// Errors: any rule of spec kernel §6.5.
-  [[nodiscard]] std::expected<SealedBlock, Rejection> applyBlock(std::shared_ptr<const format::SignedBlock> block);
-  /// Makes a retained block head; O(1) in the size of the state.
-  [[nodiscard]] std::expected<void, Rejection> switchHead(const format::Checksum256& id);
-  /// Consensus says that `num` on the current chain is irreversible.
-  void setIrreversible(std::uint32_t num);
+   /// Validates and executes a block on its parent, which must be retained, journals it and makes it head.
+   /// Errors: any rule of spec kernel §6.5.
+   [[nodiscard]] std::expected<SealedBlock, Rejection> applyBlock(std::shared_ptr<const format::SignedBlock> block);
+   /// Makes a retained block head; O(1) in the size of the state.
+   [[nodiscard]] std::expected<void, Rejection> switchHead(const format::Checksum256& id);
+   /// Consensus says that `num` on the current chain is irreversible.
+   void setIrreversible(std::uint32_t num);
 
-  // ---- store thread ----
+   // ---- store thread ----
 
-  /// Syncs the journal. For a single producer the newest synced block becomes irreversible; the kernel then
-  /// tells `transact+1` (see `onFinal` below). Also writes a checkpoint when one is due.
-  void flush();
-  /// Writes a checkpoint now; call at a clean shutdown after the other threads have stopped.
-  void checkpoint();
+   /// Syncs the journal. For a single producer the newest synced block becomes irreversible; the kernel then
+   /// tells `transact+1` (see `onFinal` below). Also writes a checkpoint when one is due.
+   void flush();
+   /// Writes a checkpoint now; call at a clean shutdown after the other threads have stopped.
+   void checkpoint();
 
-  // ---- query threads ----
+   // ---- query threads ----
 
-  /// Runs `x-http::serve` for one request on `socket`, which the kernel owns a share of until `close`.
-  /// Replies arrive through `Socket::send`, also later from other contexts.
-  void serve(std::shared_ptr<Socket> socket, const format::HttpRequest& request);
-  /// Gives a socket that no request brought (an accepted peer, fd 0 or 1) a descriptor and a row.
-  std::int32_t attach(std::shared_ptr<Socket> socket);
-  /// The fixed descriptors: multicast and log.
-  void attachFixed(std::int32_t fd, std::shared_ptr<Socket> socket);
-  /// A message on a socket: runs `x-http::recv`. false: the socket's `recv` flag is not set; keep the message and
-  /// try again after `Socket::readyToReceive`. flags: 0, or 1 text, 2 binary.
-  bool recv(std::int32_t fd, ByteView data, std::uint32_t flags);
-  /// The peer or the node closed the connection. `Socket::close` follows when no context holds it.
-  void closed(std::int32_t fd);
-  /// `Socket::info` changed from HTTP to WebSocket by an accepted handshake; rewrites the row.
-  void socketUpgraded(std::int32_t fd);
+   /// Runs `x-http::serve` for one request on `socket`, which the kernel owns a share of until `close`.
+   /// Replies arrive through `Socket::send`, also later from other contexts.
+   void serve(std::shared_ptr<Socket> socket, const format::HttpRequest& request);
+   /// Gives a socket that no request brought (an accepted peer, fd 0 or 1) a descriptor and a row.
+   std::int32_t attach(std::shared_ptr<Socket> socket);
+   /// The fixed descriptors: multicast and log.
+   void attachFixed(std::int32_t fd, std::shared_ptr<Socket> socket);
+   /// A message on a socket: runs `x-http::recv`. false: the socket's `recv` flag is not set; keep the message and
+   /// try again after `Socket::readyToReceive`. flags: 0, or 1 text, 2 binary.
+   bool recv(std::int32_t fd, ByteView data, std::uint32_t flags);
+   /// The peer or the node closed the connection. `Socket::close` follows when no context holds it.
+   void closed(std::int32_t fd);
+   /// `Socket::info` changed from HTTP to WebSocket by an accepted handshake; rewrites the row.
+   void socketUpgraded(std::int32_t fd);
 
-  /// Writes the env and hostConfig rows, and installs `local` when the node-local code table is empty, all in one
-  /// commit. Errors: a service failed, or a request was not answered 200.
-  [[nodiscard]] std::expected<void, Rejection> firstStart(
-      const LocalTemplate& local, const std::vector<std::pair<std::string, std::string>>& environment,
-      const format::HostConfigRow& config);
-  /// Whether the node-local code table is empty.
-  bool needsLocalServices() const;
-  /// Runs `x-http::startSession`. Errors: the action's.
-  [[nodiscard]] std::expected<void, Rejection> startSession();
+   /// Writes the env and hostConfig rows, and installs `local` when the node-local code table is empty, all in one
+   /// commit. Errors: a service failed, or a request was not answered 200.
+   [[nodiscard]] std::expected<void, Rejection>
+   firstStart(const LocalTemplate& local, const std::vector<std::pair<std::string, std::string>>& environment,
+              const format::HostConfigRow& config);
+   /// Whether the node-local code table is empty.
+   bool needsLocalServices() const;
+   /// Runs `x-http::startSession`. Errors: the action's.
+   [[nodiscard]] std::expected<void, Rejection> startSession();
 
-  /// Runs the timer if it is due, else the next run row that no other thread is running.
-  /// false: nothing to run now.
-  bool runNext();
-  /// When `runNext` should be called again for the timer, in monotonic microseconds.
-  std::optional<std::int64_t> timerDueUs() const;
+   /// Runs the timer if it is due, else the next run row that no other thread is running.
+   /// false: nothing to run now.
+   bool runNext();
+   /// When `runNext` should be called again for the timer, in monotonic microseconds.
+   std::optional<std::int64_t> timerDueUs() const;
 
-  /// Runs one action in a mode of its own on head and returns its trace; changes to chain databases are dropped,
-  /// committed node-local ones persist. For the node's own calls and the tester.
-  format::TransactionTrace runAction(format::RunMode mode, const format::Action& action);
+   /// Runs one action in a mode of its own on head and returns its trace; changes to chain databases are dropped,
+   /// committed node-local ones persist. For the node's own calls and the tester.
+   format::TransactionTrace runAction(format::RunMode mode, const format::Action& action);
 
-  class Impl;
+   class Impl;
 
- private:
-  std::unique_ptr<Impl> impl_;
+private:
+   std::unique_ptr<Impl> impl_;
 };
 
 /// ## onFinal (node-local, our own)
@@ -222,4 +223,4 @@ class Kernel {
 /// newest number. Chain writes of the call are dropped; node-local commits persist. Failures are logged.
 inline constexpr std::uint32_t notifyFinal = 5;
 
-}  // namespace polis::kernel
+} // namespace polis::kernel

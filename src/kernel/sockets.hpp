@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/bytes.hpp"
-#include "format/chain.hpp"
+#include "format/native_tables.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -17,30 +17,30 @@ inline constexpr std::uint32_t autoClose = 2;
 inline constexpr std::uint32_t recv = 4;
 inline constexpr std::uint32_t lockClose = 8;
 inline constexpr std::uint32_t all = 15;
-}  // namespace socketFlag
+} // namespace socketFlag
 
 /// Results of socket host functions, as a service sees them.
 namespace socketError {
 inline constexpr std::int32_t none = 0;
-inline constexpr std::int32_t closing = 2;        // EACCES
-inline constexpr std::int32_t unknown = 8;        // EBADF
-inline constexpr std::int32_t unavailable = -52;  // ENOSYS, from socketOpen
-inline constexpr std::int32_t unsupported = 58;   // ENOTSUP
-}  // namespace socketError
+inline constexpr std::int32_t closing = 2;       // EACCES
+inline constexpr std::int32_t unknown = 8;       // EBADF
+inline constexpr std::int32_t unavailable = -52; // ENOSYS, from socketOpen
+inline constexpr std::int32_t unsupported = 58;  // ENOTSUP
+} // namespace socketError
 
 /// What became of one `Socket::send`.
 struct SendOutcome {
-  /// socketError::none or socketError::unknown.
-  std::int32_t error = socketError::none;
-  /// Set: the service misused the socket (wrong flags, malformed reply); its action aborts with this text.
-  std::optional<std::string> abort;
+   /// socketError::none or socketError::unknown.
+   std::int32_t error = socketError::none;
+   /// Set: the service misused the socket (wrong flags, malformed reply); its action aborts with this text.
+   std::optional<std::string> abort;
 };
 
 /// Why the kernel closes a socket.
 struct CloseReason {
-  /// The text of the action that owned the socket, when that failed. An unanswered HTTP request then
-  /// becomes status 500 with this text; without it, `/native/` or "service did not send a response".
-  std::optional<std::string> error;
+   /// The text of the action that owned the socket, when that failed. An unanswered HTTP request then
+   /// becomes status 500 with this text; without it, `/native/` or "service did not send a response".
+   std::optional<std::string> error;
 };
 
 /// One connection, request or stream as services see it. The node implements it once per kind: HTTP request,
@@ -48,28 +48,28 @@ struct CloseReason {
 /// All functions may be called from any thread, never two at once for one socket except `send`, and must not
 /// block nor call back into the kernel from inside.
 class Socket {
- public:
-  virtual ~Socket() = default;
+public:
+   virtual ~Socket() = default;
 
-  /// What stands in the socket's row (nativeSession, table 14). Must not change except by
-  /// `Kernel::socketUpgraded`.
-  virtual format::SocketInfo info() const = 0;
+   /// What stands in the socket's row (nativeSession, table 14). Must not change except by
+   /// `Kernel::socketUpgraded`.
+   virtual format::SocketInfo info() const = 0;
 
-  /// Data from a service: frac(HttpReply) with flags 0 on an HTTP request, a message with flags 1 (text) or
-  /// 2 (binary) on a WebSocket. `data` is only valid during the call.
-  virtual SendOutcome send(ByteView data, std::uint32_t flags) = 0;
+   /// Data from a service: frac(HttpReply) with flags 0 on an HTTP request, a message with flags 1 (text) or
+   /// 2 (binary) on a WebSocket. `data` is only valid during the call.
+   virtual SendOutcome send(ByteView data, std::uint32_t flags) = 0;
 
-  /// The socket now has a descriptor. A client socket starts to connect here; never before.
-  virtual void attached(std::int32_t fd) { (void)fd; }
+   /// The socket now has a descriptor. A client socket starts to connect here; never before.
+   virtual void attached(std::int32_t fd) { (void)fd; }
 
-  /// The flag `recv` has been set: one message may be handed to `Kernel::recv`.
-  virtual void readyToReceive() {}
+   /// The flag `recv` has been set: one message may be handed to `Kernel::recv`.
+   virtual void readyToReceive() {}
 
-  /// The kernel has forgotten the descriptor: answer what is unanswered, then close. Called exactly once.
-  virtual void close(const CloseReason& reason) = 0;
+   /// The kernel has forgotten the descriptor: answer what is unanswered, then close. Called exactly once.
+   virtual void close(const CloseReason& reason) = 0;
 
-  /// A service has turned this WebSocket into a peer connection (table 14, WebSocket → P2P).
-  virtual void becamePeer() {}
+   /// A service has turned this WebSocket into a peer connection (table 14, WebSocket → P2P).
+   virtual void becamePeer() {}
 };
 
-}  // namespace polis::kernel
+} // namespace polis::kernel

@@ -1,0 +1,317 @@
+#include "kernel/context.hpp"
+
+#include "base/assert.hpp"
+#include "format/fracpack.hpp"
+#include "format/hash.hpp"
+#include "kernel/cpu_time.hpp"
+#include "kernel/native_verify.hpp"
+#include "kernel/service_instance.hpp"
+
+#include <algorithm>
+
+namespace polis::kernel {
+
+using namespace format::literals;
+
+namespace {
+
+constexpr std::uint32_t callStackBytes = 4096;
+
+template <class Row>
+Row readRow(const ChainState& state, std::uint32_t database, ByteView key) {
+   if (auto packed = state.get(storeKey(database, key)))
+      if (auto row = format::unpack<Row>(*packed))
+         return std::move(*row);
+   return {};
+}
+
+/// Makes a frame the innermost of its instance for a scope.
+class FrameScope {
+public:
+   FrameScope(ServiceInstance& instance, Frame& frame) : instance_(instance), frame_(frame) {
+      frame.outer = instance.frame;
+      instance.frame = &frame;
+   }
+   ~FrameScope() { instance_.frame = frame_.outer; }
+   FrameScope(const FrameScope&) = delete;
+   FrameScope& operator=(const FrameScope&) = delete;
+
+private:
+   ServiceInstance& instance_;
+   Frame& frame_;
+};
+
+vm::Options vmOptions(const format::VMOptions& options) {
+   return {options.max_mutable_global_bytes, options.max_pages, options.max_table_elements};
+}
+
+} // namespace
+
+Context::Context(Machine& machine, ChainState& state, ContextOptions options)
+   : consoleBytesLeft(machine.options.consoleBytes), machine_(machine), state_(state), options_(options),
+     sockets_(machine.sockets), own_(machine.local, machine.sockets, options.view),
+     checkout_(options.within ? options.within : &own_), levelsAtStart_(checkout_->levels()) {
+   machine.counters.contexts.fetch_add(1, std::memory_order_relaxed);
+   config_ = readRow<format::ConfigRow>(state, db::native, format::ConfigRow::key());
+   wasm_ = readRow<format::WasmConfigRow>(state, options.codeDatabase,
+                                          format::WasmConfigRow::key(options.mode == Mode::verify
+                                                                         ? format::NativeTable::proofWasmConfig
+                                                                         : format::NativeTable::transactionWasmConfig));
+   budget_.stackBytes = wasm_.vmOptions.max_stack_bytes;
+   if (!options_.record)
+      options_.record = &ownRecord_;
+   if (options_.producing) {
+      if (options_.cpuNs)
+         setCpuLimit(static_cast<std::uint64_t>(*options_.cpuNs));
+      Lock lock(machine_.runningMutex);
+      machine_.running.insert(&budget_);
+      if (machine_.cancelled)
+         budget_.interrupt();
+   }
+}
+
+Context::~Context() {
+   if (options_.producing) {
+      Lock lock(machine_.runningMutex);
+      machine_.running.erase(&budget_);
+   }
+   instances_.clear();
+   while (checkout_->levels() > levelsAtStart_)
+      checkout_->drop();
+}
+
+void Context::setCpuLimit(std::uint64_t ns) {
+   if (options_.producing)
+      budget_.instructionLimit = instructionsIn(ns);
+}
+
+std::uint64_t Context::cpuNs() const { return nsOf(budget_.instructions); }
+
+void Context::fail(const vm::Trap& trap) {
+   if (trap.kind == vm::TrapKind::instructionLimit || trap.kind == vm::TrapKind::interrupted)
+      throw Abort("transaction timed out");
+   throw Abort(trap.traceText());
+}
+
+ActionNode Context::run(PackedAction action, Entry entry) {
+   ActionNode node;
+   node.action = std::move(action);
+   try {
+      execute(node, entry, options_.mode, false);
+      if (options_.record->replaying && options_.record->next != options_.record->entries.size())
+         throw Abort("transaction has unread subjective data");
+   } catch (const Abort& abort) {
+      node.error = abort.text();
+   }
+   if (node.error)
+      sockets_.setError(*node.error);
+   return node;
+}
+
+void Context::execute(ActionNode& node, Entry entry, Mode mode, bool switched) {
+   machine_.counters.actions.fetch_add(1, std::memory_order_relaxed);
+   const std::int64_t start = machine_.host.monotonicNs();
+   Frame frame{node, nullptr, checkout_->levels()};
+   try {
+      if (mode == Mode::verify && entry == Entry::called && verifyNatively(node)) {
+         node.totalTimeNs = machine_.host.monotonicNs() - start;
+         return;
+      }
+      ServiceInstance& callee = instance(node.action.service, mode, switched, frame);
+      FrameScope scope(callee, frame);
+      enter(callee, node, entry);
+   } catch (const Abort& abort) {
+      node.error = abort.text();
+   }
+   while (checkout_->levels() > frame.levels)
+      checkout_->drop();
+   node.totalTimeNs = machine_.host.monotonicNs() - start;
+   if (node.error)
+      throw Abort(*node.error);
+}
+
+void Context::enter(ServiceInstance& instance, ActionNode& node, Entry entry) {
+   std::expected<void, vm::Trap> result;
+   switch (entry) {
+   case Entry::called:
+      imported = std::move(exported);
+      exported.clear();
+      result = instance.vm().call("called", {node.action.service.value, node.action.sender.value});
+      imported = std::move(exported);
+      exported.clear();
+      break;
+   case Entry::processTransaction:
+      result = instance.vm().call("processTransaction");
+      break;
+   case Entry::serve:
+      result = instance.vm().call("serve");
+      break;
+   case Entry::recv:
+      result = instance.vm().call("recv");
+      break;
+   case Entry::close:
+      result = instance.vm().call("close");
+      break;
+   }
+   if (!result)
+      fail(result.error());
+}
+
+void Context::runCallee(ActionNode& node, Mode mode, bool switched) {
+   const std::uint32_t stack = budget_.stackBytes;
+   if (stack < callStackBytes)
+      throw Abort("stack overflow");
+   budget_.stackBytes = stack - callStackBytes;
+   budget_.instructions += cost::call;
+   try {
+      execute(node, Entry::called, mode, switched);
+   } catch (...) {
+      budget_.stackBytes = stack;
+      throw;
+   }
+   budget_.stackBytes = stack;
+}
+
+Bytes Context::runSwitched(ActionNode& node, Mode mode) {
+   SubjectiveRecord& record = *options_.record;
+   const HandleSet exportedBefore = std::exchange(exported, {}), importedBefore = std::exchange(imported, {});
+   const auto restore = [&] {
+      exported = exportedBefore;
+      imported = importedBefore;
+   };
+   if (!record.replaying) {
+      runCallee(node, mode, true);
+      record.entries.push_back(node.retval);
+      restore();
+      return node.retval;
+   }
+   if (record.next >= record.entries.size())
+      throw Abort("missing subjective data");
+   if (mode == Mode::callback) {
+      const auto mark = state_.mark();
+      try {
+         runCallee(node, mode, true);
+         state_.keep(mark);
+      } catch (const Abort&) {
+         state_.rollBack(mark);
+         node.error.reset();
+         node.inner.clear();
+      }
+      dropSwitched();
+   }
+   restore();
+   node.retval = record.entries[record.next++];
+   return node.retval;
+}
+
+void Context::dropSwitched() {
+   std::erase_if(instances_, [](const auto& i) { return i->switched() && !i->frame; });
+}
+
+ServiceInstance& Context::instance(format::AccountNumber service, Mode mode, bool switched, Frame& frame) {
+   for (const auto& i : instances_)
+      if (i->service() == service && i->switched() == switched)
+         return *i;
+   if (checkout_->levels() >= Checkout::levelsMax)
+      throw Abort("too many levels of checkoutSubjective");
+   ServiceCode found = code(service, mode);
+   if (instances_.size() >= wasm_.numExecutionMemories) {
+      // On replay, what only this node ran must not decide.
+      if (options_.record->replaying && !switched)
+         dropSwitched();
+      if (instances_.size() >= wasm_.numExecutionMemories)
+         throw Abort("exceeded maximum number of running services");
+   }
+   instances_.push_back(std::make_unique<ServiceInstance>(*this, service, std::move(found), mode, switched));
+   ServiceInstance& made = *instances_.back();
+   FrameScope scope(made, frame);
+   if (auto result = made.vm().runStartSection(); !result)
+      fail(result.error());
+   if (auto result = made.vm().call("start", {service.value}); !result)
+      fail(result.error());
+   return made;
+}
+
+Context::CodeLookup Context::findCode(format::AccountNumber service, Mode mode) {
+   const Bytes key = format::CodeRow::key(service);
+   if (isSubjective(mode)) {
+      if (const auto packed = checkout_->peek(storeKey(db::nativeSubjective, key)))
+         if (auto row = format::unpack<format::CodeRow>(*packed); row && row->codeHash != format::Checksum256{})
+            return {*row, true};
+   }
+   const auto packed = state_.get(storeKey(options_.codeDatabase, key));
+   if (!packed)
+      throw Abort("unknown service account: " + service.str());
+   auto row = format::unpack<format::CodeRow>(*packed);
+   if (!row)
+      throw Abort("service code record is malformed");
+   return {*row, false};
+}
+
+std::uint64_t Context::codeFlags(format::AccountNumber service, Mode mode) {
+   const CodeLookup found = findCode(service, mode);
+   if (found.local)
+      return (found.row.flags & (format::CodeRow::isPrivileged | format::CodeRow::isReplacement)) |
+             ServiceCode::isLocal;
+   if (mode != Mode::verify)
+      return found.row.flags & (format::CodeRow::isPrivileged | format::CodeRow::isVerify);
+   if (!(found.row.flags & format::CodeRow::isVerify))
+      throw Abort("service account " + service.str() + " cannot be used in verify mode");
+   return format::CodeRow::isVerify;
+}
+
+ServiceCode Context::code(format::AccountNumber service, Mode mode) {
+   const CodeLookup found = findCode(service, mode);
+   ServiceCode out;
+   out.flags = codeFlags(service, mode);
+   out.hash = found.row.codeHash;
+   if (out.hash == format::Checksum256{})
+      throw Abort("service account has no code: " + service.str());
+   if (found.row.vmType != 0)
+      throw Abort("vmType is not 0");
+   if (found.row.vmVersion != 0)
+      throw Abort("vmVersion is not 0");
+   const vm::Options options = vmOptions(wasm_.vmOptions);
+   out.module = machine_.engine.find(out.hash, options);
+   if (out.module)
+      return out;
+
+   const Bytes key = format::CodeByHashRow::key(out.hash, found.row.vmType, found.row.vmVersion);
+   std::expected<format::CodeByHashRow, format::FracError> row;
+   if (found.local) {
+      if (const auto packed = checkout_->peek(storeKey(db::nativeSubjective, key)))
+         row = format::unpack<format::CodeByHashRow>(*packed);
+      else
+         throw Abort("service code record is missing");
+   } else {
+      if (const auto packed = state_.get(storeKey(options_.codeDatabase, key)))
+         row = format::unpack<format::CodeByHashRow>(*packed);
+      else
+         throw Abort("service code record is missing");
+   }
+   if (!row)
+      throw Abort("service code record is malformed");
+   auto module = machine_.engine.compile(row->code, out.hash, options);
+   if (!module)
+      throw Abort("service " + service.str() + " cannot run: " + module.error().text());
+   out.module = std::move(*module);
+   return out;
+}
+
+bool Context::verifyNatively(ActionNode& node) {
+   const auto& known = machine_.options.verifySigCode;
+   if (!machine_.options.fastPaths || known.empty() || node.action.method != "verifySys"_m)
+      return false;
+   const CodeLookup found = findCode(node.action.service, Mode::verify);
+   if (!(found.row.flags & format::CodeRow::isVerify) ||
+       std::find(known.begin(), known.end(), found.row.codeHash) == known.end())
+      return false;
+   if (!verifySignature(node.action.rawData())) {
+      machine_.counters.verifiedInWasm.fetch_add(1, std::memory_order_relaxed);
+      return false; // the service says what is wrong
+   }
+   machine_.counters.verifiedNatively.fetch_add(1, std::memory_order_relaxed);
+   return true;
+}
+
+} // namespace polis::kernel

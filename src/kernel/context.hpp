@@ -1,0 +1,163 @@
+// One top-level execution: a transaction, a proof, a notification, a request.
+#pragma once
+
+#include "kernel/abort.hpp"
+#include "kernel/action.hpp"
+#include "kernel/chain_state.hpp"
+#include "kernel/checkout.hpp"
+#include "kernel/databases.hpp"
+#include "kernel/handle.hpp"
+#include "kernel/machine.hpp"
+#include "vm/engine.hpp"
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+namespace polis::kernel {
+
+class ServiceInstance;
+
+/// The protocol's run modes, and the one for transactions that become part of a block.
+enum class Mode : std::uint8_t { verify, speculative, rpc, callback, transaction };
+
+/// Modes that may see node-local state.
+constexpr bool isSubjective(Mode mode) { return mode == Mode::rpc || mode == Mode::callback; }
+
+/// Which export a top-level action enters by.
+enum class Entry { called, processTransaction, serve, recv, close };
+
+/// Code key of table 3.
+using CodeKey = std::tuple<format::Checksum256, std::uint8_t, std::uint8_t>;
+
+/// What the writes of a block mean for its header (spec, kernel §7.2). Supersets: failed transactions count too.
+struct VerifyChanges {
+   std::set<format::AccountNumber> accounts;
+   std::set<CodeKey> removedCode;
+};
+
+/// Recorded results of run-mode switched calls of one transaction (spec, kernel §4.6).
+struct SubjectiveRecord {
+   bool replaying = false;
+   std::vector<Bytes> entries;
+   std::size_t next = 0; ///< when replaying
+};
+
+struct ContextOptions {
+   Mode mode = Mode::rpc;
+   Checkout::View view = Checkout::View::shared;
+   /// CPU limit in nanoseconds; none: unlimited.
+   std::optional<std::int64_t> cpuNs = std::nullopt;
+   /// False when replaying a block: limits are off and the context cannot be cancelled.
+   bool producing = true;
+   /// Receives what the block header must know; may be null.
+   VerifyChanges* changes = nullptr;
+   /// Results of switched calls; null: recorded and forgotten.
+   SubjectiveRecord* record = nullptr;
+   /// Where chain code is looked up: native, or prevAuthServices for the signature of a block in joint consensus.
+   std::uint32_t codeDatabase = db::native;
+   /// A checkout of the caller to run in, with its levels open; null: one of its own.
+   Checkout* within = nullptr;
+};
+
+/// The code that answers for a service, as one context sees it.
+struct ServiceCode {
+   std::uint64_t flags = 0;
+   format::Checksum256 hash{};
+   std::shared_ptr<const vm::Module> module;
+
+   bool privileged() const { return flags & format::CodeRow::isPrivileged; }
+   bool local() const { return flags & isLocal; }
+   static constexpr std::uint64_t isLocal = std::uint64_t{1} << 63;
+};
+
+/// One action frame.
+struct Frame {
+   ActionNode& node;
+   /// The frame that was running in the same instance before.
+   Frame* outer = nullptr;
+   /// Checkout levels open when the action began.
+   std::size_t levels = 0;
+};
+
+/// Runs on one thread; used once. `state` is the revision that is read and, in transaction, speculative and
+/// callback modes, written.
+class Context {
+public:
+   Context(Machine& machine, ChainState& state, ContextOptions options);
+   ~Context();
+   Context(const Context&) = delete;
+   Context& operator=(const Context&) = delete;
+
+   /// Runs one action to its end. The node's `error` tells whether it failed; chain writes are then the caller's to
+   /// undo. Throws Fault.
+   ActionNode run(PackedAction action, Entry entry);
+
+   /// Sockets that the context was given.
+   SocketOwner& sockets() { return sockets_; }
+
+   // ---- for ServiceInstance ----
+
+   Machine& machine() { return machine_; }
+   ChainState& state() { return state_; }
+   Checkout& checkout() { return *checkout_; }
+   vm::Budget& budget() { return budget_; }
+   const ContextOptions& options() const { return options_; }
+   std::uint32_t keyBytesMax() const { return config_.maxKeySize; }
+   std::uint32_t valueBytesMax() const { return config_.maxValueSize; }
+   VerifyChanges* changes() { return options_.changes; }
+
+   /// Runs `node.action` as a callee: charges 4096 bytes of stack, enters by `called`, sets node.error on failure.
+   void runCallee(ActionNode& node, Mode mode, bool switched);
+
+   /// A run-mode switched call (spec, kernel §4.6). Returns the value that the caller sees.
+   Bytes runSwitched(ActionNode& node, Mode mode);
+
+   /// Limits CPU time, counted from the context's start. Ignored when replaying.
+   void setCpuLimit(std::uint64_t ns);
+   /// CPU time billed so far, in nanoseconds.
+   std::uint64_t cpuNs() const;
+
+   /// Looks up what runs for `service` in `mode`. Throws Abort.
+   ServiceCode code(format::AccountNumber service, Mode mode);
+   /// Flags only, without loading the code; throws Abort as `code`.
+   std::uint64_t codeFlags(format::AccountNumber service, Mode mode);
+
+   /// Text that may still be written to consoles.
+   std::uint32_t consoleBytesLeft = 0;
+
+   /// Handles in transit (spec, kernel §4.5).
+   HandleSet exported, imported;
+
+private:
+   void execute(ActionNode& node, Entry entry, Mode mode, bool switched);
+   void enter(ServiceInstance& instance, ActionNode& node, Entry entry);
+   ServiceInstance& instance(format::AccountNumber service, Mode mode, bool switched, Frame& frame);
+   void dropSwitched();
+   bool verifyNatively(ActionNode& node);
+   [[noreturn]] void fail(const vm::Trap& trap);
+
+   struct CodeLookup {
+      format::CodeRow row;
+      bool local;
+   };
+   CodeLookup findCode(format::AccountNumber service, Mode mode);
+
+   Machine& machine_;
+   ChainState& state_;
+   ContextOptions options_;
+   format::ConfigRow config_;
+   format::WasmConfigRow wasm_;
+   vm::Budget budget_;
+   std::vector<std::unique_ptr<ServiceInstance>> instances_;
+   SubjectiveRecord ownRecord_;
+   SocketOwner sockets_;
+   Checkout own_;
+   Checkout* checkout_;
+   std::size_t levelsAtStart_;
+};
+
+} // namespace polis::kernel

@@ -1,0 +1,34 @@
+#include "kernel/service_instance.hpp"
+
+namespace polis::kernel {
+
+void ServiceInstance::checkoutSubjective() {
+   if (context_.checkout().levels() >= Checkout::levelsMax)
+      throw Abort("too many levels of checkoutSubjective");
+   context_.checkout().push();
+}
+
+std::uint32_t ServiceInstance::commitSubjective() {
+   Checkout& checkout = context_.checkout();
+   if (checkout.levels() <= frame->levels)
+      throw Abort("commitSubjective requires checkoutSubjective");
+   const bool outermost = checkout.levels() == 1;
+   if (!checkout.commit()) {
+      context_.machine().counters.localConflicts.fetch_add(1, std::memory_order_relaxed);
+      return 0;
+   }
+   if (outermost && !checkout.committed().empty() && context_.options().view == Checkout::View::shared) {
+      context_.machine().counters.localCommits.fetch_add(1, std::memory_order_relaxed);
+      context_.machine().announce(checkout.committed());
+   }
+   return 1;
+}
+
+void ServiceInstance::abortSubjective() {
+   Checkout& checkout = context_.checkout();
+   if (checkout.levels() <= frame->levels)
+      throw Abort("abortSubjective requires checkoutSubjective");
+   checkout.drop();
+}
+
+} // namespace polis::kernel

@@ -1,0 +1,85 @@
+// The inside of Kernel.
+#pragma once
+
+#include "kernel/journal_record.hpp"
+#include "kernel/kernel.hpp"
+#include "kernel/machine.hpp"
+#include "kernel/open_block.hpp"
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+
+namespace polis::kernel {
+
+class Kernel::Impl {
+public:
+   Impl(store::Store& store, store::Journal& journal, vm::Engine& engine, Host& host, KernelOptions options);
+
+   BlockStatePtr head() const;
+   BlockStatePtr irreversible() const;
+
+   // ---- chain thread ----
+
+   /// Seals or checks `block`, makes it head and, unless it came from there, journals it.
+   SealedBlock accept(OpenBlock& block, Bytes signature, std::optional<Bytes> aux, BlockPurpose purpose);
+   std::expected<SealedBlock, Rejection> apply(const format::SignedBlock& block, BlockPurpose purpose);
+   std::expected<void, Rejection> switchHead(const format::Checksum256& id, bool journalIt);
+   BlockStatePtr find(const format::Checksum256& id) const;
+   void setIrreversible(BlockStatePtr block);
+
+   // ---- store thread ----
+
+   void flush();
+   void checkpoint();
+   void tellFinal(std::uint32_t num);
+
+   // ---- query threads ----
+
+   /// A context on head; chain writes of callback and speculative modes go to a throw-away copy.
+   ActionNode runOnHead(Mode mode, PackedAction action, Entry entry);
+   void runClose(std::int32_t fd);
+   bool runNext();
+   std::optional<std::int64_t> timerDueUs();
+   std::expected<void, Rejection> firstStart(const LocalTemplate& local,
+                                             const std::vector<std::pair<std::string, std::string>>& environment,
+                                             const format::HostConfigRow& config);
+
+   store::Store& store;
+   store::Journal& journal;
+   Machine machine;
+   std::unique_ptr<OpenBlock> open;
+   /// Transactions in `open` beside its startBlock.
+   std::size_t openOwn = 0;
+
+private:
+   void replayJournal();
+   void publish(BlockStatePtr state);
+   bool runTimer();
+   bool runRow();
+
+   mutable Mutex mutex_;
+   BlockStatePtr head_ GUARDED_BY(mutex_);
+   BlockStatePtr irreversible_ GUARDED_BY(mutex_);
+   std::map<format::Checksum256, BlockStatePtr> retained_ GUARDED_BY(mutex_);
+   /// Blocks that become irreversible by being durable, with the end of their journal record.
+   std::deque<std::pair<store::JournalPosition, BlockStatePtr>> undurable_ GUARDED_BY(mutex_);
+   /// End of the journal record of each retained block, for checkpoints.
+   std::map<format::Checksum256, store::JournalPosition> recordEnd_ GUARDED_BY(mutex_);
+   bool replaying_ = false;
+
+   Mutex checkpointMutex_;
+   store::JournalPosition lastCheckpoint_ GUARDED_BY(checkpointMutex_) = 0;
+
+   Mutex queueMutex_;
+   std::set<std::uint64_t> runningRows_ GUARDED_BY(queueMutex_);
+   /// Rows that ran a moment ago, by when they may run again (monotonic ns).
+   std::map<std::uint64_t, std::int64_t> restingRows_ GUARDED_BY(queueMutex_);
+   std::uint64_t lastRow_ GUARDED_BY(queueMutex_) = 0;
+   bool timerRunning_ GUARDED_BY(queueMutex_) = false;
+   /// When the timer may run again after an action that left it due.
+   std::int64_t timerRestsUntilNs_ GUARDED_BY(queueMutex_) = 0;
+};
+
+} // namespace polis::kernel

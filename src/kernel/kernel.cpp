@@ -1,0 +1,630 @@
+#include "kernel/kernel.hpp"
+
+#include "base/assert.hpp"
+#include "base/fault.hpp"
+#include "format/fracpack.hpp"
+#include "format/ids.hpp"
+#include "kernel/databases.hpp"
+#include "kernel/impl.hpp"
+#include "vm/execution_thread.hpp"
+
+#include <tuple>
+
+namespace polis::kernel {
+
+using namespace format::literals;
+
+namespace {
+
+constexpr auto xHttp = "x-http"_a;
+constexpr const char* chainName = "chain";
+constexpr const char* localName = "local";
+
+KernelOptions sane(KernelOptions options) {
+   options.retainedBlocks = std::max<std::uint32_t>(options.retainedBlocks, 2);
+   return options;
+}
+
+BlockStatePtr stateOf(store::Version version) {
+   auto out = std::make_shared<BlockState>();
+   out->version = std::move(version);
+   if (const auto packed = out->version.get(storeKey(db::native, format::StatusRow::key()))) {
+      auto row = format::unpack<format::StatusRow>(*packed);
+      if (!row)
+         throw Fault("the stored chain state has a status row that cannot be read");
+      out->status = std::move(*row);
+   }
+   if (out->status.head) {
+      out->header = out->status.head->header;
+      out->id = out->status.head->blockId;
+      out->num = out->header->blockNum;
+   }
+   return out;
+}
+
+store::Version keptVersion(store::Store& store) {
+   if (const auto last = store.lastCheckpoint())
+      if (const auto at = last->versions.find(localName); at != last->versions.end())
+         return at->second;
+   return store.empty();
+}
+
+/// Whether a block of a single producer is irreversible by being durable.
+bool committedBySelf(const BlockState& block) { return block.header && block.header->commitNum >= block.num; }
+
+} // namespace
+
+// ---- opening -------------------------------------------------------------------------------------------------------
+
+Kernel::Impl::Impl(store::Store& storeIn, store::Journal& journalIn, vm::Engine& engine, Host& host,
+                   KernelOptions options)
+   : store(storeIn), journal(journalIn),
+     machine(engine, host, sane(std::move(options)), storeIn, keptVersion(storeIn),
+             [this](std::int32_t fd) { machine.host.submit([this, fd] { runClose(fd); }); }) {
+   BlockStatePtr start;
+   CheckpointNote note{journal.begin(), journal.begin()};
+   if (const auto last = store.lastCheckpoint()) {
+      const auto at = last->versions.find(chainName);
+      auto found = format::unpack<CheckpointNote>(last->user);
+      if (at == last->versions.end() || !found)
+         throw Fault("the checkpoint was not written by this program");
+      start = stateOf(at->second);
+      note = *found;
+   } else {
+      start = stateOf(store.empty());
+   }
+   {
+      Lock lock(mutex_);
+      head_ = irreversible_ = start;
+      retained_[start->id] = start;
+      recordEnd_[start->id] = note.chain;
+   }
+   {
+      Lock lock(checkpointMutex_);
+      lastCheckpoint_ = note.chain;
+   }
+   replaying_ = true;
+   std::uint64_t blocks = 0;
+   journal.replay(note.chain, [&](store::JournalPosition after, ByteView bytes) {
+      JournalRecord record = unpackJournalRecord(bytes);
+      if (auto* commit = std::get_if<LocalCommitRecord>(&record)) {
+         if (after > note.local)
+            machine.local.replay(commit->writes);
+      } else if (auto* block = std::get_if<BlockRecord>(&record)) {
+         const auto applied = apply(block->block, BlockPurpose::replay);
+         if (!applied)
+            throw Fault("block " + std::to_string(block->block.block.header.blockNum) +
+                        " of the journal cannot be replayed: " + applied.error().reason);
+         Lock lock(mutex_);
+         recordEnd_[applied->id] = after;
+         ++blocks;
+      } else if (auto* headRecord = std::get_if<HeadRecord>(&record)) {
+         if (const auto done = switchHead(headRecord->id, false); !done)
+            throw Fault("the journal switches to a block that is not there");
+      }
+   });
+   replaying_ = false;
+   machine.local.setJournal(&journal);
+   if (blocks > 0)
+      machine.host.log(Severity::info, "replayed " + std::to_string(blocks) + " blocks from the journal", std::nullopt);
+   // What was read from the journal is on disk.
+   const BlockStatePtr newest = head();
+   if (committedBySelf(*newest)) {
+      Lock lock(mutex_);
+      irreversible_ = newest;
+   }
+}
+
+BlockStatePtr Kernel::Impl::head() const {
+   Lock lock(mutex_);
+   return head_;
+}
+
+BlockStatePtr Kernel::Impl::irreversible() const {
+   Lock lock(mutex_);
+   return irreversible_;
+}
+
+BlockStatePtr Kernel::Impl::find(const format::Checksum256& id) const {
+   Lock lock(mutex_);
+   const auto at = retained_.find(id);
+   return at == retained_.end() ? nullptr : at->second;
+}
+
+// ---- blocks --------------------------------------------------------------------------------------------------------
+
+void Kernel::Impl::publish(BlockStatePtr state) {
+   // Versions are dropped outside the lock.
+   std::vector<BlockStatePtr> dropped;
+   {
+      Lock lock(mutex_);
+      retained_[state->id] = state;
+      head_ = std::move(state);
+      while (retained_.size() > machine.options.retainedBlocks) {
+         const auto oldest = retained_.begin(); // ids sort by height
+         if (oldest->second == head_ || oldest->second->num >= irreversible_->num)
+            break;
+         recordEnd_.erase(oldest->first);
+         dropped.push_back(std::move(oldest->second));
+         retained_.erase(oldest);
+      }
+   }
+}
+
+SealedBlock Kernel::Impl::accept(OpenBlock& block, Bytes signature, std::optional<Bytes> aux, BlockPurpose purpose) {
+   auto [signedBlock, state] = block.complete(std::move(signature), std::move(aux));
+   SealedBlock out{signedBlock, state->id, state, 0};
+   if (purpose != BlockPurpose::replay) {
+      out.journalEnd = journal.append(packBlockRecord(*signedBlock));
+      Lock lock(mutex_);
+      recordEnd_[state->id] = out.journalEnd;
+      if (committedBySelf(*state))
+         undurable_.emplace_back(out.journalEnd, state);
+   } else if (committedBySelf(*state)) {
+      Lock lock(mutex_);
+      irreversible_ = state;
+   }
+   publish(state);
+   if (purpose != BlockPurpose::replay)
+      machine.host.wakeFlush();
+   return out;
+}
+
+std::expected<SealedBlock, Rejection> Kernel::Impl::apply(const format::SignedBlock& block, BlockPurpose purpose) {
+   const format::BlockHeader& header = block.block.header;
+   const auto reject = [](std::string why) { return std::unexpected(Rejection{std::move(why)}); };
+   const BlockStatePtr parent = find(header.previous);
+   if (!parent)
+      return reject("the parent block is not there");
+   if (header.blockNum != parent->num + 1)
+      return reject("the block's number does not follow its parent's");
+   if (purpose == BlockPurpose::validate) {
+      // Who may produce next, and with which key (spec, consensus §1.4 H2).
+      const auto& consensus = parent->status.consensus;
+      const bool ended = parent->header && consensus.next && consensus.next->blockNum <= parent->header->commitNum;
+      std::optional<format::Claim> claim;
+      bool any = false;
+      const auto look = [&](const format::Consensus& set) {
+         std::visit(
+             [&](const auto& data) {
+                any = any || !data.producers.empty();
+                for (const auto& producer : data.producers)
+                   if (producer.name == header.producer && !claim)
+                      claim = producer.auth;
+             },
+             set.data);
+      };
+      if (!ended)
+         look(consensus.current);
+      if (consensus.next)
+         look(consensus.next->consensus);
+      if (!any)
+         claim = format::Claim{};
+      if (!claim)
+         return reject("Invalid producer for block");
+      if (!OpenBlock::signatureValid(machine, parent, *claim, format::blockId(header), block.signature))
+         return reject("invalid block signature");
+   }
+   auto opened = OpenBlock::start(machine, parent,
+                                  {header.time.microseconds, header.producer, header.term, header.commitNum}, purpose);
+   if (!opened)
+      return std::unexpected(opened.error());
+   OpenBlock& built = **opened;
+   for (const format::SignedTransaction& transaction : block.block.transactions) {
+      const auto trace = built.push(transaction, purpose == BlockPurpose::replay);
+      if (trace.error)
+         return reject("a transaction of the block failed: " + *trace.error);
+   }
+   const auto id = built.finish();
+   if (!id)
+      return std::unexpected(id.error());
+   if (*id != format::blockId(header) || built.header().authCode != header.authCode)
+      return reject("blockId does not match");
+   return accept(built, block.signature, block.auxConsensusData, purpose);
+}
+
+std::expected<void, Rejection> Kernel::Impl::switchHead(const format::Checksum256& id, bool journalIt) {
+   const BlockStatePtr found = find(id);
+   if (!found)
+      return std::unexpected(Rejection{"the block's state is not retained"});
+   if (journalIt)
+      journal.append(packHeadRecord(id));
+   Lock lock(mutex_);
+   head_ = found;
+   return {};
+}
+
+void Kernel::Impl::setIrreversible(BlockStatePtr block) {
+   {
+      Lock lock(mutex_);
+      if (block->num <= irreversible_->num)
+         return;
+      irreversible_ = block;
+   }
+   tellFinal(block->num);
+}
+
+// ---- durability ----------------------------------------------------------------------------------------------------
+
+void Kernel::Impl::tellFinal(std::uint32_t num) {
+   const LocalState now = machine.local.state();
+   const auto packed = now.kept.get(
+       storeKey(db::nativeSubjective, format::NotifyRow::key(static_cast<format::NotifyType>(notifyFinal))));
+   if (!packed)
+      return;
+   const auto row = format::unpack<format::NotifyRow>(*packed);
+   if (!row)
+      return;
+   for (const format::Action& action : row->actions) {
+      if (action.sender || !action.rawData.empty())
+         continue;
+      const ActionNode node =
+          runOnHead(Mode::callback,
+                    packAction(format::AccountNumber(), action.service, action.method, format::pack(std::tuple(num))),
+                    Entry::called);
+      if (node.error)
+         machine.host.log(Severity::warning, action.service.str() + "::" + action.method.str() + ": " + *node.error,
+                          std::nullopt);
+   }
+}
+
+void Kernel::Impl::flush() {
+   journal.sync();
+   const store::JournalPosition durable = journal.durable();
+   BlockStatePtr newest;
+   {
+      Lock lock(mutex_);
+      while (!undurable_.empty() && undurable_.front().first <= durable) {
+         newest = std::move(undurable_.front().second);
+         undurable_.pop_front();
+      }
+   }
+   if (newest)
+      setIrreversible(std::move(newest));
+   bool due;
+   {
+      Lock lock(checkpointMutex_);
+      due = journal.end() - lastCheckpoint_ > machine.options.checkpointBytes;
+   }
+   if (due)
+      checkpoint();
+}
+
+void Kernel::Impl::checkpoint() {
+   Lock only(checkpointMutex_);
+   BlockStatePtr chain;
+   CheckpointNote note;
+   {
+      Lock lock(mutex_);
+      chain = irreversible_;
+      const auto at = recordEnd_.find(chain->id);
+      ASSERT(at != recordEnd_.end());
+      note.chain = at->second;
+   }
+   auto [kept, position] = machine.local.cut();
+   note.local = position;
+   // The journal must reach at least as far as what rests on it.
+   journal.sync(position);
+   store.checkpoint({{{chainName, chain->version}, {localName, kept}}, note.chain, format::pack(note)});
+   lastCheckpoint_ = note.chain;
+   journal.truncateBefore(note.chain);
+}
+
+// ---- queries -------------------------------------------------------------------------------------------------------
+
+ActionNode Kernel::Impl::runOnHead(Mode mode, PackedAction action, Entry entry) {
+   const BlockStatePtr base = head();
+   const bool writes = mode == Mode::callback || mode == Mode::speculative;
+   ChainState state = writes ? ChainState(base->version, ChainState::Writable()) : ChainState(base->version);
+   Context context(machine, state,
+                   {.mode = mode,
+                    .view = isSubjective(mode) ? Checkout::View::shared : Checkout::View::empty,
+                    .cpuNs = machine.options.queryCpuNs});
+   return context.run(std::move(action), entry);
+}
+
+void Kernel::Impl::runClose(std::int32_t fd) {
+   const ActionNode node = runOnHead(
+       Mode::rpc, packAction(format::AccountNumber(), xHttp, format::MethodNumber(), format::pack(std::tuple(fd))),
+       Entry::close);
+   if (node.error)
+      machine.host.log(Severity::warning, "x-http close: " + *node.error, std::nullopt);
+   machine.sockets.forget(fd);
+}
+
+namespace {
+
+/// Answers the node's own requests at first start.
+class OwnRequest final : public Socket {
+public:
+   format::SocketInfo info() const override {
+      return format::HttpSocketInfo{format::SocketEndpoint(format::LocalEndpoint{}), std::nullopt};
+   }
+   SendOutcome send(ByteView data, std::uint32_t) override {
+      auto reply = format::unpack<format::HttpReply>(data);
+      if (!reply)
+         return {socketError::none, "malformed HTTP reply"};
+      if (!reply_)
+         reply_ = std::move(*reply);
+      return {};
+   }
+   void close(const CloseReason&) override {}
+   const std::optional<format::HttpReply>& reply() const { return reply_; }
+
+private:
+   std::optional<format::HttpReply> reply_;
+};
+
+} // namespace
+
+std::expected<void, Rejection>
+Kernel::Impl::firstStart(const LocalTemplate& local,
+                         const std::vector<std::pair<std::string, std::string>>& environment,
+                         const format::HostConfigRow& config) {
+   std::vector<LocalWrite> session;
+   for (const auto& [name, value] : environment)
+      session.push_back(
+          {storeKey(db::nativeSession, format::EnvRow::key(name)), format::pack(format::EnvRow{name, value})});
+   session.push_back({storeKey(db::nativeSession, format::HostConfigRow::key()), format::pack(config)});
+   machine.local.write(session);
+
+   Checkout checkout(machine.local, machine.sockets, Checkout::View::shared);
+   checkout.push();
+   if (checkout.last(storeKey(db::nativeSubjective, format::nativeKey(format::NativeTable::code)))) {
+      checkout.drop();
+      return {};
+   }
+   for (const LocalService& s : local.services) {
+      const format::CodeRow row{s.account, s.flags, format::sha256(ByteView(s.code)), 0, 0};
+      checkout.put(storeKey(db::nativeSubjective, row.key()), format::pack(row));
+      const format::CodeByHashRow code{row.codeHash, 0, 0, s.code};
+      checkout.put(storeKey(db::nativeSubjective, code.key()), format::pack(code));
+   }
+   for (const format::HttpRequest& request : local.requests) {
+      const BlockStatePtr base = head();
+      ChainState state(base->version);
+      auto socket = std::make_shared<OwnRequest>();
+      Context context(machine, state, {.mode = Mode::rpc, .within = &checkout});
+      const std::int32_t fd = machine.sockets.add(socket, &context.sockets(), SocketTable::Row::none);
+      checkout.put(socketRowKey(fd), format::pack(format::SocketRow{fd, socket->info()}));
+      const ActionNode node = context.run(
+          packAction(format::AccountNumber(), xHttp, format::MethodNumber(), format::pack(std::tuple(fd, request))),
+          Entry::serve);
+      checkout.remove(socketRowKey(fd));
+      const std::string what = request.method + " " + request.target;
+      if (node.error)
+         return std::unexpected(Rejection{what + ": " + *node.error});
+      if (!socket->reply())
+         return std::unexpected(Rejection{what + ": no answer"});
+      if (socket->reply()->status != 200)
+         return std::unexpected(Rejection{what + ": status " + std::to_string(socket->reply()->status) + ": " +
+                                          toText(socket->reply()->body)});
+   }
+   if (!checkout.commit())
+      return std::unexpected(Rejection{"the node-local databases changed meanwhile"});
+   machine.announce(checkout.committed());
+   return {};
+}
+
+// ---- the public face -----------------------------------------------------------------------------------------------
+
+Kernel::Kernel(store::Store& store, store::Journal& journal, vm::Engine& engine, Host& host, KernelOptions options) {
+   vm::onExecutionStack([&] { impl_ = std::make_unique<Impl>(store, journal, engine, host, std::move(options)); });
+}
+
+Kernel::~Kernel() = default;
+
+bool Kernel::hasChain() const { return impl_->head()->header.has_value(); }
+BlockStatePtr Kernel::head() const { return impl_->head(); }
+BlockStatePtr Kernel::irreversible() const { return impl_->irreversible(); }
+format::Checksum256 Kernel::chainId() const { return impl_->head()->status.chainId; }
+
+std::optional<format::SignedBlock> Kernel::block(std::uint32_t num) const {
+   const BlockStatePtr head = impl_->head();
+   const auto key = bigEndian32(num);
+   const auto packed = head->version.get(storeKey(db::blockLog, key));
+   if (!packed)
+      return std::nullopt;
+   auto block = format::unpack<format::Block>(*packed);
+   if (!block)
+      throw Fault("block " + std::to_string(num) + " of the block log cannot be read");
+   format::SignedBlock out;
+   out.block = std::move(*block);
+   if (const auto proof = head->version.get(storeKey(db::blockProof, key)))
+      if (auto signature = format::unpack<Bytes>(*proof))
+         out.signature = std::move(*signature);
+   const LocalState local = impl_->machine.local.state();
+   if (const auto row =
+           local.kept.get(storeKey(db::nativeSubjective, format::BlockDataRow::key(format::blockId(out.block.header)))))
+      if (auto data = format::unpack<format::BlockDataRow>(*row))
+         out.auxConsensusData = std::move(data->auxConsensusData);
+   return out;
+}
+
+BlockStatePtr Kernel::stateAt(std::uint32_t num) const {
+   BlockStatePtr at = impl_->head();
+   while (at && at->num > num)
+      at = at->header ? impl_->find(at->header->previous) : nullptr;
+   return at && at->num == num ? at : nullptr;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> Kernel::counters() const {
+   const Counters& c = impl_->machine.counters;
+   return {{"contexts", c.contexts.load()},
+           {"actions", c.actions.load()},
+           {"write_notices", c.writeNotices.load()},
+           {"verified_natively", c.verifiedNatively.load()},
+           {"verified_in_wasm", c.verifiedInWasm.load()},
+           {"local_commits", c.localCommits.load()},
+           {"local_conflicts", c.localConflicts.load()},
+           {"transactions", c.transactions.load()},
+           {"blocks", c.blocks.load()}};
+}
+
+void Kernel::cancelQueries() {
+   Lock lock(impl_->machine.runningMutex);
+   impl_->machine.cancelled = true;
+   for (vm::Budget* budget : impl_->machine.running)
+      budget->interrupt();
+}
+
+std::expected<format::TransactionTrace, Rejection>
+Kernel::pushBoot(const std::vector<format::SignedTransaction>& transactions, format::AccountNumber producer,
+                 std::int64_t timeUs) {
+   if (hasChain())
+      return std::unexpected(Rejection{"there is a chain already"});
+   if (!producer)
+      return std::unexpected(Rejection{"this node has no producer name"});
+   if (transactions.empty())
+      return std::unexpected(Rejection{"there are no transactions"});
+   for (const auto& t : transactions)
+      if (!t.proofs.empty())
+         return std::unexpected(Rejection{"boot transactions cannot have proofs"});
+   impl_->open.reset();
+   auto block = OpenBlock::start(impl_->machine, impl_->head(), {timeUs, producer, 0, 0}, BlockPurpose::produce);
+   if (!block)
+      return std::unexpected(block.error());
+   format::TransactionTrace all;
+   for (const auto& t : transactions) {
+      format::TransactionTrace trace = (*block)->push(t, true);
+      if (trace.error)
+         return trace;
+      for (auto& action : trace.actionTraces)
+         all.actionTraces.push_back(std::move(action));
+   }
+   if (auto id = (*block)->finish(); !id) {
+      all.error = id.error().reason;
+      return all;
+   }
+   (void)impl_->accept(**block, {}, std::nullopt, BlockPurpose::produce);
+   return all;
+}
+
+std::expected<void, Rejection> Kernel::startBlock(const BlockStart& start) {
+   ASSERT(!impl_->open);
+   if (!hasChain())
+      return std::unexpected(Rejection{"there is no chain"});
+   auto block = OpenBlock::start(impl_->machine, impl_->head(), start, BlockPurpose::produce);
+   if (!block)
+      return std::unexpected(block.error());
+   if (auto trace = (*block)->pushStartBlock(); trace.error)
+      return std::unexpected(Rejection{"startBlock: " + *trace.error});
+   impl_->open = std::move(*block);
+   impl_->openOwn = impl_->open->transactionCount();
+   return {};
+}
+
+bool Kernel::blockOpen() const { return impl_->open != nullptr; }
+std::size_t Kernel::openBlockTransactions() const {
+   return impl_->open ? impl_->open->transactionCount() - impl_->openOwn : 0;
+}
+std::size_t Kernel::openBlockBytes() const { return impl_->open ? impl_->open->bytes() : 0; }
+
+Pull Kernel::pushNext() {
+   ASSERT(impl_->open);
+   auto transaction = impl_->open->next();
+   if (!transaction)
+      return Pull::nothing;
+   return impl_->open->push(std::move(*transaction), false).error ? Pull::refused : Pull::included;
+}
+
+format::TransactionTrace Kernel::push(const format::SignedTransaction& transaction, bool proofsChecked) {
+   ASSERT(impl_->open);
+   return impl_->open->push(transaction, proofsChecked);
+}
+
+std::expected<SealedBlock, Rejection> Kernel::sealBlock(const std::function<Bytes(ByteView)>& sign) {
+   ASSERT(impl_->open);
+   const std::unique_ptr<OpenBlock> block = std::move(impl_->open);
+   const auto id = block->finish();
+   if (!id)
+      return std::unexpected(id.error());
+   return impl_->accept(*block, sign ? sign(format::blockSignaturePreimage(*id)) : Bytes(), std::nullopt,
+                        BlockPurpose::produce);
+}
+
+void Kernel::abortBlock() { impl_->open.reset(); }
+
+std::expected<SealedBlock, Rejection> Kernel::applyBlock(std::shared_ptr<const format::SignedBlock> block) {
+   return impl_->apply(*block, BlockPurpose::validate);
+}
+
+std::expected<void, Rejection> Kernel::switchHead(const format::Checksum256& id) { return impl_->switchHead(id, true); }
+
+void Kernel::setIrreversible(std::uint32_t num) {
+   if (BlockStatePtr block = stateAt(num))
+      impl_->setIrreversible(std::move(block));
+}
+
+void Kernel::flush() { impl_->flush(); }
+void Kernel::checkpoint() { impl_->checkpoint(); }
+
+void Kernel::serve(std::shared_ptr<Socket> socket, const format::HttpRequest& request) {
+   Impl& impl = *impl_;
+   const BlockStatePtr base = impl.head();
+   ChainState state(base->version);
+   Context context(impl.machine, state, {.mode = Mode::rpc, .cpuNs = impl.machine.options.queryCpuNs});
+   const std::int32_t fd = impl.machine.sockets.add(std::move(socket), &context.sockets());
+   (void)context.run(
+       packAction(format::AccountNumber(), xHttp, format::MethodNumber(), format::pack(std::tuple(fd, request))),
+       Entry::serve);
+}
+
+std::int32_t Kernel::attach(std::shared_ptr<Socket> socket) {
+   return impl_->machine.sockets.add(std::move(socket), nullptr);
+}
+void Kernel::attachFixed(std::int32_t fd, std::shared_ptr<Socket> socket) {
+   ASSERT(fd == 0 || fd == 1);
+   impl_->machine.sockets.addFixed(fd, std::move(socket));
+}
+
+bool Kernel::recv(std::int32_t fd, ByteView data, std::uint32_t flags) {
+   Impl& impl = *impl_;
+   const BlockStatePtr base = impl.head();
+   ChainState state(base->version);
+   Context context(impl.machine, state, {.mode = Mode::rpc, .cpuNs = impl.machine.options.queryCpuNs});
+   if (!impl.machine.sockets.deliver(fd, context.sockets()))
+      return false;
+   const ActionNode node = context.run(packAction(format::AccountNumber(), xHttp, format::MethodNumber(),
+                                                  format::pack(std::tuple(fd, toBytes(data), flags))),
+                                       Entry::recv);
+   if (node.error)
+      impl.machine.host.log(Severity::warning, "x-http recv: " + *node.error, std::nullopt);
+   return true;
+}
+
+void Kernel::closed(std::int32_t fd) { impl_->machine.sockets.hangUp(fd); }
+void Kernel::socketUpgraded(std::int32_t fd) { impl_->machine.sockets.upgraded(fd); }
+
+std::expected<void, Rejection> Kernel::firstStart(const LocalTemplate& local,
+                                                  const std::vector<std::pair<std::string, std::string>>& environment,
+                                                  const format::HostConfigRow& config) {
+   return impl_->firstStart(local, environment, config);
+}
+
+bool Kernel::needsLocalServices() const {
+   const LocalState now = impl_->machine.local.state();
+   return !now.kept.last(storeKey(db::nativeSubjective, format::nativeKey(format::NativeTable::code))).has_value();
+}
+
+std::expected<void, Rejection> Kernel::startSession() {
+   const ActionNode node = impl_->runOnHead(
+       Mode::rpc, packAction(format::AccountNumber(), xHttp, "startSession"_m, format::pack(std::tuple<>())),
+       Entry::called);
+   if (node.error)
+      return std::unexpected(Rejection{*node.error});
+   return {};
+}
+
+bool Kernel::runNext() { return impl_->runNext(); }
+std::optional<std::int64_t> Kernel::timerDueUs() const { return impl_->timerDueUs(); }
+
+format::TransactionTrace Kernel::runAction(format::RunMode mode, const format::Action& action) {
+   const ActionNode node = impl_->runOnHead(static_cast<Mode>(mode), packAction(action), Entry::called);
+   format::TransactionTrace out;
+   out.actionTraces.push_back(toTrace(node));
+   out.error = node.error;
+   return out;
+}
+
+} // namespace polis::kernel

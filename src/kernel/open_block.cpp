@@ -1,0 +1,418 @@
+#include "kernel/open_block.hpp"
+
+#include "base/assert.hpp"
+#include "format/fracpack.hpp"
+#include "format/hash.hpp"
+#include "format/ids.hpp"
+#include "format/merkle.hpp"
+#include "kernel/databases.hpp"
+
+#include <set>
+#include <tuple>
+
+namespace polis::kernel {
+
+using namespace format::literals;
+using format::NotifyType;
+
+namespace {
+
+constexpr auto transact = "transact"_a;
+constexpr std::int64_t second = 1'000'000;
+/// CPU limit of one proof while producing, in nanoseconds.
+constexpr std::int64_t proofCpuNs = 200'000'000;
+
+const format::Consensus& newest(const format::JointConsensus& consensus) {
+   return consensus.next ? consensus.next->consensus : consensus.current;
+}
+
+const std::vector<format::Producer>& producersOf(const format::Consensus& consensus) {
+   return std::visit([](const auto& data) -> const std::vector<format::Producer>& { return data.producers; },
+                     consensus.data);
+}
+
+format::TransactionTrace traceOf(const ActionNode& node) {
+   format::TransactionTrace out;
+   out.actionTraces.push_back(toTrace(node));
+   out.error = node.error;
+   return out;
+}
+
+} // namespace
+
+Bytes proofToken(const format::Action& action, bool success, format::RunMode mode, const format::StatusRow& status) {
+   format::RunToken token{success, mode, action, {}};
+   if (mode == format::RunMode::verify && status.head)
+      token.context = format::sha256Of(newest(status.consensus).services);
+   const format::Checksum256 hash = format::sha256Of(token);
+   return Bytes(hash.begin(), hash.end());
+}
+
+OpenBlock::OpenBlock(Machine& machine, BlockStatePtr parent, BlockPurpose purpose)
+   : machine_(machine), parent_(std::move(parent)), purpose_(purpose), state_(parent_->version, ChainState::Writable()),
+     status_(parent_->status) {}
+
+bool OpenBlock::singleProducer() const {
+   const std::size_t count = producersOf(status_.consensus.current).size();
+   return count == 0 || (count == 1 && !status_.consensus.next);
+}
+
+std::expected<std::unique_ptr<OpenBlock>, Rejection> OpenBlock::start(Machine& machine, BlockStatePtr parent,
+                                                                      const BlockStart& start, BlockPurpose purpose) {
+   std::unique_ptr<OpenBlock> block(new OpenBlock(machine, std::move(parent), purpose));
+   format::StatusRow& status = block->status_;
+   format::BlockHeader& header = block->header_;
+   if (status.head) {
+      if (start.time <= status.head->header.time.microseconds)
+         return std::unexpected(Rejection{"block is in the past"});
+      header.previous = status.head->blockId;
+      header.blockNum = status.head->header.blockNum + 1;
+      auto& consensus = status.consensus;
+      if (consensus.next && consensus.next->blockNum <= status.head->header.commitNum) {
+         consensus.current = std::move(consensus.next->consensus);
+         consensus.next.reset();
+         while (auto row = block->state_.last(Bytes{db::prevAuthServices}))
+            block->state_.remove(toBytes(row->key));
+      }
+   } else {
+      header.blockNum = 2;
+      status.consensus.next = format::PendingConsensus{{}, header.blockNum};
+   }
+   header.time = {start.time};
+   header.producer = start.producer;
+   header.term = start.term;
+   header.commitNum = block->singleProducer() ? header.blockNum - 1 : start.commitNum;
+   status.current = header;
+   block->writeStatus();
+   return block;
+}
+
+void OpenBlock::writeStatus() { state_.put(storeKey(db::native, format::StatusRow::key()), format::pack(status_)); }
+
+std::vector<format::Action> OpenBlock::registered(NotifyType type, bool local) {
+   const Bytes key = storeKey(local ? db::nativeSubjective : db::native, format::NotifyRow::key(type));
+   std::expected<format::NotifyRow, format::FracError> row;
+   if (local) {
+      const LocalState now = machine_.local.state();
+      const auto packed = now.kept.get(key);
+      if (!packed)
+         return {};
+      row = format::unpack<format::NotifyRow>(*packed);
+   } else {
+      const auto packed = state_.get(key);
+      if (!packed)
+         return {};
+      row = format::unpack<format::NotifyRow>(*packed);
+   }
+   if (!row)
+      return {};
+   const bool ownData = type == NotifyType::acceptBlock;
+   std::erase_if(row->actions,
+                 [ownData](const format::Action& a) { return a.sender || (!ownData && !a.rawData.empty()); });
+   return std::move(row->actions);
+}
+
+ActionNode OpenBlock::runCallback(const format::Action& action, ByteView rawData) {
+   const auto mark = state_.mark();
+   ActionNode node;
+   {
+      Context context(
+          machine_, state_,
+          {.mode = Mode::callback, .view = view(), .cpuNs = machine_.options.queryCpuNs, .changes = &changes_});
+      node = context.run(packAction(format::AccountNumber(), action.service, action.method, rawData), Entry::called);
+   }
+   if (node.error) {
+      state_.rollBack(mark);
+      machine_.host.log(Severity::warning,
+                        "callback " + action.service.str() + "::" + action.method.str() + ": " + *node.error,
+                        std::nullopt);
+   } else {
+      state_.keep(mark);
+   }
+   return node;
+}
+
+void OpenBlock::notify(NotifyType type, const std::optional<Bytes>& rawData) {
+   for (const format::Action& action : registered(type, false))
+      (void)runCallback(action, rawData ? ByteView(*rawData) : ByteView(action.rawData));
+}
+
+std::optional<format::SignedTransaction> OpenBlock::next() {
+   const Bytes none = format::pack(std::tuple<>());
+   for (const format::Action& action : registered(NotifyType::nextTransaction, true)) {
+      const ActionNode node = runCallback(action, none);
+      if (node.error)
+         continue;
+      auto transaction = format::unpack<std::optional<format::SignedTransaction>>(node.retval);
+      if (!transaction) {
+         machine_.host.log(Severity::warning, action.service.str() + " returned a malformed transaction", std::nullopt);
+         continue;
+      }
+      if (*transaction)
+         return std::move(**transaction);
+   }
+   return std::nullopt;
+}
+
+std::vector<std::optional<Bytes>> OpenBlock::tokens(const format::SignedTransaction& transaction) {
+   const auto actions = registered(NotifyType::preverifyTransaction, true);
+   if (actions.empty())
+      return {};
+   const Bytes rawData = format::pack(std::tuple(transaction));
+   for (const format::Action& action : actions) {
+      const ActionNode node = runCallback(action, rawData);
+      if (node.error)
+         continue;
+      auto found = format::unpack<std::optional<std::vector<std::optional<Bytes>>>>(node.retval);
+      if (found && *found)
+         return std::move(**found);
+   }
+   return {};
+}
+
+std::optional<std::string> OpenBlock::checkProofs(const format::SignedTransaction& transaction,
+                                                  const format::Transaction& unpacked, const format::Checksum256& id) {
+   if (transaction.proofs.empty())
+      return std::nullopt;
+   const auto known = tokens(transaction);
+   for (std::size_t i = 0; i < transaction.proofs.size(); ++i) {
+      const format::Claim& claim = unpacked.claims[i];
+      const format::Action action{format::AccountNumber(), claim.service, "verifySys"_m,
+                                  format::pack(format::VerifyArgs{id, claim, transaction.proofs[i]})};
+      if (i < known.size() && known[i] && known[i]->size() == 32 &&
+          *known[i] == proofToken(action, true, format::RunMode::verify, parent_->status))
+         continue;
+      ChainState parent(parent_->version);
+      const bool producing = purpose_ == BlockPurpose::produce;
+      Context context(machine_, parent,
+                      {.mode = Mode::verify,
+                       .view = Checkout::View::empty,
+                       .cpuNs = producing ? std::optional(proofCpuNs) : std::nullopt,
+                       .producing = producing});
+      const ActionNode node = context.run(packAction(action), Entry::called);
+      if (node.error)
+         return *node.error;
+   }
+   return std::nullopt;
+}
+
+std::optional<std::string> OpenBlock::runGenesis(const format::Transaction& transaction) {
+   if (transaction.actions.size() != 1)
+      return "genesis transaction must have exactly one action";
+   const auto data = format::unpackStrict<format::GenesisActionData>(transaction.actions[0].rawData);
+   if (!data)
+      return "genesis action is malformed";
+   std::set<format::AccountNumber> seen;
+   for (const format::GenesisService& s : data->services) {
+      if (!s.service)
+         return "genesis: account 0 cannot have code";
+      if (!seen.insert(s.service).second)
+         return "genesis: " + s.service.str() + " is there twice";
+      if (s.code.empty())
+         return "genesis: " + s.service.str() + " has no code";
+      const format::CodeRow row{s.service, s.flags, format::sha256(ByteView(s.code)), s.vmType, s.vmVersion};
+      state_.put(storeKey(db::native, row.key()), format::pack(row));
+      const format::CodeByHashRow code{row.codeHash, s.vmType, s.vmVersion, s.code};
+      const Bytes key = storeKey(db::native, code.key());
+      if (!state_.get(key))
+         state_.put(key, format::pack(code));
+      if (s.flags & format::CodeRow::isVerify)
+         changes_.accounts.insert(s.service);
+   }
+   return std::nullopt;
+}
+
+format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, bool proofsChecked) {
+   const bool producing = purpose_ == BlockPurpose::produce;
+   const format::Checksum256 id = format::transactionId(transaction);
+   const auto unpacked = transaction.transaction.unpack();
+   format::TransactionTrace trace;
+   const auto mark = state_.mark();
+   SubjectiveRecord record;
+   record.replaying = !producing;
+
+   const auto refuse = [&](std::string text) { trace.error = std::move(text); };
+   if (!unpacked)
+      refuse("transaction is malformed");
+   else if (transaction.proofs.size() != unpacked->claims.size())
+      refuse("proofs and claims must have same size");
+   else if (producing && transaction.subjectiveData)
+      refuse("transaction must not bring subjective data");
+   else if (!producing && !transaction.subjectiveData)
+      refuse("Missing subjective data");
+   else if (unpacked->tapos.flags & format::Tapos::doNotBroadcast)
+      refuse("cannot commit a transaction that must not be broadcast");
+   else if (beforeGenesis()) {
+      trace.error = runGenesis(*unpacked);
+      if (!trace.error && !transaction.proofs.empty())
+         refuse("genesis transaction cannot have proofs");
+   } else {
+      if (!proofsChecked)
+         if (auto error = checkProofs(transaction, *unpacked, id))
+            refuse("verification failed: " + *error);
+      if (!trace.error) {
+         if (!producing)
+            record.entries = *transaction.subjectiveData;
+         Context context(machine_, state_,
+                         {.mode = Mode::transaction,
+                          .view = view(),
+                          .cpuNs = machine_.options.transactionCpuNs,
+                          .producing = producing,
+                          .changes = &changes_,
+                          .record = &record});
+         format::ProcessTransactionArgs arguments{std::move(transaction.transaction)};
+         PackedAction action =
+             packAction(format::AccountNumber(), transact, format::MethodNumber(), format::pack(arguments));
+         transaction.transaction = std::move(arguments.transaction);
+         trace = traceOf(context.run(std::move(action), Entry::processTransaction));
+      }
+   }
+
+   if (trace.error)
+      state_.rollBack(mark);
+   else
+      state_.keep(mark);
+   const NotifyType type = trace.error ? NotifyType::rejectTransaction : NotifyType::acceptTransaction;
+   if (!trace.error) {
+      if (producing)
+         transaction.subjectiveData = std::move(record.entries);
+      machine_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
+      ids_.push_back(id);
+      leaves_.push_back(format::merkleLeaf(format::TransactionInfo{id, format::sha256Of(transaction.proofs),
+                                                                   format::sha256Of(*transaction.subjectiveData)}));
+      bytes_ += transaction.transaction.packed.size();
+      transactions_.push_back(std::move(transaction));
+   }
+   if ((producing || !trace.error) && state_.get(storeKey(db::native, format::NotifyRow::key(type)))) {
+      std::tuple arguments(id, std::move(trace));
+      notify(type, format::pack(arguments));
+      trace = std::move(std::get<1>(arguments));
+   }
+   return trace;
+}
+
+format::TransactionTrace OpenBlock::pushStartBlock() {
+   // The block number makes it unique when blocks are less than a second apart (spec, consensus D25).
+   format::Transaction transaction;
+   transaction.tapos.expiration = format::ceilToSec({header_.time.microseconds + second});
+   transaction.actions.push_back(
+       {format::AccountNumber(), transact, "startBlock"_m, format::pack(std::tuple(std::optional(header_.blockNum)))});
+   format::SignedTransaction startBlock;
+   startBlock.transaction = format::Nested<format::Transaction>(transaction);
+   return push(std::move(startBlock), true);
+}
+
+void OpenBlock::writeAuthServices() {
+   const bool present = state_.last(Bytes{db::prevAuthServices}).has_value();
+   if (status_.consensus.next && !present && !status_.consensus.current.services.empty())
+      for (const auto& [key, value] :
+           verifyDatabase(parent_->version, status_.consensus.current.services, db::prevAuthServices))
+         state_.put(key, value);
+   ASSERT(status_.consensus.next || !state_.last(Bytes{db::prevAuthServices}));
+}
+
+std::expected<format::Checksum256, Rejection> OpenBlock::finish() {
+   if (beforeGenesis())
+      return std::unexpected(Rejection{"there was no genesis transaction"});
+   if (auto packed = state_.get(storeKey(db::native, format::StatusRow::key())))
+      if (auto row = format::unpack<format::StatusRow>(*packed))
+         status_ = std::move(*row);
+   auto& consensus = status_.consensus;
+
+   const format::Consensus& known = newest(consensus);
+   VerifyServices after = verifyServicesAfter(state_, known, changes_);
+   if (after.services != known.services || after.wasmConfig != known.wasmConfig) {
+      header_.authCode = std::move(after.code);
+      if (!consensus.next)
+         consensus.next = format::PendingConsensus{{consensus.current.data, {}, {}}, 0};
+      consensus.next->consensus.services = std::move(after.services);
+      consensus.next->consensus.wasmConfig = after.wasmConfig;
+      consensus.next->blockNum = header_.blockNum;
+   }
+
+   if (consensus.next && consensus.next->blockNum == header_.blockNum) {
+      std::visit(
+          [&](auto& data) {
+             if (data.producers.empty())
+                data.producers.push_back({header_.producer, {}});
+          },
+          consensus.next->consensus.data);
+      header_.newConsensus = consensus.next->consensus;
+   }
+   if (singleProducer()) {
+      if (header_.commitNum != header_.blockNum - 1)
+         return std::unexpected(Rejection{"Forbidden consensus update"});
+      header_.commitNum = header_.blockNum;
+   }
+   if (consensus.next && consensus.next->blockNum <= header_.commitNum && purpose_ != BlockPurpose::replay) {
+      const format::ConsensusChangeRow row{consensus.next->blockNum, header_.commitNum, header_.blockNum};
+      machine_.local.write({{storeKey(db::nativeSubjective, row.key()), format::pack(row)}});
+   }
+   writeAuthServices();
+
+   header_.consensusState = format::sha256Of(consensus);
+   format::Merkle tree;
+   for (const auto& leaf : leaves_)
+      tree.push(leaf);
+   header_.trxMerkleRoot = tree.root();
+   header_.eventMerkleRoot = status_.current.eventMerkleRoot;
+
+   id_ = format::blockId(header_);
+   format::BlockHeader bare = header_;
+   bare.authCode.reset();
+   if (!parent_->header)
+      status_.chainId = id_;
+   status_.head = format::BlockInfo{bare, id_};
+   status_.current = std::move(bare);
+   status_.current.previous = id_;
+   status_.current.blockNum = header_.blockNum + 1;
+   status_.current.time.microseconds += second;
+   writeStatus();
+   return id_;
+}
+
+std::pair<std::shared_ptr<const format::SignedBlock>, BlockStatePtr> OpenBlock::complete(Bytes signature,
+                                                                                         std::optional<Bytes> aux) {
+   auto block = std::make_shared<format::SignedBlock>();
+   block->block.header = header_;
+   block->block.transactions = std::move(transactions_);
+   block->signature = std::move(signature);
+   block->auxConsensusData = std::move(aux);
+   const auto numberKey = bigEndian32(header_.blockNum);
+   state_.put(storeKey(db::blockLog, numberKey), format::pack(block->block));
+   state_.put(storeKey(db::blockProof, numberKey), format::pack(block->signature));
+   if (block->auxConsensusData && purpose_ != BlockPurpose::replay) {
+      const format::BlockDataRow row{id_, block->auxConsensusData};
+      machine_.local.write({{storeKey(db::nativeSubjective, row.key()), format::pack(row)}});
+   }
+   notify(NotifyType::acceptBlock, std::nullopt);
+   machine_.counters.blocks.fetch_add(1, std::memory_order_relaxed);
+
+   auto state = std::make_shared<BlockState>();
+   state->id = id_;
+   state->num = header_.blockNum;
+   state->header = status_.head->header;
+   state->status = std::move(status_);
+   state->version = state_.snapshot();
+   return {std::move(block), std::move(state)};
+}
+
+bool OpenBlock::signatureValid(Machine& machine, const BlockStatePtr& parent, const format::Claim& claim,
+                               const format::Checksum256& blockId, const Bytes& signature) {
+   if (!claim.service)
+      return signature.empty();
+   ChainState state(parent->version);
+   const bool joint = state.last(Bytes{db::prevAuthServices}).has_value();
+   Context context(machine, state,
+                   {.mode = Mode::verify,
+                    .view = Checkout::View::empty,
+                    .producing = false,
+                    .codeDatabase = joint ? db::prevAuthServices : db::native});
+   const format::VerifyArgs arguments{format::blockSignatureDigest(blockId), claim, signature};
+   return !context
+               .run(packAction(format::AccountNumber(), claim.service, "verifySys"_m, format::pack(arguments)),
+                    Entry::called)
+               .error;
+}
+
+} // namespace polis::kernel

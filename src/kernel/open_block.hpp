@@ -1,0 +1,92 @@
+// A block while it is being built or checked.
+#pragma once
+
+#include "kernel/context.hpp"
+#include "kernel/kernel.hpp"
+#include "kernel/verify_services.hpp"
+
+#include <expected>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace polis::kernel {
+
+/// Where a block comes from, which decides what is checked and what is told.
+enum class BlockPurpose {
+   produce,
+   validate,
+   replay ///< from our own journal: proofs were checked, and node-local commits are in the journal by themselves
+};
+
+/// Chain thread only.
+class OpenBlock {
+public:
+   /// Errors: the time is not after head's.
+   [[nodiscard]] static std::expected<std::unique_ptr<OpenBlock>, Rejection>
+   start(Machine& machine, BlockStatePtr parent, const BlockStart& start, BlockPurpose purpose);
+
+   const BlockStatePtr& parent() const { return parent_; }
+   const format::BlockHeader& header() const { return header_; }
+   ChainState& state() { return state_; }
+   bool beforeGenesis() const { return !parent_->header && ids_.empty(); }
+
+   /// Runs one transaction. While producing: without subjectiveData, undone when it fails, callbacks told.
+   /// Otherwise: with it; the block is lost when it fails.
+   format::TransactionTrace push(format::SignedTransaction transaction, bool proofsChecked);
+   /// The transaction by which every block after genesis begins.
+   format::TransactionTrace pushStartBlock();
+
+   std::size_t transactionCount() const { return ids_.size(); }
+   std::size_t bytes() const { return bytes_; }
+
+   /// Asks the nextTransaction callbacks.
+   std::optional<format::SignedTransaction> next();
+
+   /// Completes the header (spec, kernel §6.4). Errors: no genesis; forbidden consensus update.
+   [[nodiscard]] std::expected<format::Checksum256, Rejection> finish();
+
+   /// Writes block log and proof, tells the acceptBlock callbacks, and gives the state. After finish.
+   std::pair<std::shared_ptr<const format::SignedBlock>, BlockStatePtr> complete(Bytes signature,
+                                                                                 std::optional<Bytes> aux);
+
+   /// The verdict on a block signature, by the verify services in force after `parent`.
+   static bool signatureValid(Machine& machine, const BlockStatePtr& parent, const format::Claim& claim,
+                              const format::Checksum256& blockId, const Bytes& signature);
+
+private:
+   OpenBlock(Machine& machine, BlockStatePtr parent, BlockPurpose purpose);
+
+   std::optional<std::string> runGenesis(const format::Transaction& transaction);
+   std::optional<std::string> checkProofs(const format::SignedTransaction& transaction,
+                                          const format::Transaction& unpacked, const format::Checksum256& id);
+   std::vector<std::optional<Bytes>> tokens(const format::SignedTransaction& transaction);
+   /// Runs the actions of a notify row, each on its own: `rawData` empty passes the action's own.
+   void notify(format::NotifyType type, const std::optional<Bytes>& rawData);
+   std::vector<format::Action> registered(format::NotifyType type, bool local);
+   ActionNode runCallback(const format::Action& action, ByteView rawData);
+   bool singleProducer() const;
+   Checkout::View view() const {
+      return purpose_ == BlockPurpose::replay ? Checkout::View::dropped : Checkout::View::shared;
+   }
+   void writeStatus();
+   void writeAuthServices();
+
+   Machine& machine_;
+   BlockStatePtr parent_;
+   BlockPurpose purpose_;
+   ChainState state_;
+   format::BlockHeader header_;
+   format::StatusRow status_;
+   VerifyChanges changes_;
+   std::vector<format::SignedTransaction> transactions_;
+   std::vector<format::Checksum256> ids_;
+   std::vector<format::Checksum256> leaves_;
+   std::size_t bytes_ = 0;
+   format::Checksum256 id_{};
+};
+
+/// The node-private name of a verified proof (spec, kernel §6.1, Tokens).
+Bytes proofToken(const format::Action& action, bool success, format::RunMode mode, const format::StatusRow& status);
+
+} // namespace polis::kernel
