@@ -194,15 +194,21 @@ private:
    void branchTable() {
       const std::uint32_t n = in_.count(limits::branchTableMax, "a branch table is too large");
       pop(i32);
-      std::uint8_t first = anyType;
+      bool firstCarries = false;
       for (std::uint32_t i = 0; i <= n && in_.ok(); ++i) {
          const std::uint8_t type = label(in_.u32());
          if (i == 0)
-            first = type;
-         else if (type != first)
-            in_.fail(at_, "the labels of a branch table differ in type");
+            firstCarries = type != anyType;
+         else if (firstCarries != (type != anyType))
+            in_.fail(at_, "the labels of a branch table differ in what they carry");
+         if (!type)
+            continue;
+         // In unreachable code one operand may stand for several types, so it goes back as it was.
+         const std::uint8_t operand = pop();
+         if (operand != type && operand != anyType)
+            in_.fail(at_, "an operand has the wrong type");
+         push(operand);
       }
-      carry(first);
       charge(costBranchTable);
       becomeUnreachable();
    }

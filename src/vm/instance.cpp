@@ -200,34 +200,21 @@ TrapKind kindOf(const wasm_trap_t* trap) {
 
 } // namespace
 
-std::expected<void, Trap> InstanceBody::run(std::uint32_t exported, std::span<const Value> args, bool hasResult,
-                                            Value* result) {
+std::expected<void, Trap> InstanceBody::run(std::uint32_t exported, std::span<wasmtime_val_raw_t> values,
+                                            bool hasResult) {
    if (!nativeStackLeft(nativeGuestStackBytes))
       return std::unexpected(Trap{TrapKind::nativeStackExhausted});
-   constexpr std::size_t few = 8;
-   wasmtime_val_raw_t fewValues[few];
-   std::vector<wasmtime_val_raw_t> manyValues;
-   const std::size_t count = args.size() + 2;
-   wasmtime_val_raw_t* values = fewValues;
-   if (count > few) {
-      manyValues.resize(count);
-      values = manyValues.data();
-   }
-   for (std::size_t i = 0; i < args.size(); ++i)
-      values[i].i64 = static_cast<std::int64_t>(args[i].i64);
    const std::uint32_t stackBytes = budget.stackBytes;
-   values[args.size()].i64 = stackBytes;
-   values[args.size() + 1].i64 = openSlice(budget);
-
+   values[values.size() - 2].i64 = stackBytes;
+   values[values.size() - 1].i64 = openSlice(budget);
    wasm_trap_t* rawTrap = nullptr;
-   wasmtime_error_t* error = wasmtime_func_call_unchecked(context_, &function(exported), values, count, &rawTrap);
+   wasmtime_error_t* error =
+       wasmtime_func_call_unchecked(context_, &function(exported), values.data(), values.size(), &rawTrap);
    budget.stackBytes = stackBytes;
    if (error) [[unlikely]]
       throw Fault("cannot call guest code: " + takeMessage(error));
    if (!rawTrap) {
       closeSlice(budget, values[hasResult].i64);
-      if (hasResult && result)
-         result->i64 = static_cast<std::uint64_t>(values[0].i64);
       return {};
    }
    const Owned<wasm_trap_t> trap(rawTrap);
@@ -248,7 +235,8 @@ std::expected<void, Trap> Instance::runStartSection() {
    const ModuleFacts& facts = body_->module->facts();
    if (!facts.hasStart)
       return {};
-   return body_->run(facts.hasMemory ? 1 : 0, {}, false, nullptr);
+   wasmtime_val_raw_t values[2];
+   return body_->run(facts.hasMemory ? 1 : 0, values, false);
 }
 
 std::expected<void, Trap> Instance::call(std::string_view name, std::span<const ValueType> types,
@@ -261,7 +249,20 @@ std::expected<void, Trap> Instance::call(std::string_view name, std::span<const 
    const FunctionType& type = module.facts.exports[*index].type;
    if (!std::ranges::equal(type.params, types) || std::ranges::find(type.params, ValueType::v128) != type.params.end())
       return std::unexpected(Trap{TrapKind::wrongExportType});
-   return body_->run(module.firstFunctionExport + *index, args, type.result.has_value(), result);
+   constexpr std::size_t few = 8;
+   wasmtime_val_raw_t fewValues[few];
+   std::vector<wasmtime_val_raw_t> manyValues;
+   std::span<wasmtime_val_raw_t> values(fewValues, std::min(few, args.size() + 2));
+   if (args.size() + 2 > few) {
+      manyValues.resize(args.size() + 2);
+      values = manyValues;
+   }
+   for (std::size_t i = 0; i < args.size(); ++i)
+      values[i].i64 = static_cast<std::int64_t>(args[i].i64);
+   auto done = body_->run(module.firstFunctionExport + *index, values, type.result.has_value());
+   if (done && type.result && result)
+      result->i64 = static_cast<std::uint64_t>(values[0].i64);
+   return done;
 }
 
 std::expected<void, Trap> Instance::call(std::string_view name, std::initializer_list<std::uint64_t> args) {

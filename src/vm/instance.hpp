@@ -46,6 +46,9 @@ public:
    /// The instance's memory 0; empty if it has none.
    GuestMemory memory() const { return GuestMemory(*body_); }
 
+   /// For vm itself.
+   InstanceBody& body() const { return *body_; }
+
 private:
    InstanceBody* body_ = nullptr;
 };

@@ -61,7 +61,8 @@ public:
    InstanceBody(std::shared_ptr<const Module> owner, Budget& budget, void* user);
 
    /// Runs the metered export at place `exported` of the metered module.
-   std::expected<void, Trap> run(std::uint32_t exported, std::span<const Value> args, bool hasResult, Value* result);
+   /// values: the arguments, and room for two more; the result is left in the first.
+   std::expected<void, Trap> run(std::uint32_t exported, std::span<wasmtime_val_raw_t> values, bool hasResult);
 
    /// The bytes of memory 0 if the span lies within; throws TrapException otherwise.
    std::uint8_t* span(std::uint32_t pointer, std::uint32_t bytes);

@@ -25,8 +25,9 @@ void measure(const char* name, const char* metric, int count, double perCall, F&
       times.push_back((nowNs() - start) / count / perCall);
    }
    std::sort(times.begin(), times.end());
-   std::printf("{\"suite\":\"vm\",\"case\":\"%s\",\"engine\":\"polis\",\"metric\":\"%s\",\"value\":%.1f,\"unit\":\"ns\"}\n", name,
-               metric, times[times.size() / 2]);
+   std::printf(
+       "{\"suite\":\"vm\",\"case\":\"%s\",\"engine\":\"polis\",\"metric\":\"%s\",\"value\":%.1f,\"unit\":\"ns\"}\n",
+       name, metric, times[times.size() / 2]);
 }
 
 void must(const std::expected<void, Trap>& result) {
