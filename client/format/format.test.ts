@@ -60,6 +60,12 @@ describe("fracpack", () => {
     expect(() => codec.pack("u64", "18446744073709551616")).toThrow();
   });
 
+  test("values larger than the first buffer", () => {
+    const long = "x".repeat(5000);
+    const note = { a: 1, b: null, c: 3, d: long, e: null };
+    expect(codec.unpack("Note", codec.pack("Note", note))).toEqual(note);
+  });
+
   test("recursive types", () => {
     const tree = { v: 1, kids: [{ v: 2, kids: [] }, { v: 3, kids: [{ v: 4, kids: [] }] }] };
     expect(codec.unpack("Tree", codec.pack("Tree", tree))).toEqual(tree);

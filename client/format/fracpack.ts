@@ -67,7 +67,9 @@ class Sink {
   }
 
   raw(bytes: Uint8Array): void {
-    this.#buffer.set(bytes, this.reserve(bytes.length));
+    // Reserving may replace the buffer, so it comes first.
+    const at = this.reserve(bytes.length);
+    this.#buffer.set(bytes, at);
   }
 
   patch32(at: number, value: number): void {
