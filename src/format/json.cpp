@@ -206,7 +206,18 @@ struct Tokenizer {
    const char* start;
    std::vector<JsonReader::Token>& tokens;
    unsigned depth = 0;
+   std::size_t open[jsonDepthMax] = {}; ///< tokens that are begun and not ended
 
+   bool begin(JsonToken kind) {
+      if (depth++ == jsonDepthMax)
+         return false;
+      open[depth - 1] = tokens.size();
+      return put(kind);
+   }
+   bool end(JsonToken kind) {
+      tokens[open[--depth]].offset = static_cast<std::uint32_t>(tokens.size());
+      return put(kind);
+   }
    bool put(JsonToken kind, std::size_t offset = 0, std::size_t size = 0) {
       JsonReader::Token token;
       token.offset = static_cast<std::uint32_t>(offset);
@@ -224,10 +235,10 @@ struct Tokenizer {
    bool RawNumber(const char* chars, unsigned size, bool) { return put(JsonToken::number, chars, size); }
    bool String(const char* chars, unsigned size, bool) { return put(JsonToken::string, chars, size); }
    bool Key(const char* chars, unsigned size, bool) { return put(JsonToken::key, chars, size); }
-   bool StartObject() { return ++depth <= jsonDepthMax && put(JsonToken::beginObject); }
-   bool StartArray() { return ++depth <= jsonDepthMax && put(JsonToken::beginArray); }
-   bool EndObject(unsigned) { return --depth, put(JsonToken::endObject); }
-   bool EndArray(unsigned) { return --depth, put(JsonToken::endArray); }
+   bool StartObject() { return begin(JsonToken::beginObject); }
+   bool StartArray() { return begin(JsonToken::beginArray); }
+   bool EndObject(unsigned) { return end(JsonToken::endObject); }
+   bool EndArray(unsigned) { return end(JsonToken::endArray); }
    // Never sent: numbers come raw.
    bool Int(int) { return false; }
    bool Uint(unsigned) { return false; }
@@ -284,26 +295,9 @@ void JsonReader::rewind(std::size_t mark) {
 void JsonReader::skip() {
    if (token_ == JsonToken::key)
       advance();
-   unsigned depth = 0;
-   do {
-      switch (token_) {
-      case JsonToken::beginObject:
-      case JsonToken::beginArray:
-         ++depth;
-         break;
-      case JsonToken::endObject:
-      case JsonToken::endArray:
-         if (depth)
-            --depth;
-         break;
-      case JsonToken::end:
-      case JsonToken::error:
-         return;
-      default:
-         break;
-      }
-      advance();
-   } while (depth);
+   if (token_ == JsonToken::beginObject || token_ == JsonToken::beginArray)
+      rewind(tokens_[at_].offset);
+   advance();
 }
 
 bool JsonReader::fail(std::string_view message) {
@@ -418,6 +412,50 @@ bool JsonReader::takeHex(std::uint8_t* out, std::size_t size) {
    if (digits.size() != 2 * size || !readHex(digits, out))
       return fail("expected " + std::to_string(2 * size) + " hexadecimal digits");
    advance();
+   return true;
+}
+
+bool copyJson(JsonReader& reader, JsonWriter& writer) {
+   unsigned depth = 0;
+   do {
+      switch (reader.token()) {
+      case JsonToken::null:
+         writer.null();
+         break;
+      case JsonToken::boolean:
+         writer.boolean(reader.boolean());
+         break;
+      case JsonToken::number:
+         writer.raw(reader.text());
+         break;
+      case JsonToken::string:
+         writer.string(reader.text());
+         break;
+      case JsonToken::key:
+         writer.key(reader.text());
+         break;
+      case JsonToken::beginObject:
+         ++depth;
+         writer.beginObject();
+         break;
+      case JsonToken::beginArray:
+         ++depth;
+         writer.beginArray();
+         break;
+      case JsonToken::endObject:
+         --depth;
+         writer.endObject();
+         break;
+      case JsonToken::endArray:
+         --depth;
+         writer.endArray();
+         break;
+      case JsonToken::end:
+      case JsonToken::error:
+         return reader.fail("expected a value");
+      }
+      reader.advance();
+   } while (depth || reader.token() == JsonToken::error);
    return true;
 }
 

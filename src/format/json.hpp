@@ -131,7 +131,7 @@ public:
 
    /// One token: 8 bytes, so that no text needs a large multiple of its size.
    struct Token {
-      std::uint32_t offset; ///< of the text; 1 or 0 for a boolean
+      std::uint32_t offset; ///< of the text; 1 or 0 for a boolean; the ending token of an object or array
       std::uint32_t size : 28;
       std::uint32_t kind : 4;
    };
@@ -463,6 +463,9 @@ bool readJson(JsonReader& reader, T& out) {
       return reader.expect(JsonToken::endObject, "}");
    }
 }
+
+/// Copies the value that the reader stands at, without spaces.
+bool copyJson(JsonReader& reader, JsonWriter& writer);
 
 /// Compact JSON text.
 template <class T>
