@@ -68,6 +68,7 @@ ExecutionThread::ExecutionThread(std::function<void()> work) : handle_(std::make
    }
 }
 
+ExecutionThread::ExecutionThread() noexcept = default;
 ExecutionThread::ExecutionThread(ExecutionThread&&) noexcept = default;
 
 ExecutionThread& ExecutionThread::operator=(ExecutionThread&& other) noexcept {

@@ -16,7 +16,7 @@ constexpr std::size_t executionStackBytes = std::size_t{512} << 20;
 /// one.
 class ExecutionThread {
 public:
-   ExecutionThread() = default;
+   ExecutionThread() noexcept;
    /// Throws Fault if the thread cannot be made.
    explicit ExecutionThread(std::function<void()> work);
    ExecutionThread(ExecutionThread&&) noexcept;
