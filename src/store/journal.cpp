@@ -23,10 +23,6 @@ constexpr std::uint8_t magic[8] = {'p', 'o', 'l', 'i', 's', 'J', 'N', 0x1A};
 constexpr std::uint32_t formatVersion = 1;
 /// Records not yet written are held in memory up to about this much.
 constexpr std::size_t pendingBytesMax = std::size_t{4} << 20;
-/// The file is filled with zeros this far ahead: overwriting is made durable several times faster than appending,
-/// for the file system has nothing to note about itself.
-constexpr std::size_t zerosAhead = std::size_t{4} << 20;
-
 struct SegmentHead {
    std::uint8_t magic[8];
    std::uint32_t formatVersion;
@@ -40,7 +36,7 @@ static_assert(sizeof(SegmentHead) == 32);
 /// Followed by the record and zeros up to a multiple of 8.
 struct RecordHead {
    std::uint32_t length;
-   /// Over length, durable, the record's position and its bytes: what an earlier use of the place left never fits.
+   /// Over length, durable, the record's position and its bytes; never 0.
    std::uint32_t checksum;
    /// Everything before this position was durable when the record was added.
    JournalPosition durable;
@@ -53,7 +49,8 @@ std::uint32_t checksumOf(RecordHead head, JournalPosition at, ByteView record) {
    head.checksum = 0;
    std::uint32_t crc = crc32c(0, {reinterpret_cast<const std::uint8_t*>(&head), sizeof head});
    crc = crc32c(crc, {reinterpret_cast<const std::uint8_t*>(&at), sizeof at});
-   return crc32c(crc, record);
+   crc = crc32c(crc, record);
+   return crc ? crc : 1;
 }
 
 std::uint32_t checksumOf(SegmentHead head) {
@@ -143,7 +140,7 @@ public:
          return std::nullopt;
       RecordHead head;
       std::memcpy(&head, bytes.data(), sizeof head);
-      if (head.length > recordBytesMax || storedBytes(head.length) > size_ - offset)
+      if (head.checksum == 0 || head.length > recordBytesMax || storedBytes(head.length) > size_ - offset)
          return std::nullopt;
       bytes = window(offset, sizeof head + head.length);
       if (bytes.size() < sizeof head + head.length)
@@ -260,9 +257,9 @@ struct Journal::State {
          std::uint64_t offset = sizeof(SegmentHead) + (from - segment);
          const std::uint64_t behind = offset + bytes.size();
          if (behind > zeroedTo) {
-            const std::size_t fill = zerosAhead - behind % 4096;
-            bytes.resize(bytes.size() + fill);
-            zeroedTo = behind + fill;
+            zeroedTo = (behind + options.aheadBytes) & ~std::uint64_t{4095};
+            zeroedTo = std::max(zeroedTo, behind);
+            bytes.resize(static_cast<std::size_t>(zeroedTo - offset));
          }
          file.writeAt(offset, bytes);
       }

@@ -14,6 +14,8 @@
 namespace polis::store {
 namespace {
 
+constexpr JournalOptions bare{.aheadBytes = 0};
+
 using Records = std::vector<std::pair<JournalPosition, std::string>>;
 
 Records recordsFrom(const Journal& journal, JournalPosition from) {
@@ -134,7 +136,7 @@ TEST(Journal, EveryTornTailIsCutOff) {
    const TestFolder folder;
    Records written;
    {
-      auto journal = Journal::open(folder.path());
+      auto journal = Journal::open(folder.path(), bare);
       written = fill(*journal, 30, 5);
       journal->sync();
    }
@@ -152,7 +154,7 @@ TEST(Journal, EveryTornTailIsCutOff) {
                                           [&](const auto& record) { return 32 + record.first <= cut; });
          Records expected(written.begin(), written.begin() + whole);
          // With zeros after it, a record that lacks only zeros is whole.
-         auto journal = Journal::open(folder.path());
+         auto journal = Journal::open(folder.path(), bare);
          Records got = recordsOf(*journal);
          if (zeros && got.size() > expected.size())
             expected.push_back(written[expected.size()]);
@@ -160,14 +162,14 @@ TEST(Journal, EveryTornTailIsCutOff) {
          const auto after = journal->append(asBytes("more"));
          journal->sync();
          journal.reset();
-         journal = Journal::open(folder.path());
+         journal = Journal::open(folder.path(), bare);
          expected.emplace_back(after, "more");
          ASSERT_EQ(recordsOf(*journal), expected) << "cut at " << cut;
       }
    }
    for (std::size_t cut = 0; cut < 32; ++cut) {
       writeFile(path, bytes.substr(0, cut));
-      EXPECT_THROW(Journal::open(folder.path()), Fault);
+      EXPECT_THROW(Journal::open(folder.path(), bare), Fault);
    }
 }
 
@@ -200,7 +202,7 @@ TEST(Journal, DamageBeforeTheDurableEndIsAFault) {
    const TestFolder folder;
    Records written;
    {
-      auto journal = Journal::open(folder.path());
+      auto journal = Journal::open(folder.path(), bare);
       written = fill(*journal, 30, 7);
       journal->sync();
       fill(*journal, 30, 8);
@@ -214,7 +216,7 @@ TEST(Journal, DamageBeforeTheDurableEndIsAFault) {
       writeFile(path, flipped);
       // Padding is not covered: the only bytes whose change is harmless.
       try {
-         auto journal = Journal::open(folder.path());
+         auto journal = Journal::open(folder.path(), bare);
          ASSERT_EQ(recordsOf(*journal).size(), 60u) << "flipped at " << at;
       } catch (const Fault& fault) {
          ASSERT_NE(std::string(fault.what()).find("damaged"), std::string::npos);
