@@ -7,6 +7,7 @@
 #include "vm/code_cache.hpp"
 #include "vm/module_body.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <list>
@@ -60,6 +61,7 @@ Owned<wasm_engine_t> makeEngine(const EngineOptions& options) {
    Owned<wasm_engine_t> engine(wasm_engine_new_with_config(config));
    if (!engine)
       throw Fault("cannot start the WebAssembly engine");
+   WrittenPages::installHandler();
    return engine;
 }
 
@@ -167,9 +169,28 @@ public:
       }
    }
 
-   EngineStats stats() const { return {compiled_.load(), loaded_.load(), instancesMade.load()}; }
+   EngineStats stats() const {
+      return {compiled_.load(), loaded_.load(), instancesMade.load(), instancesReused.load()};
+   }
 
-   std::atomic<std::uint64_t> instancesMade{0};
+   /// From nothing. When all are in use, those that lie idle give way.
+   std::unique_ptr<InstanceBody> makeInstance(const ModuleBody& module) EXCLUDES(mutex_) {
+      try {
+         return std::make_unique<InstanceBody>(module);
+      } catch (const Fault&) {
+         std::vector<std::shared_ptr<const Module>> modules;
+         {
+            Lock lock(mutex_);
+            for (const auto& [key, kept] : modules_)
+               modules.push_back(kept.module);
+         }
+         for (const auto& other : modules)
+            other->body().dropIdle();
+         return std::make_unique<InstanceBody>(module);
+      }
+   }
+
+   std::atomic<std::uint64_t> instancesMade{0}, instancesReused{0};
 
 private:
    static constexpr std::string_view hostModule = "env";
@@ -208,7 +229,11 @@ private:
       for (const ExportedFunction& exported : body->facts.exports)
          body->exportPlace.emplace(exported.name, static_cast<std::uint32_t>(body->exportPlace.size()));
       body->engine = engine_.get();
-      body->firstFunctionExport = body->facts.hasMemory + body->facts.hasStart;
+      body->hasReset = body->facts.mutableGlobalBytes != 0;
+      body->startExport = body->facts.hasMemory + body->hasReset;
+      body->firstFunctionExport = body->startExport + body->facts.hasStart;
+      body->changesTables = std::ranges::any_of(checked->functions, &FunctionFacts::changesTables);
+      makeImage(checked->module, code, *body);
 
       if (const auto kept = cache_.load(key.hash, key.options)) {
          wasmtime_module_t* module = nullptr;
@@ -243,6 +268,27 @@ private:
          throw Fault("cannot link a module that passed the policy: " + takeMessage(error));
       body->prepared.reset(prepared);
       return std::make_shared<const Module>(std::move(body));
+   }
+
+   /// Initial contents of the memory, for instances to be made fresh with.
+   static void makeImage(const ParsedModule& module, ByteView code, ModuleBody& body) {
+      std::size_t begin = ~std::size_t{0}, end = 0;
+      for (const ParsedData& segment : module.data) {
+         if (!segment.active || segment.bytes.begin == segment.bytes.end)
+            continue;
+         begin = std::min<std::size_t>(begin, segment.offset);
+         end = std::max(end, segment.offset + (segment.bytes.end - segment.bytes.begin));
+      }
+      if (begin >= end)
+         return;
+      constexpr std::size_t page = WrittenPages::pageBytes;
+      body.imageAt = begin / page * page;
+      body.image.resize((end + page - 1) / page * page - body.imageAt);
+      for (const ParsedData& segment : module.data)
+         if (segment.active)
+            std::copy(code.begin() + static_cast<std::ptrdiff_t>(segment.bytes.begin),
+                      code.begin() + static_cast<std::ptrdiff_t>(segment.bytes.end),
+                      body.image.begin() + static_cast<std::ptrdiff_t>(segment.offset - body.imageAt));
    }
 
    std::shared_ptr<const Module> findLocked(const ModuleKey& key) REQUIRES(mutex_) {
@@ -294,8 +340,15 @@ std::shared_ptr<const Module> Engine::find(const CodeHash& hash, const Options& 
 }
 
 Instance Engine::instantiate(std::shared_ptr<const Module> module, Budget& budget, void* user) {
-   ++body_->instancesMade;
-   return Instance(new InstanceBody(std::move(module), budget, user));
+   std::unique_ptr<InstanceBody> instance = module->body().takeIdle();
+   if (instance) {
+      ++body_->instancesReused;
+   } else {
+      instance = body_->makeInstance(module->body());
+      ++body_->instancesMade;
+   }
+   instance->lend(std::move(module), budget, user);
+   return Instance(instance.release());
 }
 
 EngineStats Engine::stats() const { return body_->stats(); }
@@ -313,6 +366,53 @@ bool Module::exports(std::string_view name) const { return body_->findExport(nam
 std::optional<std::uint32_t> ModuleBody::findExport(std::string_view name) const {
    const auto at = exportPlace.find(name);
    return at == exportPlace.end() ? std::nullopt : std::optional(at->second);
+}
+
+ModuleBody::ModuleBody() = default;
+ModuleBody::~ModuleBody() = default;
+
+std::unique_ptr<InstanceBody> ModuleBody::takeIdle() {
+   Lock lock(mutex_);
+   if (idle_.empty())
+      return nullptr;
+   auto out = std::move(idle_.back());
+   idle_.pop_back();
+   return out;
+}
+
+bool ModuleBody::keepIdle(std::unique_ptr<InstanceBody>& instance) {
+   Lock lock(mutex_);
+   if (idle_.size() >= idleMax)
+      return false;
+   idle_.push_back(std::move(instance));
+   return true;
+}
+
+void ModuleBody::dropIdle() {
+   std::vector<std::unique_ptr<InstanceBody>> dropped;
+   Lock lock(mutex_);
+   dropped.swap(idle_);
+}
+
+void ModuleBody::sawFresh(bool fresh) {
+   const int spoiled = spoiled_.load(std::memory_order_relaxed); // a lost update does no harm
+   if (!fresh)
+      spoiled_.store(std::min(spoiled + 8, 2 * spoiledMax), std::memory_order_relaxed);
+   else if (spoiled > 0)
+      spoiled_.store(spoiled - 1, std::memory_order_relaxed);
+}
+
+std::vector<std::uint32_t> ModuleBody::expectedPages() const {
+   Lock lock(mutex_);
+   return expected_;
+}
+
+void ModuleBody::sawPages(std::span<const std::uint32_t> pages) {
+   Lock lock(mutex_);
+   if (pages.size() <= expected_.size())
+      return;
+   expected_.assign(pages.begin(), pages.end());
+   std::ranges::sort(expected_);
 }
 
 } // namespace polis::vm

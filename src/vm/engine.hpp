@@ -20,7 +20,8 @@ struct EngineOptions {
    /// Where compiled code is kept between runs; empty: nowhere. Created if missing. Files that are corrupt, of another
    /// version or of another machine are ignored and replaced.
    std::filesystem::path cacheDir;
-   /// Instances alive at once. Each takes address space, not memory, until used.
+   /// Instances alive at once, those idle in the pool included (they give way when needed). Each takes address space,
+   /// not memory, until used.
    std::uint32_t instancesMax = 1024;
    /// Compiled modules kept in memory; those in use are held by their users.
    std::uint32_t modulesMax = 512;
@@ -29,9 +30,10 @@ struct EngineOptions {
 };
 
 struct EngineStats {
-   std::uint64_t compiled = 0; ///< modules compiled from wasm
-   std::uint64_t loaded = 0;   ///< modules taken from cacheDir
-   std::uint64_t instancesMade = 0;
+   std::uint64_t compiled = 0;        ///< modules compiled from wasm
+   std::uint64_t loaded = 0;          ///< modules taken from cacheDir
+   std::uint64_t instancesMade = 0;   ///< instances built from nothing
+   std::uint64_t instancesReused = 0; ///< instances taken from the pool
 };
 
 /// Thread-safe. Must outlive its modules and instances.

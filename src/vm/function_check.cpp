@@ -293,6 +293,7 @@ private:
          return bulk();
       case 9: // data.drop
          dataIndex();
+         facts_.changesTables = true;
          return charge(1);
       case 10: // memory.copy
          memoryMust();
@@ -305,13 +306,16 @@ private:
          return bulk();
       case 12: // table.init
          elementIndex();
+         facts_.changesTables = true;
          tableMust();
          zeroByte();
          return bulk();
       case 13: // elem.drop
          elementIndex();
+         facts_.changesTables = true;
          return charge(1);
       case 14: // table.copy
+         facts_.changesTables = true;
          tableMust();
          zeroByte();
          zeroByte();

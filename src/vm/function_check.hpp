@@ -19,9 +19,10 @@ struct Segment {
 struct FunctionFacts {
    /// Charge on the accounted stack: 16 + greatest size of locals and operands. Source: spec, kernel §4.7.
    std::uint32_t frameBytes = 0;
-   bool calls = false;        ///< contains a call, reachable or not
-   bool needsTemps = false;   ///< contains instructions whose charge depends on an operand
-   std::size_t codeBegin = 0; ///< first byte after the declarations of locals
+   bool calls = false;         ///< contains a call, reachable or not
+   bool changesTables = false; ///< writes a table or drops a segment
+   bool needsTemps = false;    ///< contains instructions whose charge depends on an operand
+   std::size_t codeBegin = 0;  ///< first byte after the declarations of locals
    std::uint32_t declaredLocals = 0;
    std::vector<Segment> segments; ///< by offset; the first one starts at codeBegin
 };

@@ -48,7 +48,7 @@ wasm_trap_t* InstanceBody::stop(TrapKind kind) {
 wasm_trap_t* enterHost(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t) {
    const auto& bound = *static_cast<const BoundFunction*>(env);
    InstanceBody& body = bodyOf(caller);
-   Budget& budget = body.budget;
+   Budget& budget = *body.budget;
    Value args[hostParamsMax];
    for (std::uint32_t i = 0; i < bound.params; ++i)
       args[i].i64 = static_cast<std::uint64_t>(values[i].i64);
@@ -73,18 +73,18 @@ wasm_trap_t* enterHost(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t*
 
 wasm_trap_t* enterTick(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t) {
    InstanceBody& body = bodyOf(caller);
-   closeSlice(body.budget, values[0].i64);
-   if (body.budget.interrupted.load(std::memory_order_relaxed))
+   closeSlice(*body.budget, values[0].i64);
+   if (body.budget->interrupted.load(std::memory_order_relaxed))
       return body.stop(TrapKind::interrupted);
-   if (body.budget.instructions > body.budget.instructionLimit)
+   if (body.budget->instructions > body.budget->instructionLimit)
       return body.stop(TrapKind::instructionLimit);
-   values[0].i64 = openSlice(body.budget);
+   values[0].i64 = openSlice(*body.budget);
    return nullptr;
 }
 
 wasm_trap_t* enterOverflow(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t*, std::size_t) {
    InstanceBody& body = bodyOf(caller);
-   body.budget.instructions = std::max(body.budget.instructions, body.budget.sliceEnd);
+   body.budget->instructions = std::max(body.budget->instructions, body.budget->sliceEnd);
    return body.stop(TrapKind::stackOverflow);
 }
 
@@ -108,37 +108,41 @@ std::uint8_t* InstanceBody::span(std::uint32_t pointer, std::uint32_t bytes) {
    return memoryData_ + pointer;
 }
 
+std::uint8_t* InstanceBody::writableSpan(std::uint32_t pointer, std::uint32_t bytes) {
+   std::uint8_t* at = span(pointer, bytes);
+   written_.willWrite(at, bytes);
+   return at;
+}
+
 GuestSpan GuestMemory::read(std::uint32_t pointer, std::uint32_t bytes) const {
    return {body_.span(pointer, bytes), bytes};
 }
 
 MutableGuestSpan GuestMemory::write(std::uint32_t pointer, std::uint32_t bytes) const {
-   return {body_.span(pointer, bytes), bytes};
+   return {body_.writableSpan(pointer, bytes), bytes};
 }
 
 void GuestMemory::copyTo(std::uint32_t pointer, ByteView bytes) const {
    if (bytes.size() > 0xffffffff)
       throw TrapException{{TrapKind::memoryOutOfBounds}};
-   std::uint8_t* to = body_.span(pointer, static_cast<std::uint32_t>(bytes.size()));
+   std::uint8_t* to = body_.writableSpan(pointer, static_cast<std::uint32_t>(bytes.size()));
    if (!bytes.empty())
       std::memmove(to, bytes.data(), bytes.size());
 }
 
 void GuestMemory::storeU64(std::uint32_t pointer, std::uint64_t value) const {
    static_assert(std::endian::native == std::endian::little);
-   std::memcpy(body_.span(pointer, sizeof value), &value, sizeof value);
+   std::memcpy(body_.writableSpan(pointer, sizeof value), &value, sizeof value);
 }
 
 std::uint64_t GuestMemory::sizeBytes() const { return body_.memoryBytes(); }
 
 // Instances.
 
-InstanceBody::InstanceBody(std::shared_ptr<const Module> owner, Budget& b, void* u)
-   : module(std::move(owner)), budget(b), user(u), store_(wasmtime_store_new(module->body().engine, this, nullptr)),
-     context_(wasmtime_store_context(store_.get())) {
+InstanceBody::InstanceBody(const ModuleBody& made)
+   : store_(wasmtime_store_new(made.engine, this, nullptr)), context_(wasmtime_store_context(store_.get())) {
    wasm_trap_t* trap = nullptr;
-   wasmtime_error_t* error =
-       wasmtime_instance_pre_instantiate(module->body().prepared.get(), context_, &instance_, &trap);
+   wasmtime_error_t* error = wasmtime_instance_pre_instantiate(made.prepared.get(), context_, &instance_, &trap);
    if (trap) {
       // Segments were checked to fit, and the start section is not run here.
       wasm_trap_delete(trap);
@@ -146,7 +150,7 @@ InstanceBody::InstanceBody(std::shared_ptr<const Module> owner, Budget& b, void*
    }
    if (error)
       throw Fault("cannot make an instance of a service: " + takeMessage(error));
-   if (module->facts().hasMemory) {
+   if (made.facts.hasMemory) {
       wasmtime_extern_t item;
       char* name = nullptr;
       std::size_t nameBytes = 0;
@@ -154,21 +158,56 @@ InstanceBody::InstanceBody(std::shared_ptr<const Module> owner, Budget& b, void*
       ASSERT(item.kind == WASMTIME_EXTERN_MEMORY);
       memory_ = item.of.memory;
       memoryData_ = wasmtime_memory_data(context_, &memory_);
-      memoryBytes_ = std::uint64_t{module->facts().initialPages} << 16;
+      memoryBytes_ = std::uint64_t{made.facts.initialPages} << 16;
    }
+   if (made.worthWatching())
+      watched_ = written_.watch(memoryData_, memoryBytes_, made.expectedPages());
+}
+
+InstanceBody::~InstanceBody() { written_.unwatch(); }
+
+void InstanceBody::lend(std::shared_ptr<const Module> owner, Budget& budgetOfContext, void* userOfContext) {
+   module = std::move(owner);
+   budget = &budgetOfContext;
+   user = userOfContext;
+}
+
+bool InstanceBody::makeFresh() {
+   const std::shared_ptr<const Module> owner = std::exchange(module, nullptr);
+   ModuleBody& made = owner->body();
+   budget = nullptr;
+   user = nullptr;
+   thrown = nullptr;
+   hostTrap.reset();
+   if (!watched_)
+      return false;
+   if (written_.lostTrack() || memoryBytes() != std::uint64_t{made.facts.initialPages} << 16) {
+      made.sawFresh(false);
+      return false;
+   }
+   made.sawFresh(true);
+   made.sawPages(written_.pages());
+   written_.restore(made.image, made.imageAt);
+   if (made.hasReset) {
+      wasm_trap_t* trap = nullptr;
+      wasmtime_val_raw_t none;
+      wasmtime_error_t* error =
+          wasmtime_func_call_unchecked(context_, &function(made.facts.hasMemory ? 1 : 0), &none, 0, &trap);
+      ASSERT(!error && !trap);
+   }
+   return true;
 }
 
 const wasmtime_func_t& InstanceBody::function(std::uint32_t exported) {
-   CachedFunction& cached = functions_[exported % functions_.size()];
-   if (cached.exported != exported) {
-      wasmtime_extern_t item;
-      char* name = nullptr;
-      std::size_t nameBytes = 0;
-      ASSERT(wasmtime_instance_export_nth(context_, &instance_, exported, &name, &nameBytes, &item));
-      ASSERT(item.kind == WASMTIME_EXTERN_FUNC);
-      cached = {exported, item.of.func};
-   }
-   return cached.function;
+   for (const CachedFunction& cached : functions_)
+      if (cached.exported == exported)
+         return cached.function;
+   wasmtime_extern_t item;
+   char* name = nullptr;
+   std::size_t nameBytes = 0;
+   ASSERT(wasmtime_instance_export_nth(context_, &instance_, exported, &name, &nameBytes, &item));
+   ASSERT(item.kind == WASMTIME_EXTERN_FUNC);
+   return functions_.emplace_back(CachedFunction{exported, item.of.func}).function;
 }
 
 namespace {
@@ -204,17 +243,18 @@ std::expected<void, Trap> InstanceBody::run(std::uint32_t exported, std::span<wa
                                             bool hasResult) {
    if (!nativeStackLeft(nativeGuestStackBytes))
       return std::unexpected(Trap{TrapKind::nativeStackExhausted});
-   const std::uint32_t stackBytes = budget.stackBytes;
+   const std::uint32_t stackBytes = budget->stackBytes;
    values[values.size() - 2].i64 = stackBytes;
-   values[values.size() - 1].i64 = openSlice(budget);
+   values[values.size() - 1].i64 = openSlice(*budget);
+   const wasmtime_func_t callee = function(exported);
+   const WrittenPages::Active active(written_);
    wasm_trap_t* rawTrap = nullptr;
-   wasmtime_error_t* error =
-       wasmtime_func_call_unchecked(context_, &function(exported), values.data(), values.size(), &rawTrap);
-   budget.stackBytes = stackBytes;
+   wasmtime_error_t* error = wasmtime_func_call_unchecked(context_, &callee, values.data(), values.size(), &rawTrap);
+   budget->stackBytes = stackBytes;
    if (error) [[unlikely]]
       throw Fault("cannot call guest code: " + takeMessage(error));
    if (!rawTrap) {
-      closeSlice(budget, values[hasResult].i64);
+      closeSlice(*budget, values[hasResult].i64);
       return {};
    }
    const Owned<wasm_trap_t> trap(rawTrap);
@@ -223,11 +263,18 @@ std::expected<void, Trap> InstanceBody::run(std::uint32_t exported, std::span<wa
    if (hostTrap)
       return std::unexpected(Trap{*std::exchange(hostTrap, std::nullopt)});
    // The guest stopped within its slice; where, nobody recorded: all of it counts.
-   budget.instructions = std::max(budget.instructions, budget.sliceEnd);
+   budget->instructions = std::max(budget->instructions, budget->sliceEnd);
    return std::unexpected(Trap{kindOf(trap.get())});
 }
 
-Instance::~Instance() { delete body_; }
+Instance::~Instance() {
+   if (!body_)
+      return;
+   std::unique_ptr<InstanceBody> body(body_);
+   const std::shared_ptr<const Module> module = body->module; // outlives the instance
+   if (body->makeFresh())
+      module->body().keepIdle(body);
+}
 
 const Module& Instance::module() const { return *body_->module; }
 
@@ -236,7 +283,7 @@ std::expected<void, Trap> Instance::runStartSection() {
    if (!facts.hasStart)
       return {};
    wasmtime_val_raw_t values[2];
-   return body_->run(facts.hasMemory ? 1 : 0, values, false);
+   return body_->run(body_->module->body().startExport, values, false);
 }
 
 std::expected<void, Trap> Instance::call(std::string_view name, std::span<const ValueType> types,

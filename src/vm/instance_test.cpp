@@ -116,6 +116,100 @@ TEST(Instance, EachIsFresh) {
    }
 }
 
+TEST(Instance, ReusedOnesAreAsFreshAsNewOnes) {
+   TestEngine& e = shared();
+   // Writes by stores, bulk instructions and the host; globals of every type; data that starts and ends within pages.
+   const auto module = e.module(R"((module (import "env" "write" (func $write (param i32 i32))) (memory 4)
+      (data (i32.const 5000) "abcdefgh") (data (i32.const 131071) "xy") (data $p "passive")
+      (global $a (mut i32) (i32.const -7)) (global $b (mut i64) (i64.const 8)) (global $c (mut f32) (f32.const 0.5))
+      (global $d (mut f64) (f64.const -1.5)) (global $e (mut v128) (v128.const i64x2 3 4))
+      (func (export "spoil") (param i64) (local $p i32) (local.set $p (i32.wrap_i64 (local.get 0)))
+         (i64.store (local.get $p) (i64.const -1)) (memory.fill (i32.add (local.get $p) (i32.const 4090)) (i32.const 9) (i32.const 9000))
+         (memory.copy (i32.const 131070) (i32.const 5000) (i32.const 4)) (memory.init $p (i32.const 4998) (i32.const 0) (i32.const 7))
+         (call $write (i32.add (local.get $p) (i32.const 40000)) (i32.const 5000))
+         (global.set $a (i32.const 1)) (global.set $b (i64.const 1)) (global.set $c (f32.const 1)) (global.set $d (f64.const 1))
+         (global.set $e (v128.const i64x2 1 1)))
+      (func (export "sum") (result i64) (local $x i64) (local $p i32)
+         (loop $l (local.set $x (i64.add (i64.mul (local.get $x) (i64.const 31)) (i64.load (local.get $p))))
+            (br_if $l (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 8))) (i32.const 262144))))
+         (i64.add (local.get $x) (i64.add (i64.extend_i32_s (global.get $a)) (i64.add (global.get $b)
+            (i64.add (i64.extend_i32_u (i32.reinterpret_f32 (global.get $c))) (i64.add (i64.reinterpret_f64 (global.get $d))
+               (i64x2.extract_lane 1 (global.get $e)))))))))
+   )");
+   auto sum = [&](Instance& i) {
+      Value result{};
+      EXPECT_TRUE(i.call("sum", {}, {}, &result));
+      return result.i64;
+   };
+   Instance first = e.engine.instantiate(module, e.budget, &e.host);
+   const std::uint64_t fresh = sum(first);
+   const auto before = e.engine.stats();
+   for (std::uint64_t round = 0; round < 60; ++round) {
+      Instance i = e.engine.instantiate(module, e.budget, &e.host);
+      EXPECT_EQ(sum(i), fresh) << round;
+      EXPECT_TRUE(i.call("spoil", {round % 3 * 60000 + round}));
+      EXPECT_NE(sum(i), fresh);
+      if (round % 7 == 0) {
+         EXPECT_EQ(outcome(i.call("spoil", {0xffffffff})),
+                   "wasm memory out-of-bounds"); // a trap changes nothing about that
+      }
+   }
+   EXPECT_GE(e.engine.stats().instancesReused, before.instancesReused + 58);
+}
+
+TEST(Instance, ReuseIsGivenUpWhereItCannotBe) {
+   TestEngine& e = shared();
+   auto reused = [&](std::string_view text) {
+      const auto module = e.module(text);
+      const auto before = e.engine.stats().instancesReused;
+      for (int round = 0; round < 20; ++round) {
+         Instance i = e.engine.instantiate(module, e.budget, &e.host);
+         Value result{};
+         EXPECT_TRUE(i.call("f", {}, {}, &result));
+         EXPECT_EQ(result.i64, 5u);
+      }
+      return e.engine.stats().instancesReused - before;
+   };
+   EXPECT_EQ(reused("(module (func (export \"f\") (result i64) (i64.const 5)))"), 19u);
+   // Writes a table.
+   EXPECT_EQ(reused("(module (table 2 funcref) (elem (i32.const 0) $five $six) (type $t (func (result i64)))"
+                    "(func $five (result i64) (i64.const 5)) (func $six (result i64) (i64.const 6))"
+                    "(func (export \"f\") (result i64) (call_indirect (type $t) (i32.const 0))"
+                    "  (table.copy (i32.const 0) (i32.const 1) (i32.const 1))))"),
+             0u);
+   // Writes every page.
+   EXPECT_EQ(reused("(module (memory 8) (data (i32.const 300000) \"\\05\") (func (export \"f\") (result i64) "
+                    "(i64.load8_u (i32.const 300000))"
+                    "  (memory.fill (i32.const 0) (i32.const 77) (i32.const 524288))))"),
+             0u);
+}
+
+TEST(Instance, ManyThreadsShareAModule) {
+   TestEngine& e = shared();
+   const auto module = e.module(
+       "(module (memory 2) (func (export \"f\") (param i64) (result i64)"
+       "  (i64.store (i32.wrap_i64 (local.get 0)) (i64.add (i64.load (i32.wrap_i64 (local.get 0))) (i64.const 1)))"
+       "  (i64.load (i32.wrap_i64 (local.get 0)))))");
+   std::atomic<int> wrong{0};
+   {
+      std::vector<ExecutionThread> threads;
+      for (std::uint64_t t = 0; t < 4; ++t)
+         threads.emplace_back([&, t] {
+            Budget budget;
+            TestHost host;
+            for (std::uint64_t round = 0; round < 300; ++round) {
+               Instance i = e.engine.instantiate(module, budget, &host);
+               const ValueType type = ValueType::i64;
+               const Value arg = Value::of((round * 3000 + t * 7919) % 130000);
+               Value result{};
+               if (!i.call("f", {&type, 1}, {&arg, 1}, &result) || result.i64 != 1)
+                  ++wrong;
+            }
+         });
+   }
+   EXPECT_EQ(wrong, 0);
+}
+
 TEST(Instance, MemoryGrowsToTheLimitOnly) {
    TestEngine& e = shared();
    auto grow = [&](std::string_view memory, std::uint32_t pages, const Options& options = {}) {
@@ -513,6 +607,9 @@ TEST(Engine, TooManyInstancesAreAFault) {
    EXPECT_THROW(e.engine.instantiate(module, e.budget, &e.host), Fault);
    b = Instance();
    EXPECT_TRUE(e.engine.instantiate(module, e.budget, &e.host));
+   // Idle ones of another module give way.
+   const auto other = e.module("(module (memory 2))");
+   EXPECT_TRUE(e.engine.instantiate(other, e.budget, &e.host));
 }
 
 } // namespace

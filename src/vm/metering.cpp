@@ -350,9 +350,11 @@ private:
 
    void functions() {
       Emitter section;
-      section.u32(functions_.size());
+      section.u32(functions_.size() + hasReset());
       for (std::size_t i = 0; i < functions_.size(); ++i)
          section.u32(module_.functions[imports_ + i]);
+      if (hasReset())
+         section.u32(module_.types.size() + 1);
       out_.section(3, section);
    }
 
@@ -376,6 +378,8 @@ private:
       }
    }
 
+   bool hasReset() const { return std::ranges::any_of(module_.globals, &ParsedGlobal::isMutable); }
+
    std::uint32_t maxPages() const {
       return module_.memory ? std::min({module_.memory->maximum.value_or(65536), options_.maxPages, 65536u}) : 0;
    }
@@ -393,11 +397,16 @@ private:
 
    void exports() {
       Emitter section;
-      section.u32(module_.memory.has_value() + module_.start.has_value() + module_.exports.size());
+      section.u32(module_.memory.has_value() + hasReset() + module_.start.has_value() + module_.exports.size());
       if (module_.memory) {
          section.name(metered::memoryExport);
          section.u8(2);
          section.u32(0);
+      }
+      if (hasReset()) {
+         section.name(metered::resetExport);
+         section.u8(0);
+         section.u32(imports_ + metered::hostFunctions + functions_.size());
       }
       auto add = [&](std::string_view prefix, std::string_view name, std::uint32_t index) {
          section.u32(prefix.size() + name.size());
@@ -446,7 +455,7 @@ private:
 
    std::optional<Rejection> bodies() {
       Emitter section, body;
-      section.u32(functions_.size());
+      section.u32(functions_.size() + hasReset());
       for (std::size_t i = 0; i < functions_.size(); ++i) {
          body.bytes.clear();
          FunctionMeter(module_, functions_[i], module_.typeOf(static_cast<std::uint32_t>(imports_ + i)),
@@ -457,8 +466,28 @@ private:
          section.u32(body.bytes.size());
          section.raw(body.bytes);
       }
+      if (hasReset()) {
+         body.bytes.clear();
+         reset(body);
+         section.u32(body.bytes.size());
+         section.raw(body.bytes);
+      }
       out_.section(10, section);
       return std::nullopt;
+   }
+
+   void reset(Emitter& body) const {
+      body.u32(0); // no locals
+      for (std::size_t i = 0; i < module_.globals.size(); ++i) {
+         const ParsedGlobal& global = module_.globals[i];
+         if (!global.isMutable)
+            continue;
+         body.raw(
+             code_.subspan(global.initial.begin, global.initial.end - 1 - global.initial.begin)); // without its end
+         body.u8(op::globalSet);
+         body.u32(i);
+      }
+      body.u8(op::end);
    }
 
    void data() {

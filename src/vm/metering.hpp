@@ -9,7 +9,7 @@ namespace polis::vm {
 
 /// Changes with every change of policy, metering or layout of the metered module: compiled code of another version is
 /// ignored.
-constexpr std::uint32_t meteringVersion = 1;
+constexpr std::uint32_t meteringVersion = 2;
 
 /// Every function of the metered module, imports included, takes two more parameters at the end, the accounted stack
 /// that remains (i32) and the instructions left in the slice (i64, negative when overdrawn), and returns the latter as
@@ -21,8 +21,10 @@ constexpr std::string_view tick = "tick";         ///< (i64 left) → i64 left: 
 constexpr std::string_view overflow = "overflow"; ///< () → (): traps, the accounted stack is used up
 constexpr std::string_view noMemory = "noMemory"; ///< () → (): stops, this machine cannot grow a memory as it should
 constexpr std::uint32_t hostFunctions = 3;
-/// Exports: memory 0 if there is one, the start function if there is one, then each exported function, in order.
+/// Exports: memory 0 if there is one, a function () → () that gives mutable globals their initial values if there are
+/// any, the start function if there is one, then each exported function, in order.
 constexpr std::string_view memoryExport = "m";
+constexpr std::string_view resetExport = "r";
 constexpr std::string_view startExport = "s";
 constexpr std::string_view functionPrefix = "f:";
 } // namespace metered
