@@ -61,7 +61,7 @@ set_source_files_properties(${POLIS_SDK_DIR}/src/runtime.cpp PROPERTIES COMPILE_
 
 # The same sources natively, for the schema tools.
 set(POLIS_HOST_OBJECTS "")
-foreach(source IN LISTS POLIS_FORMAT_SOURCES)
+foreach(source IN LISTS POLIS_FORMAT_SOURCES ITEMS ${POLIS_ROOT}/src/base/assert.cpp)
   get_filename_component(name ${source} NAME_WE)
   set(object ${CMAKE_BINARY_DIR}/host/${name}.o)
   add_custom_command(OUTPUT ${object}
@@ -71,7 +71,12 @@ foreach(source IN LISTS POLIS_FORMAT_SOURCES)
   list(APPEND POLIS_HOST_OBJECTS ${object})
 endforeach()
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/host)
-add_custom_target(polis_schema_host DEPENDS ${POLIS_HOST_OBJECTS})
+set(POLIS_HOST_LIBRARY ${CMAKE_BINARY_DIR}/host/libformat.a)
+add_custom_command(OUTPUT ${POLIS_HOST_LIBRARY}
+  COMMAND ${CMAKE_COMMAND} -E rm -f ${POLIS_HOST_LIBRARY}
+  COMMAND ${CMAKE_AR} qcs ${POLIS_HOST_LIBRARY} ${POLIS_HOST_OBJECTS}
+  DEPENDS ${POLIS_HOST_OBJECTS} VERBATIM)
+add_custom_target(polis_schema_host DEPENDS ${POLIS_HOST_LIBRARY})
 
 if(EXISTS ${POLIS_SDK_DIR}/crypto/CMakeLists.txt)
   add_subdirectory(${POLIS_SDK_DIR}/crypto ${CMAKE_BINARY_DIR}/sdk_crypto)
@@ -118,9 +123,9 @@ function(polis_service target)
               -I${POLIS_SDK_DIR}/include -I${POLIS_ROOT}/src -I${POLIS_ROOT}/packages
               "-DPOLIS_SCHEMA_HEADER=\"${header}\"" -DPOLIS_SCHEMA_CLASS=${arg_CLASS}
               -c ${POLIS_SDK_DIR}/src/schema_main.cpp -o ${schema}.o
-      COMMAND ${POLIS_HOST_CXX} ${schema}.o ${POLIS_HOST_OBJECTS} -o ${schema}.tool
+      COMMAND ${POLIS_HOST_CXX} ${schema}.o ${POLIS_HOST_LIBRARY} -o ${schema}.tool
       COMMAND ${schema}.tool ${schema}
-      DEPENDS ${header} ${POLIS_SDK_DIR}/src/schema_main.cpp polis_schema_host ${POLIS_HOST_OBJECTS}
+      DEPENDS ${header} ${POLIS_SDK_DIR}/src/schema_main.cpp polis_schema_host ${POLIS_HOST_LIBRARY}
       DEPFILE ${schema}.d
       COMMENT "Schema of ${arg_ACCOUNT}" VERBATIM)
     add_custom_target(${target}_schema DEPENDS ${schema})

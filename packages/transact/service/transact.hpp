@@ -77,8 +77,8 @@ class Transact : public Service {
 
    /// A transaction lives at most this long.
    static constexpr std::int64_t lifetimeMaxS = 3600;
-   /// Expired rows erased a block, at least; more as blocks come faster than one a second.
-   static constexpr std::size_t expiredPerBlock = 20;
+   /// Expired rows erased a block, at most: more than a block can bring in.
+   static constexpr std::size_t expiredPerBlock = 2000;
 
    /// Begins the boot: only these transactions may run, in this order, without authorization.
    void startBoot(std::vector<Checksum256> bootTransactions);

@@ -71,21 +71,59 @@ inline std::optional<CodeRow> code(AccountNumber account)
 
 namespace polis::sdk {
 
-/// Number, time and chain id, read without unpacking the whole status row.
-struct BlockTimes
+/// The status row as it is packed; the fields that most services need are read in place.
+class StatusView
 {
-   Checksum256 chainId{};
-   std::uint32_t currentNum = 0;   ///< block being built; on queries the one after head
-   std::int64_t currentTimeUs = 0;
-   std::uint32_t currentCommitNum = 0;
-   bool hasHead = false;
+ public:
+   StatusView() : StatusView(native::space()) {}
+   explicit StatusView(const KvSpace& space)
+   {
+      const auto size = space.find(native::rowKey(native::statusTable));
+      if (size == env::none)
+         return;
+      row_.fetch(size);
+      const auto row = row_.view();
+      check(row.size() > 46, "malformed status");
+      current_ = 34 + std::size_t{detail::loadU32(row.data() + 34)};
+      const auto head = detail::loadU32(row.data() + 38);
+      head_ = head > 1 ? 38 + std::size_t{head} : 0;
+      check(row.size() >= 158 && current_ <= row.size() - 158 && head_ <= row.size() - 38, "malformed status");
+   }
+
+   bool exists() const { return current_ != 0; }
+   /// Of the block being built; in queries of the one after head.
+   BlockNum blockNum() const { return exists() ? detail::loadU32(at(current_ + 34)) : 0; }
+   TimePointUSec time() const { return {exists() ? static_cast<std::int64_t>(detail::loadU64(at(current_ + 38))) : 0}; }
+   BlockNum commitNum() const { return exists() ? detail::loadU32(at(current_ + 58)) : 0; }
+   Checksum256 eventMerkleRoot() const { return exists() ? hash(current_ + eventMerkleRootOffset) : Checksum256{}; }
+   /// Where eventMerkleRoot lies in row().
+   std::size_t eventMerkleRootAt() const { return current_ + eventMerkleRootOffset; }
+
+   bool hasHead() const { return head_ != 0; }
+   Checksum256 headId() const { return hasHead() ? hash(head_ + 6) : Checksum256{}; }
+   BlockNum headNum() const { return hasHead() ? blockNumOf(headId()) : 0; }
+
+   ByteView row() const { return row_.view(); }
+
+ private:
+   static constexpr std::size_t eventMerkleRootOffset = 126;
+   const std::uint8_t* at(std::size_t position) const { return row_.view().data() + position; }
+   Checksum256 hash(std::size_t position) const
+   {
+      Checksum256 out;
+      __builtin_memcpy(out.data(), at(position), out.size());
+      return out;
+   }
+
+   detail::ResultBuffer<1024> row_;
+   std::size_t current_ = 0;
+   std::size_t head_ = 0;
 };
 
 /// Time of the block being built.
 inline TimePointUSec currentBlockTime()
 {
-   const auto row = native::status();
-   return row ? row->current.time : TimePointUSec{};
+   return StatusView().time();
 }
 
 }  // namespace polis::sdk

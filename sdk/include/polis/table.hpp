@@ -14,6 +14,7 @@
 
 #include <polis/kv.hpp>
 
+#include <functional>
 #include <iterator>
 #include <tuple>
 
@@ -38,6 +39,7 @@ inline constexpr Key<members...> key{};
 template <auto... members>
 struct Index : Key<members...>
 {
+   using AsKey = Key<members...>;
 };
 
 namespace detail {

@@ -1,0 +1,79 @@
+#include "events.hpp"
+
+namespace polis::services {
+
+namespace {
+
+constexpr AccountNumber transactService{"transact"};
+
+Checksum256 leafOf(const EventRecord& record) {
+   Bytes bytes{0};
+   packInto(bytes, record);
+   return sha256(ByteView(bytes));
+}
+
+Checksum256 join(const Checksum256& left, const Checksum256& right) {
+   std::array<std::uint8_t, 65> bytes{1};
+   std::copy(left.begin(), left.end(), bytes.begin() + 1);
+   std::copy(right.begin(), right.end(), bytes.begin() + 33);
+   return sha256(ByteView(bytes));
+}
+
+/// A new leaf closes as many full subtrees as the count has trailing ones.
+void push(EventMerkle& tree, Checksum256 hash) {
+   for (auto count = tree.i; count & 1; count >>= 1) {
+      hash = join(tree.stack.back(), hash);
+      tree.stack.pop_back();
+   }
+   tree.stack.push_back(hash);
+   ++tree.i;
+}
+
+Checksum256 rootOf(const EventMerkle& tree) {
+   if (tree.stack.empty())
+      return {};
+   auto root = tree.stack.back();
+   for (auto at = tree.stack.size() - 1; at-- > 0;)
+      root = join(tree.stack[at], root);
+   return root;
+}
+
+} // namespace
+
+std::uint64_t Events::event(std::uint32_t db, MethodNumber type, Bytes rawData) {
+   check(db == static_cast<std::uint32_t>(EventDb::history) || db == static_cast<std::uint32_t>(EventDb::ui) ||
+             db == static_cast<std::uint32_t>(EventDb::merkle),
+         "unknown event log");
+   auto numbers = open<Numbers>(Mode::readWrite);
+   auto number = numbers.get(db).value_or(EventNumber{db, 1});
+   const EventRecord record{number.next, getSender(), type, std::move(rawData)};
+   ++number.next;
+   numbers.put(number);
+   KvSpace{Db::writeOnly, account.value}.put(polis::sdk::detail::makeKey(logTable, 0, db, record.id), pack(record));
+   if (db == static_cast<std::uint32_t>(EventDb::merkle)) {
+      auto merkle = open<MerkleTable>(Mode::readWrite);
+      auto tree = merkle.get().value_or(EventMerkle{});
+      push(tree, leafOf(record));
+      merkle.put(tree);
+   }
+   return record.id;
+}
+
+void Events::startBlock() {
+   check(getSender() == transactService, "only transact starts blocks");
+   auto merkle = open<MerkleTable>();
+   if (merkle.contains())
+      merkle.erase();
+}
+
+Checksum256 Events::saveMerkle() {
+   check(getSender() == transactService, "only transact saves the event tree");
+   const auto tree = open<MerkleTable>(Mode::readWrite).get();
+   return tree ? rootOf(*tree) : Checksum256{};
+}
+
+void Events::sync() { check(getSender() == transactService, "only transact syncs"); }
+
+} // namespace polis::services
+
+POLIS_DISPATCH(polis::services::Events)

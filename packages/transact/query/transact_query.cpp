@@ -1,0 +1,937 @@
+#include "transact_query.hpp"
+
+#include "../service/transact.hpp"
+#include "http/service/http.hpp"
+#include "setcode/service/setcode.hpp"
+#include "x-admin/service/x_admin.hpp"
+#include "x-run/service/x_run.hpp"
+#include "x-transact/service/x_transact.hpp"
+
+#include "format/jwt.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace polis::services {
+
+namespace {
+
+using polis::sdk::detail::ActionView;
+using polis::sdk::detail::loadU16;
+using polis::sdk::detail::loadU32;
+using polis::sdk::detail::loadU64;
+
+constexpr std::uint8_t waitFinal = 0;
+constexpr std::uint8_t waitApplied = 1;
+constexpr std::int64_t verifyMaxUs = 200'000;
+constexpr std::int64_t speculativeMaxUs = 1'000'000;
+constexpr std::uint64_t blockBytesMax = 8u << 20;
+constexpr std::size_t expiredPerCall = 200;
+constexpr std::uint32_t nextTransactionType = static_cast<std::uint32_t>(NotifyType::nextTransaction);
+constexpr std::uint32_t preverifyType = static_cast<std::uint32_t>(NotifyType::preverifyTransaction);
+constexpr std::uint32_t finalType = 5;
+
+/// Newest block told of as final, and the sequence below which nothing waits; node-local.
+struct FinalBlock {
+   BlockNum blockNum = 0;
+};
+using FinalBlocks = SubjectiveTable<9, FinalBlock, key<>>;
+
+/// Time of a block that may still be undone; follows forks.
+struct ReversibleBlock {
+   BlockNum blockNum = 0;
+   TimePointUSec time;
+};
+using ReversibleBlocks = WriteOnlyTable<2, ReversibleBlock, &ReversibleBlock::blockNum>;
+
+Action nextCallback() { return {AccountNumber{}, TransactQuery::account, MethodNumber{"next"}, {}}; }
+Action preverifyCallback() { return {AccountNumber{}, TransactQuery::account, MethodNumber{"preverify"}, {}}; }
+Action finalCallback() { return {AccountNumber{}, TransactQuery::account, MethodNumber{"onFinal"}, {}}; }
+
+// --- What is read of a transaction without unpacking it all ------------------------------------------------------------
+
+struct Envelope {
+   SignedTransaction trx;
+   Checksum256 id{};
+   TimePointSec expiration;
+   std::vector<Claim> claims;
+};
+
+Envelope openEnvelope(ByteView bytes) {
+   Envelope result;
+   auto trx = unpackStrict<SignedTransaction>(bytes);
+   check(trx.has_value(), "malformed transaction");
+   result.trx = std::move(*trx);
+   check(!result.trx.subjectiveData, "a pushed transaction has no subjective data");
+   const auto& packed = result.trx.transaction.packed;
+   check(validate<Transaction>(packed) == Validity::valid, "malformed transaction");
+   result.id = sha256(ByteView(packed));
+   result.expiration = {static_cast<std::int64_t>(loadU64(packed.data() + 2))};
+   if (const auto offset = loadU32(packed.data() + 21))
+      result.claims = unpackOrAbort<std::vector<Claim>>(ByteView(packed).subspan(21 + std::size_t{offset}));
+   return result;
+}
+
+/// Transact's own checks; returns whether authorization is enforced.
+bool checkFirstAuth(const Envelope& envelope) {
+   constexpr MethodNumber method{"checkFirstAuth"};
+   const auto& packed = envelope.trx.transaction.packed;
+   Bytes args{36, 0};
+   args.reserve(38 + packed.size());
+   append(args, envelope.id);
+   append(args, Bytes{4, 0, 0, 0});
+   append(args, packed);
+   const auto size = callPacked(polis::sdk::detail::packAction(TransactQuery::account, Transact::account, method, args));
+   std::uint8_t enforced = 0;
+   if (size == 1)
+      env::polis_getResult(&enforced, 1, 0);
+   return enforced == 1;
+}
+
+/// Several producers, or soon: other nodes have to be told of transactions.
+bool hasPeers() {
+   const StatusView status;
+   if (!status.exists())
+      return false;
+   const auto row = status.row();
+   auto follow = [&](std::size_t slot) -> std::size_t {
+      if (row.size() < slot + 4)
+         return 0;
+      const auto offset = loadU32(row.data() + slot);
+      return offset >= 4 && offset < row.size() - slot ? slot + offset : 0;
+   };
+   const auto joint = follow(42);
+   if (!joint || row.size() < joint + 6)
+      return false;
+   if (loadU16(row.data() + joint) > 4)
+      return true; // a change is pending
+   const auto current = follow(joint + 2);
+   const auto data = current ? follow(current + 2) : 0;
+   if (!data || row.size() < data + 11)
+      return false;
+   const auto producers = follow(data + 5 + 2);
+   return producers && loadU32(row.data() + producers) / 4 > 1;
+}
+
+// --- Answering ---------------------------------------------------------------------------------------------------------
+
+Bytes traceOfError(std::string_view text) {
+   TransactionTrace trace;
+   trace.error = std::string(text);
+   return pack(trace);
+}
+
+/// Whether a packed TransactionTrace says that the transaction failed.
+bool traceFailed(ByteView trace) {
+   if (trace.size() < 10 || loadU16(trace.data()) < 8)
+      return false;
+   return loadU32(trace.data() + 6) >= 4;
+}
+
+struct Answer {
+   std::int32_t socket;
+   bool json;
+};
+
+void send(const Answer& answer, ByteView trace) {
+   HttpReply reply;
+   if (answer.json) {
+      reply.contentType = "application/json";
+      reply.body = toBytes(toJson(unpackOrAbort<TransactionTrace>(trace)));
+   } else {
+      reply.contentType = "application/octet-stream";
+      reply.body = toBytes(trace);
+   }
+   reply.headers = {{"Access-Control-Allow-Origin", "*"}};
+   to<Http>().sendReply(answer.socket, reply);
+}
+
+/// Takes the waiting requests of a transaction out of the books; call within a subjective transaction, send after it.
+/// final: those that wait for irreversibility too.
+std::vector<Answer> takeClients(const Checksum256& id, bool final) {
+   std::vector<Answer> answers;
+   auto clients = open<TransactQuery::Clients>(Mode::readWrite);
+   auto row = clients.get(id);
+   if (!row)
+      return answers;
+   auto sockets = open<TransactQuery::ClientSockets>(Mode::readWrite);
+   std::vector<TraceClientInfo> left;
+   for (const auto& client : row->clients) {
+      if (!final && client.waitFor != waitApplied) {
+         left.push_back(client);
+         continue;
+      }
+      const auto socket = sockets.get(client.socket);
+      if (!socket || socket->id != id)
+         continue; // the connection has gone, its number is in other use
+      sockets.erase(client.socket);
+      if (to<Http>().claimReply(client.socket))
+         answers.push_back({client.socket, client.json});
+   }
+   if (left.empty())
+      clients.erase(id);
+   else if (left.size() != row->clients.size()) {
+      row->clients = std::move(left);
+      clients.put(*row);
+   }
+   return answers;
+}
+
+void sendAll(const std::vector<Answer>& answers, ByteView trace) {
+   for (const auto& answer : answers)
+      send(answer, trace);
+}
+
+bool hasClients(const Checksum256& id) { return open<TransactQuery::Clients>(Mode::readWrite).contains(id); }
+
+/// Remembers who waits. Within a subjective transaction.
+void addClient(const Checksum256& id, TimePointSec expiration, std::int32_t socket, bool json, std::uint8_t waitFor) {
+   auto clients = open<TransactQuery::Clients>(Mode::readWrite);
+   auto row = clients.get(id).value_or(TraceClient{id, expiration, {}});
+   std::erase_if(row.clients, [&](const TraceClientInfo& client) { return client.socket == socket; });
+   row.clients.push_back({socket, json, waitFor});
+   clients.put(row);
+   open<TransactQuery::ClientSockets>(Mode::readWrite).put({socket, id});
+   to<Http>().deferReply(socket);
+}
+
+// --- The queue ---------------------------------------------------------------------------------------------------------
+
+/// The sequence under which a transaction is queued.
+std::optional<std::uint64_t> sequenceOf(const Checksum256& id) {
+   const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
+   const auto size = space.find(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 1, id));
+   if (size != 8)
+      return std::nullopt;
+   std::uint8_t key[8];
+   env::polis_getResult(key, 8, 0);
+   return polis::sdk::detail::bigEndian(loadU64(key));
+}
+
+/// Without reading the row, whose keys are known. Within a subjective transaction.
+void erasePending(std::uint64_t sequence, const Checksum256& id) {
+   const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
+   space.remove(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0, sequence));
+   space.remove(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 1, id));
+}
+
+/// Puts a verified transaction at the end of the queue and wakes the producer. Within a subjective transaction.
+void enqueue(const Checksum256& id, TimePointSec expiration, Bytes trx, std::optional<std::vector<Bytes>> tokens) {
+   auto sequences = open<TransactQuery::Sequences>(Mode::readWrite);
+   const auto sequence = sequences.get().value_or(AvailableSequence{1}).sequence;
+   sequences.put({sequence + 1});
+   // the index entry is known to be new
+   const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
+   const auto primary = polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0, sequence);
+   const bool proven = tokens.has_value();
+   space.put(primary, pack(PendingTransaction{sequence, id, expiration, std::move(trx), std::move(tokens)}));
+   space.put(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 1, id), ByteView(primary).subspan(polis::sdk::detail::tablePrefixSize));
+   if (proven)
+      to<XTransact>().addCallback(preverifyType, preverifyCallback());
+   to<XTransact>().addCallback(nextTransactionType, nextCallback());
+}
+
+void updateStats(void (*change)(TxStats&)) {
+   auto table = open<TransactQuery::Stats>(Mode::readWrite);
+   auto row = table.get().value_or(TxStats{});
+   change(row);
+   table.put(row);
+}
+
+/// Drops a transaction that cannot succeed here. Answers those who wait for `applied`; the others when it can no longer be
+/// included anywhere. Within a subjective transaction.
+std::vector<Answer> drop(const Checksum256& id, TimePointSec expiration, ByteView trace) {
+   if (const auto sequence = sequenceOf(id))
+      erasePending(*sequence, id);
+   auto answers = takeClients(id, false);
+   if (hasClients(id))
+      open<TransactQuery::Failed>(Mode::readWrite).put({expiration, id, toBytes(trace)});
+   updateStats([](TxStats& stats) { ++stats.failed; });
+   return answers;
+}
+
+/// Posts the verification of every proof. Within a subjective transaction.
+void startVerification(const Checksum256& id, TimePointSec expiration, const SignedTransaction& trx, const std::vector<Claim>& claims,
+                       Bytes packed) {
+   UnverifiedTransaction row{id, expiration, std::move(packed), {}, std::vector<Bytes>(claims.size())};
+   auto verifies = open<TransactQuery::PendingVerifies>(Mode::readWrite);
+   constexpr MethodNumber callback{"onVerify"};
+   for (std::size_t i = 0; i < claims.size(); ++i) {
+      const auto verifyId = to<XRun>().verify(id, claims[i], trx.proofs[i], verifyMaxUs, callback);
+      verifies.put({verifyId, id, static_cast<std::uint32_t>(i)});
+      row.verifyIds.push_back(verifyId);
+   }
+   open<TransactQuery::Unverified>(Mode::readWrite).put(row);
+}
+
+void forward(const Bytes& trx) {
+   to<Http>().sendProds(action<TransactQuery>(TransactQuery::account).recv(trx));
+}
+
+/// Tries the transaction on this node before it is sent to the other producers. Within a subjective transaction.
+void startSpeculativeRun(const Checksum256& id, const Envelope& envelope) {
+   constexpr MethodNumber callback{"onSpecTrx"};
+   const auto runId = to<XRun>().post(RunMode::speculative,
+                                      action<Transact>(TransactQuery::account).execTrx(envelope.trx.transaction.packed, true),
+                                      speculativeMaxUs, callback);
+   open<TransactQuery::SpeculativeRuns>(Mode::readWrite).put({runId, id});
+}
+
+/// Takes in a transaction, unless it is known already. Within a subjective transaction.
+/// False: it is known.
+bool admit(const Envelope& envelope, const Bytes& packed) {
+   if (sequenceOf(envelope.id) || open<TransactQuery::Unverified>(Mode::readWrite).contains(envelope.id))
+      return false;
+   if (envelope.claims.empty())
+      enqueue(envelope.id, envelope.expiration, packed, std::nullopt);
+   else
+      startVerification(envelope.id, envelope.expiration, envelope.trx, envelope.claims, packed);
+   return true;
+}
+
+void checkProofCount(const Envelope& envelope) {
+   check(envelope.trx.proofs.size() == envelope.claims.size(), "proofs and claims must have same size");
+}
+
+// --- HTTP --------------------------------------------------------------------------------------------------------------
+
+/// Quality that an Accept header gives a media type, in thousandths; none: not listed.
+int acceptQuality(std::string_view accept, std::string_view type) {
+   int best = -1;
+   const auto family = std::string(type.substr(0, type.find('/'))) + "/*";
+   int bestRank = -1;
+   while (!accept.empty()) {
+      auto item = accept.substr(0, accept.find(','));
+      accept.remove_prefix(std::min(accept.size(), item.size() + 1));
+      int quality = 1000;
+      std::string_view name = item.substr(0, item.find(';'));
+      while (!name.empty() && name.front() == ' ')
+         name.remove_prefix(1);
+      while (!name.empty() && name.back() == ' ')
+         name.remove_suffix(1);
+      if (const auto q = item.find("q="); q != std::string_view::npos) {
+         const auto text = item.substr(q + 2);
+         quality = 0;
+         int scale = 1000;
+         for (const char c : text) {
+            if (c == '.')
+               continue;
+            if (c < '0' || c > '9' || scale == 0)
+               break;
+            quality += (c - '0') * scale;
+            scale /= 10;
+         }
+      }
+      const int rank = equalIgnoringCase(name, type) ? 2 : equalIgnoringCase(name, family) ? 1 : name == "*/*" ? 0 : -1;
+      if (rank >= 0 && rank >= bestRank) {
+         bestRank = rank;
+         best = quality;
+      }
+   }
+   return best;
+}
+
+bool wantsJson(const HttpRequest& request) {
+   const auto accept = headerOf(request, "Accept");
+   if (!accept || accept->empty())
+      return true;
+   return acceptQuality(*accept, "application/json") >= acceptQuality(*accept, "application/octet-stream");
+}
+
+/// CORS headers for pages of this network's subdomains only.
+std::vector<HttpHeader> siblingCors(const HttpRequest& request, std::string_view methods) {
+   const auto origin = headerOf(request, "Origin");
+   if (!origin)
+      return {};
+   auto host = origin->substr(std::min(origin->size(), origin->find("://") == std::string_view::npos ? origin->size() : origin->find("://") + 3));
+   host = host.substr(0, host.find(':'));
+   const auto root = to<Http>().rootHost(request.host);
+   const bool within = host == root || (host.size() > root.size() && host.ends_with(root) && host[host.size() - root.size() - 1] == '.');
+   if (!within)
+      return {};
+   return {{"Access-Control-Allow-Origin", std::string(*origin)},
+           {"Access-Control-Allow-Methods", std::string(methods)},
+           {"Access-Control-Allow-Headers", "*"}};
+}
+
+std::optional<HttpReply> push(const HttpRequest& request, std::optional<std::int32_t> socket) {
+   if (request.method == "OPTIONS")
+      return httpReply(200, "", "", siblingCors(request, "POST, OPTIONS"));
+   if (request.method != "POST")
+      return methodNotAllowed("POST, OPTIONS");
+   if (mediaTypeOf(request) != "application/octet-stream")
+      return httpReply(415, "text/html", "Content-Type must be application/octet-stream\n", {{"Access-Control-Allow-Origin", "*"}});
+   const auto wait = queryParameter(request, "wait_for").value_or("final");
+   check(wait == "final" || wait == "applied", "wait_for must be final or applied");
+   check(socket.has_value(), "missing socket");
+   const bool json = wantsJson(request);
+   const auto envelope = openEnvelope(request.body);
+   checkProofCount(envelope);
+   const bool enforced = checkFirstAuth(envelope);
+   const bool peers = hasPeers();
+   bool fresh = false;
+   subjectively([&] {
+      // a failure of an earlier attempt says nothing about this one
+      fresh = admit(envelope, request.body);
+      addClient(envelope.id, envelope.expiration, *socket, json, wait == "final" ? waitFinal : waitApplied);
+      if (fresh && peers && enforced && envelope.claims.empty())
+         startSpeculativeRun(envelope.id, envelope);
+   });
+   // with one producer there is nobody to send it to, and it is executed right away: trying it before would only cost time
+   if (fresh && peers && !enforced && envelope.claims.empty())
+      forward(request.body);
+   return std::nullopt;
+}
+
+std::array<std::uint8_t, 16> jwtKey() {
+   return subjectively([] {
+      auto keys = open<TransactQuery::JwtKeys>(Mode::readWrite);
+      auto row = keys.get();
+      if (!row) {
+         row.emplace();
+         env::polis_getRandom(row->key.data(), static_cast<std::uint32_t>(row->key.size()));
+         keys.put(*row);
+      }
+      return row->key;
+   });
+}
+
+std::int64_t nowSeconds() {
+   std::uint64_t ns = 0;
+   env::polis_clockTimeGet(0, &ns);
+   return static_cast<std::int64_t>(ns / 1'000'000'000);
+}
+
+std::string makeToken(AccountNumber user, std::string audience) {
+   return makeLoginToken(jwtKey(), {user, std::move(audience), nowSeconds() + loginLifetimeSec});
+}
+
+HttpReply badLogin(std::string_view text) { return httpReply(400, "text/html", std::string(text) + "\n", {{"Access-Control-Allow-Origin", "*"}}); }
+
+HttpReply loginRequest(const HttpRequest& request) {
+   if (request.method == "OPTIONS")
+      return httpReply(200, "", "", allowCors());
+   if (request.method != "POST")
+      return methodNotAllowed("POST, OPTIONS");
+   const auto trx = unpack<SignedTransaction>(request.body);
+   if (!trx)
+      return badLogin("malformed transaction");
+   const auto inner = unpackStrict<Transaction>(trx->transaction.packed);
+   if (!inner)
+      return badLogin("malformed transaction");
+   if (inner->actions.size() != 1)
+      return badLogin("a login has one action");
+   const auto& login = inner->actions[0];
+   constexpr MethodNumber loginSys{"loginSys"};
+   if (login.method != loginSys)
+      return badLogin("the action must be loginSys");
+   if (!(inner->tapos.flags & Tapos::doNotBroadcast))
+      return badLogin("do_not_broadcast flag must be set");
+   if (inner->tapos.expiration.seconds <= nowSeconds())
+      return badLogin("the transaction has expired");
+   const auto root = to<Http>().rootHost(request.host);
+   const auto args = unpack<LoginArgs>(login.rawData);
+   if (!args || args->rootHost != root)
+      return badLogin("the login is for another host");
+   if (trx->proofs.size() != inner->claims.size())
+      return badLogin("proofs and claims must have same size");
+   // accounts and their auth services are read where `accounts` keeps them
+   const KvSpace accounts{Db::service, AccountNumber{"accounts"}.value};
+   const auto size = accounts.find(polis::sdk::detail::makeKey(1, 0, login.sender));
+   if (size == env::none)
+      return httpReply(404, "text/html", "no such account\n", {{"Access-Control-Allow-Origin", "*"}});
+   std::uint8_t row[18];
+   check(env::polis_getResult(row, sizeof row, 0) >= sizeof row, "malformed account");
+   const AccountNumber authService{loadU64(row + 10)};
+   const auto id = sha256(ByteView(trx->transaction.packed));
+   constexpr MethodNumber verifySys{"verifySys"};
+   for (std::size_t i = 0; i < inner->claims.size(); ++i)
+      callRaw(TransactQuery::account, inner->claims[i].service, verifySys, pack(VerifyArgs{id, inner->claims[i], trx->proofs[i]}));
+   // the kind of question that a top action asks, about an action without a name
+   constexpr MethodNumber checkAuthSys{"checkAuthSys"};
+   constexpr std::uint32_t flags = 0x8000'0000 | 0x4000'0000 | 1;
+   const auto answer = callRaw(TransactQuery::account, authService, checkAuthSys,
+                               pack(std::tuple(flags, AccountNumber{}, login.sender, ServiceMethod{login.service, MethodNumber{}},
+                                               std::vector<ServiceMethod>(), inner->claims)));
+   if (answer != Bytes{1})
+      return badLogin("not authorized");
+   std::string body;
+   JsonWriter writer(body);
+   writer.beginObject();
+   writer.key("access_token");
+   writer.string(makeToken(login.sender, root));
+   writer.key("token_type");
+   writer.string("bearer");
+   writer.endObject();
+   return jsonTextReply(body);
+}
+
+HttpReply stats() {
+   const auto row = subjectively([] {
+      auto result = open<TransactQuery::Stats>(Mode::readWrite).get().value_or(TxStats{});
+      const auto first = open<TransactQuery::Pending>(Mode::readWrite).first();
+      const auto last = open<TransactQuery::Pending>(Mode::readWrite).last();
+      result.unprocessed = first && last ? last->sequence - first->sequence + 1 : 0;
+      result.total = result.unprocessed + result.failed + result.succeeded + result.expired;
+      return result;
+   });
+   return httpReply(200, "application/json", toJson(row));
+}
+
+// --- The life of a transaction in blocks -------------------------------------------------------------------------------
+
+/// A transaction was executed, here or in a block of another producer. trace: packed.
+void executed(const Checksum256& id, ByteView trace) {
+   const bool failed = traceFailed(trace);
+   struct Outcome {
+      std::vector<Answer> answers;
+      bool known = false;
+      bool keepTrace = false;
+   };
+   if (failed) {
+      const auto outcome = subjectively([&] {
+         Outcome result;
+         const auto sequence = sequenceOf(id);
+         if (!sequence && !hasClients(id))
+            return result;
+         const auto row = sequence ? open<TransactQuery::Pending>(Mode::readWrite).get(*sequence) : std::nullopt;
+         const auto client = open<TransactQuery::Clients>(Mode::readWrite).get(id);
+         const auto expiration = row ? row->expiration : client ? client->expiration : TimePointSec{};
+         result.answers = drop(id, expiration, trace);
+         return result;
+      });
+      sendAll(outcome.answers, trace);
+      return;
+   }
+   const auto outcome = subjectively([&] {
+      Outcome result;
+      result.known = sequenceOf(id).has_value();
+      result.answers = takeClients(id, false);
+      result.keepTrace = hasClients(id);
+      return result;
+   });
+   if (outcome.known || outcome.keepTrace)
+      open<TransactQuery::Applied>().put({StatusView().blockNum(), id, outcome.keepTrace ? toBytes(trace) : Bytes()});
+   sendAll(outcome.answers, trace);
+}
+
+/// Everything of one transaction that timed out without having been included.
+std::vector<Answer> expire(const Checksum256& id) {
+   updateStats([](TxStats& stats) { ++stats.expired; });
+   return takeClients(id, true);
+}
+
+/// Verification again, of all that waits, after a verify service has changed.
+void reverify(std::uint64_t cursor) {
+   struct Item {
+      std::uint64_t sequence;
+      Envelope envelope;
+      Bytes trx;
+   };
+   subjectively([&] {
+      std::vector<Item> items;
+      for (const auto& row : open<TransactQuery::Pending>(Mode::readWrite).index<0>().range().from(cursor))
+         if (row.tokens)
+            items.push_back({row.sequence, openEnvelope(row.trx), row.trx});
+      for (auto& item : items) {
+         erasePending(item.sequence, item.envelope.id);
+         startVerification(item.envelope.id, item.envelope.expiration, item.envelope.trx, item.envelope.claims, std::move(item.trx));
+      }
+   });
+}
+
+std::uint64_t verifySequence() {
+   const auto row = openOf<SetCode::VerifySequences>(SetCode::account).get();
+   return row ? row->seq : 0;
+}
+
+/// The next transaction's bytes, with the offset word of a present optional before them; nothing when none waits.
+std::optional<Bytes> nextPacked() {
+   const StatusView status;
+   auto cursors = open<TransactQuery::Unapplied>();
+   auto cursor = cursors.get().value_or(UnappliedTransaction{});
+   const auto block = status.blockNum();
+   if (cursor.blockNum != block) {
+      cursor.blockNum = block;
+      cursor.blockBytes = 0;
+   }
+   if (cursor.blockBytes >= blockBytesMax)
+      return std::nullopt;
+   constexpr std::int64_t second = 1'000'000;
+   struct Found {
+      std::optional<PendingTransaction> row;
+      std::vector<std::pair<Answer, Checksum256>> expired;
+   };
+   auto found = subjectively([&] {
+      Found result;
+      auto pending = open<TransactQuery::Pending>(Mode::readWrite);
+      std::vector<PendingTransaction> late;
+      for (const auto& row : pending.index<0>().range().from(cursor.nextSequence)) {
+         if (status.time().microseconds >= row.expiration.seconds * second) {
+            late.push_back(row);
+            if (late.size() == expiredPerCall)
+               break;
+            continue;
+         }
+         // already in the chain: another producer was faster
+         const KvSpace chain{Db::service, Transact::account.value};
+         if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row.expiration, row.id)) != env::none)
+            continue;
+         result.row = row;
+         break;
+      }
+      for (const auto& row : late) {
+         erasePending(row.sequence, row.id);
+         for (const auto& answer : expire(row.id))
+            result.expired.emplace_back(answer, row.id);
+      }
+      if (!result.row && late.size() < expiredPerCall)
+         to<XTransact>().removeCallback(nextTransactionType, nextCallback());
+      return result;
+   });
+   for (const auto& [answer, id] : found.expired)
+      send(answer, traceOfError("Transaction expired"));
+   if (!found.row)
+      return std::nullopt;
+   cursor.nextSequence = found.row->sequence + 1;
+   cursor.blockBytes += found.row->trx.size();
+   cursors.put(cursor);
+   Bytes result{4, 0, 0, 0};
+   append(result, found.row->trx);
+   return result;
+}
+
+} // namespace
+
+std::optional<SignedTransaction> TransactQuery::next() {
+   const auto packed = nextPacked();
+   if (!packed)
+      return std::nullopt;
+   return unpackOrAbort<std::optional<SignedTransaction>>(*packed);
+}
+
+std::optional<std::vector<std::optional<Bytes>>> TransactQuery::preverify(SignedTransaction trx) {
+   const auto id = transactionId(trx);
+   const auto tokens = subjectively([&]() -> std::optional<std::vector<Bytes>> {
+      const auto sequence = sequenceOf(id);
+      if (!sequence)
+         return std::nullopt;
+      auto row = open<Pending>(Mode::readWrite).get(*sequence);
+      return row ? std::move(row->tokens) : std::nullopt;
+   });
+   if (!tokens)
+      return std::nullopt;
+   std::vector<std::optional<Bytes>> result;
+   for (const auto& token : *tokens)
+      result.push_back(token.empty() ? std::nullopt : std::optional(token));
+   return result;
+}
+
+void TransactQuery::recv(Bytes trx) {
+   check(getSender() == Http::account, "transactions of other nodes come through http");
+   const auto envelope = openEnvelope(trx);
+   checkProofCount(envelope);
+   checkFirstAuth(envelope);
+   subjectively([&] { admit(envelope, trx); });
+}
+
+void TransactQuery::onTrx(Checksum256 id, TransactionTrace trace) {
+   check(getSender() == AccountNumber{}, "only the node tells of transactions");
+   executed(id, pack(trace));
+}
+
+void TransactQuery::onBlock() {
+   check(getSender() == AccountNumber{}, "only the node tells of blocks");
+   const StatusView status;
+   const auto head = status.headNum();
+   open<ReversibleBlocks>().put({head, status.time()});
+   const auto now = status.time().microseconds / 1'000'000;
+
+   struct Work {
+      BlockNum final = 0;
+      std::vector<Answer> expired;
+      bool reverify = false;
+   };
+   const auto seq = verifySequence();
+   const auto work = subjectively([&] {
+      Work result;
+      to<XTransact>().addCallback(finalType, finalCallback());
+      result.final = open<FinalBlocks>(Mode::readWrite).get().value_or(FinalBlock{}).blockNum;
+
+      // transactions that no block took in time; they lie in the order of their arrival
+      std::size_t count = 0;
+      std::vector<PendingTransaction> late;
+      for (const auto& row : open<Pending>(Mode::readWrite)) {
+         if (row.expiration.seconds > now - 1 || ++count > expiredPerCall)
+            break;
+         const KvSpace chain{Db::service, Transact::account.value};
+         if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row.expiration, row.id)) == env::none)
+            late.push_back(row);
+      }
+      for (const auto& row : late) {
+         erasePending(row.sequence, row.id);
+         for (const auto& answer : expire(row.id))
+            result.expired.push_back(answer);
+      }
+      std::vector<UnverifiedTransaction> unverified;
+      for (const auto& row : open<Unverified>(Mode::readWrite).index<1>()) {
+         if (row.expiration.seconds > now - 1 || unverified.size() == expiredPerCall)
+            break;
+         unverified.push_back(row);
+      }
+      for (const auto& row : unverified) {
+         open<Unverified>(Mode::readWrite).remove(row);
+         for (const auto& answer : expire(row.id))
+            result.expired.push_back(answer);
+      }
+      auto table = open<ReverifiedTable>(Mode::readWrite);
+      const auto known = table.get();
+      if (!known || known->seq != seq) {
+         result.reverify = known.has_value();
+         table.put({seq});
+      }
+      return result;
+   });
+   for (const auto& answer : work.expired)
+      send(answer, traceOfError("Transaction expired"));
+   if (work.reverify)
+      reverify(open<Unapplied>().get().value_or(UnappliedTransaction{}).nextSequence);
+
+   // rows of blocks that everybody has been told of
+   const KvSpace space{Db::writeOnly, account.value};
+   auto eraseBefore = [&](std::uint16_t table, BlockNum end) {
+      const auto stop = polis::sdk::detail::makeKey(table, 0, end);
+      Bytes at = polis::sdk::detail::makeKey(table, 0);
+      while (space.greaterEqual(at, 3) != env::none) {
+         at = polis::sdk::detail::takeKey();
+         if (at >= stop)
+            break;
+         space.remove(at);
+      }
+   };
+   eraseBefore(Applied::number, work.final + 1);
+   eraseBefore(ReversibleBlocks::number, work.final);
+}
+
+void TransactQuery::onFinal(std::uint32_t blockNum) {
+   check(getSender() == AccountNumber{}, "only the node tells of irreversible blocks");
+   struct Reply {
+      std::vector<Answer> answers;
+      Bytes trace;
+   };
+   const auto replies = subjectively([&] {
+      std::vector<Reply> result;
+      auto finals = open<FinalBlocks>(Mode::readWrite);
+      const auto done = finals.get().value_or(FinalBlock{}).blockNum;
+      if (blockNum <= done)
+         return result;
+      std::uint64_t count = 0;
+      for (auto& row : open<Applied>().index<0>().range().from(done + 1)) {
+         if (row.blockNum > blockNum)
+            break;
+         if (const auto sequence = sequenceOf(row.id))
+            erasePending(*sequence, row.id);
+         if (!row.trace.empty())
+            if (auto answers = takeClients(row.id, true); !answers.empty())
+               result.push_back({std::move(answers), row.trace});
+         ++count;
+      }
+      if (count) {
+         auto table = open<Stats>(Mode::readWrite);
+         auto row = table.get().value_or(TxStats{});
+         row.succeeded += count;
+         table.put(row);
+      }
+      // failures that no block can turn into a success any more
+      if (const auto block = open<ReversibleBlocks>().get(blockNum)) {
+         std::vector<TxFailed> over;
+         for (const auto& row : open<Failed>(Mode::readWrite)) {
+            if (row.expiration.seconds * 1'000'000 > block->time.microseconds)
+               break;
+            over.push_back(row);
+         }
+         for (auto& row : over) {
+            open<Failed>(Mode::readWrite).remove(row);
+            if (auto answers = takeClients(row.id, true); !answers.empty())
+               result.push_back({std::move(answers), std::move(row.trace)});
+         }
+      }
+      finals.put({blockNum});
+      return result;
+   });
+   for (const auto& reply : replies)
+      sendAll(reply.answers, reply.trace);
+}
+
+void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::optional<Bytes> token) {
+   check(getSender() == AccountNumber{} || getSender() == XRun::account, "only the run queue reports");
+   const bool failed = trace.error && !trace.error->empty();
+   const Bytes packedTrace = failed ? pack(trace) : Bytes();
+   const bool peers = hasPeers();
+   struct Outcome {
+      std::vector<Answer> answers;
+      Bytes forward;
+   };
+   const auto enforced = [] {
+      const auto status = openOf<Transact::StatusTable>(Transact::account).get();
+      return status && status->enforceAuth;
+   };
+   const auto outcome = subjectively([&] {
+      Outcome result;
+      to<XRun>().finish(id);
+      auto verifies = open<PendingVerifies>(Mode::readWrite);
+      const auto item = verifies.get(id);
+      if (!item)
+         return result;
+      verifies.erase(id);
+      auto table = open<Unverified>(Mode::readWrite);
+      auto row = table.get(item->id);
+      if (!row || item->proof >= row->verifyIds.size() || row->verifyIds[item->proof] != id)
+         return result;
+      if (failed) {
+         table.remove(*row);
+         for (const auto other : row->verifyIds)
+            if (other && other != id) {
+               to<XRun>().finish(other);
+               verifies.erase(other);
+            }
+         result.answers = drop(row->id, row->expiration, packedTrace);
+         return result;
+      }
+      row->verifyIds[item->proof] = 0;
+      row->tokens[item->proof] = token.value_or(Bytes());
+      if (std::any_of(row->verifyIds.begin(), row->verifyIds.end(), [](std::uint64_t verifyId) { return verifyId != 0; })) {
+         table.put(*row);
+         return result;
+      }
+      table.remove(*row);
+      if (peers) {
+         if (enforced())
+            startSpeculativeRun(row->id, openEnvelope(row->trx));
+         else
+            result.forward = row->trx;
+      }
+      enqueue(row->id, row->expiration, std::move(row->trx), std::move(row->tokens));
+      return result;
+   });
+   if (!outcome.forward.empty())
+      forward(outcome.forward);
+   sendAll(outcome.answers, packedTrace);
+}
+
+void TransactQuery::onSpecTrx(std::uint64_t id, TransactionTrace trace, std::optional<Bytes>) {
+   check(getSender() == AccountNumber{} || getSender() == XRun::account, "only the run queue reports");
+   const bool failed = trace.error && !trace.error->empty();
+   const Bytes packedTrace = failed ? pack(trace) : Bytes();
+   struct Outcome {
+      std::vector<Answer> answers;
+      Bytes forward;
+   };
+   const auto outcome = subjectively([&] {
+      Outcome result;
+      to<XRun>().finish(id);
+      auto runs = open<SpeculativeRuns>(Mode::readWrite);
+      const auto run = runs.get(id);
+      if (!run)
+         return result;
+      runs.erase(id);
+      const auto sequence = sequenceOf(run->id);
+      if (!sequence)
+         return result;
+      auto row = open<Pending>(Mode::readWrite).get(*sequence);
+      if (!row)
+         return result;
+      // in the chain already: that it fails a second time means nothing
+      const KvSpace chain{Db::service, Transact::account.value};
+      if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row->expiration, row->id)) != env::none)
+         return result;
+      if (failed)
+         result.answers = drop(row->id, row->expiration, packedTrace);
+      else
+         result.forward = std::move(row->trx);
+      return result;
+   });
+   if (!outcome.forward.empty())
+      forward(outcome.forward);
+   sendAll(outcome.answers, packedTrace);
+}
+
+std::optional<HttpReply> TransactQuery::serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber>) {
+   check(getSender() == Http::account, "requests come from http");
+   const auto path = pathOf(request);
+   if (path == "/push_transaction")
+      return push(request, socket);
+   if (path == "/login")
+      return loginRequest(request);
+   if (path == "/jwt_key" || path == "/stats") {
+      if (request.method != "GET")
+         return methodNotAllowed("GET");
+      if (auto refused = to<XAdmin>().checkAuth(request, socket))
+         return refused;
+      if (path == "/stats")
+         return stats();
+      const auto key = jwtKey();
+      return httpReply(200, "application/octet-stream", asText(key));
+   }
+   return std::nullopt;
+}
+
+std::string TransactQuery::login(std::string rootHost) { return makeToken(getSender(), std::move(rootHost)); }
+
+std::optional<AccountNumber> TransactQuery::getUser(HttpRequest request) {
+   std::string_view token;
+   if (const auto header = headerOf(request, "Authorization"); header && header->size() > 7 && equalIgnoringCase(header->substr(0, 7), "Bearer "))
+      token = header->substr(7);
+   else {
+      const auto root = to<Http>().rootHost(request.host);
+      const bool isLocal = root == "localhost" || root.ends_with(".localhost");
+      const std::string_view name = isLocal ? "SESSION" : "__Host-SESSION";
+      for (const auto& cookies : request.headers) {
+         if (!equalIgnoringCase(cookies.name, "Cookie"))
+            continue;
+         std::string_view rest = cookies.value;
+         while (!rest.empty()) {
+            auto item = rest.substr(0, rest.find(';'));
+            rest.remove_prefix(std::min(rest.size(), item.size() + 1));
+            while (!item.empty() && item.front() == ' ')
+               item.remove_prefix(1);
+            if (item.size() > name.size() && item.starts_with(name) && item[name.size()] == '=')
+               token = item.substr(name.size() + 1);
+         }
+      }
+   }
+   if (token.empty())
+      return std::nullopt;
+   const auto claims = checkLoginToken(jwtKey(), token, to<Http>().rootHost(request.host), {nowSeconds()});
+   return claims ? std::optional(claims->sub) : std::nullopt;
+}
+
+} // namespace polis::services
+
+#ifdef __wasm__
+POLIS_EXPORT(start) void polisStart(std::uint64_t) { __wasm_call_ctors(); }
+
+POLIS_EXPORT(called) void polisCalled(std::uint64_t receiver, std::uint64_t sender) {
+   using namespace polis::sdk;
+   using polis::services::TransactQuery;
+   polis::sdk::detail::FrameScope scope(AccountNumber{receiver}, AccountNumber{sender});
+   polis::sdk::detail::ResultBuffer<2048> buffer(env::polis_getCurrentAction());
+   const auto action = polis::sdk::detail::ActionView::of(buffer.view());
+   constexpr MethodNumber next{"next"};
+   constexpr MethodNumber onTrx{"onTrx"};
+   // once a transaction each: transaction and trace pass through as bytes
+   if (action.method == next) {
+      const auto result = polis::services::nextPacked().value_or(Bytes{1, 0, 0, 0});
+      env::polis_setRetval(result.data(), static_cast<std::uint32_t>(result.size()));
+      return;
+   }
+   if (action.method == onTrx && sender == 0 && action.rawData.size() > 38) {
+      Checksum256 id;
+      std::copy_n(action.rawData.begin() + 2, id.size(), id.begin());
+      polis::services::executed(id, action.rawData.subspan(38));
+      return;
+   }
+   if (!polis::sdk::detail::dispatch<TransactQuery>(action.method, action.rawData))
+      abortMessage("unknown action: " + action.method.str());
+}
+#endif
