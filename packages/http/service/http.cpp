@@ -1,0 +1,272 @@
+#include "http.hpp"
+
+#include "transact/query/transact_query.hpp"
+#include "x-http/service/x_http.hpp"
+
+#include <algorithm>
+
+namespace polis::services {
+
+namespace {
+
+using polis::sdk::detail::ActionView;
+using polis::sdk::detail::loadU16;
+using polis::sdk::detail::loadU32;
+
+constexpr AccountNumber sitesService{"sites"};
+constexpr AccountNumber commonService{"common-api"};
+constexpr AccountNumber homepageService{"homepage"};
+
+constexpr std::array<std::string_view, 12> replyHeaders{
+    "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods", "Access-Control-Allow-Origin",
+    "Allow", "Cache-Control", "Content-Encoding", "Content-Security-Policy", "ETag", "Location", "Set-Cookie", "X-Content-Type-Options"};
+
+void checkHeaders(const HttpReply& reply, AccountNumber service) {
+   for (const auto& header : reply.headers) {
+      const bool known = std::any_of(replyHeaders.begin(), replyHeaders.end(), [&](std::string_view name) { return equalIgnoringCase(name, header.name); });
+      if (!known)
+         abortMessage("service " + service.str() + " attempted to set http header " + header.name);
+   }
+}
+
+HttpReply permanentRedirect(std::string url) {
+   auto reply = httpReply(308, "text/html", "", allowCors());
+   reply.headers.push_back({"Location", std::move(url)});
+   return reply;
+}
+
+bool isLocalHost(std::string_view host) { return host == "localhost" || host.ends_with(".localhost"); }
+
+/// Host and port of the client's Host header; the request's host without one.
+std::string_view portOf(const HttpRequest& request) {
+   const auto given = headerOf(request, "Host");
+   if (!given)
+      return {};
+   const auto colon = given->rfind(':');
+   if (colon == std::string_view::npos || given->find(']', colon) != std::string_view::npos)
+      return {};
+   return given->substr(colon);
+}
+
+std::string_view schemeOf(const HttpRequest& request, std::optional<std::int32_t> socket, std::string_view root) {
+   if (const auto forwarded = headerOf(request, "X-Forwarded-Proto"))
+      return *forwarded == "https" ? "https" : "http";
+   if (socket)
+      return to<XHttp>().isSecure(*socket) ? "https" : "http";
+   return isLocalHost(root) ? "http" : "https";
+}
+
+std::string siblingUrl(const HttpRequest& request, std::optional<std::int32_t> socket, AccountNumber destination, bool keepTarget,
+                       std::string_view root) {
+   std::string url(schemeOf(request, socket, root));
+   url += "://";
+   if (destination.value) {
+      url += destination.str();
+      url += '.';
+   }
+   url += root;
+   url += portOf(request);
+   if (keepTarget)
+      url += request.target;
+   return url;
+}
+
+/// What identifies the user to this node stays between them.
+void stripIdentity(HttpRequest& request) {
+   std::erase_if(request.headers, [](const HttpHeader& header) { return equalIgnoringCase(header.name, "Authorization"); });
+   for (auto& header : request.headers) {
+      if (!equalIgnoringCase(header.name, "Cookie"))
+         continue;
+      std::string kept;
+      std::string_view rest = header.value;
+      while (!rest.empty()) {
+         auto item = rest.substr(0, rest.find(';'));
+         rest.remove_prefix(std::min(rest.size(), item.size() + 1));
+         while (!item.empty() && item.front() == ' ')
+            item.remove_prefix(1);
+         const auto name = item.substr(0, item.find('='));
+         if (equalIgnoringCase(name, "SESSION") || equalIgnoringCase(name, "__Host-SESSION") || item.empty())
+            continue;
+         if (!kept.empty())
+            kept += "; ";
+         kept += item;
+      }
+      header.value = std::move(kept);
+   }
+   std::erase_if(request.headers, [](const HttpHeader& header) { return equalIgnoringCase(header.name, "Cookie") && header.value.empty(); });
+}
+
+void own(std::int32_t socket, AccountNumber owner, std::vector<AccountNumber> previous = {}) {
+   open<Http::RequestsHere>(Mode::readWrite).put({socket, owner, std::move(previous)});
+}
+
+std::optional<HttpRequestHere> requestHere(std::int32_t socket) { return open<Http::RequestsHere>(Mode::readWrite).get(socket); }
+
+/// Fails unless the sender owns the request in this context.
+HttpRequestHere ownedHere(std::int32_t socket) {
+   auto row = requestHere(socket);
+   check(row && row->owner == getSender(), "the sender does not own this socket");
+   return std::move(*row);
+}
+
+void reply(std::int32_t socket, HttpReply response) {
+   open<Http::RequestsHere>(Mode::readWrite).erase(socket);
+   to<XHttp>().sendReply(socket, std::move(response));
+}
+
+/// The rest of the host before the root, if it is one label.
+std::string_view subdomainOf(std::string_view host, std::string_view root) {
+   if (host.size() <= root.size() + 1)
+      return {};
+   return host.substr(0, host.size() - root.size() - 1);
+}
+
+/// Asks one service. The packed arguments of serveSys are (HttpRequest, optional<i32>, optional<account>).
+std::optional<HttpReply> ask(AccountNumber server, const HttpRequest& request, std::int32_t socket, std::optional<AccountNumber> user) {
+   own(socket, server);
+   return to<ServerInterface>(server).serveSys(request, std::optional(socket), user);
+}
+
+void serveRequest(std::int32_t socket, HttpRequest request) {
+   const auto root = to<XHttp>().rootHost(request.host);
+   std::optional<AccountNumber> user;
+   if (headerOf(request, "Authorization") || headerOf(request, "Cookie")) {
+      HttpRequest head = request;
+      head.body.clear();
+      user = to<TransactQuery>().getUser(std::move(head));
+   }
+   const auto name = subdomainOf(request.host, root);
+   if (name.empty())
+      return reply(socket, permanentRedirect(siblingUrl(request, socket, homepageService, true, root)));
+   const AccountNumber service{name};
+   auto notFound = [&] {
+      return httpReply(404, "text/html", "The resource '" + std::string(pathOf(request)) + "' was not found.\n", allowCors());
+   };
+   // names with a dot or a plus are nobody's domain
+   if (!service.value || (service.value & 0xFF))
+      return reply(socket, notFound());
+   if (const auto redirect = open<Http::Redirects>().get(service))
+      return reply(socket, permanentRedirect(siblingUrl(request, socket, redirect->destination, true, root)));
+   stripIdentity(request);
+
+   std::array<AccountNumber, 2> servers{};
+   if (pathOf(request).starts_with("/common/"))
+      servers[0] = commonService;
+   else if (const auto row = open<Http::Servers>().get(service))
+      servers[0] = row->server;
+   servers[1] = sitesService;
+   for (std::size_t i = 0; i < servers.size(); ++i) {
+      if (!servers[i].value || (i == 1 && servers[0] == servers[1]))
+         continue;
+      if (auto response = ask(servers[i], request, socket, user)) {
+         checkHeaders(*response, servers[i]);
+         return reply(socket, std::move(*response));
+      }
+      // deferred, given away or answered already
+      const auto row = requestHere(socket);
+      if (!row || row->owner != servers[i])
+         return;
+   }
+   if (request.method == "OPTIONS")
+      return reply(socket, httpReply(200, "", "", allowCors()));
+   reply(socket, notFound());
+}
+
+} // namespace
+
+void Http::registerServer(AccountNumber server) {
+   check((getSender().value & 0xFF) == 0, "a subaccount has no domain");
+   open<Servers>(Mode::readWrite).put({getSender(), server});
+}
+
+void Http::setRedirect(AccountNumber destination) {
+   check(destination != getSender(), "a redirect to itself would never end");
+   open<Redirects>(Mode::readWrite).put({getSender(), destination});
+}
+
+void Http::clearRedirect() { open<Redirects>(Mode::readWrite).erase(getSender()); }
+
+void Http::serve(std::int32_t socket, HttpRequest req) {
+   check(getSender() == XHttp::account, "requests come from x-http");
+   serveRequest(socket, std::move(req));
+}
+
+void Http::recv(std::int32_t socket, Bytes data, std::uint32_t) {
+   check(getSender() == XHttp::account, "messages come from x-http");
+   if (socket != SocketRow::producerMulticast)
+      return;
+   constexpr MethodNumber recvMethod{"recv"};
+   const auto message = unpack<Action>(data);
+   check(message && message->service == TransactQuery::account && message->method == recvMethod, "unknown message from a producer");
+   callRaw(getReceiver(), message->service, message->method, message->rawData);
+}
+
+void Http::closed(std::int32_t socket) {
+   check(getSender() == XHttp::account, "only x-http tells of sockets");
+   subjectively([&] { open<PendingRequests>(Mode::readWrite).erase(socket); });
+}
+
+void Http::sendProds(Action action) {
+   constexpr MethodNumber recvMethod{"recv"};
+   check(getSender() == TransactQuery::account && action.sender == getSender(), "only transact+1 may send to the producers");
+   check(action.service == TransactQuery::account && action.method == recvMethod, "only transactions are sent to the producers");
+   to<XHttp>().send(SocketRow::producerMulticast, pack(action), 0u);
+}
+
+void Http::deferReply(std::int32_t socket) {
+   ownedHere(socket);
+   const auto sender = getSender();
+   subjectively([&] {
+      open<RequestsHere>(Mode::readWrite).erase(socket);
+      open<PendingRequests>(Mode::readWrite).put({socket, sender});
+      to<XHttp>().autoClose(socket, false);
+   });
+}
+
+bool Http::claimReply(std::int32_t socket) {
+   const auto sender = getSender();
+   return subjectively([&] {
+      auto pending = open<PendingRequests>(Mode::readWrite);
+      const auto row = pending.get(socket);
+      if (!row || row->owner != sender)
+         return false;
+      pending.erase(socket);
+      if (!to<XHttp>().autoClose(socket, true))
+         return false;
+      own(socket, sender);
+      return true;
+   });
+}
+
+void Http::sendReply(std::int32_t socket, HttpReply response) {
+   ownedHere(socket);
+   checkHeaders(response, getSender());
+   reply(socket, std::move(response));
+}
+
+void Http::giveSocket(std::int32_t socket, AccountNumber service) {
+   auto row = ownedHere(socket);
+   check(std::find(row.prevOwners.begin(), row.prevOwners.end(), service) == row.prevOwners.end() && service != row.owner,
+         "a socket is not given back");
+   row.prevOwners.push_back(row.owner);
+   own(socket, service, std::move(row.prevOwners));
+}
+
+bool Http::takeSocket(std::int32_t socket) {
+   const auto row = requestHere(socket);
+   if (row)
+      return row->owner == getSender();
+   return claimReply(socket);
+}
+
+std::string Http::rootHost(std::string host) { return to<XHttp>().rootHost(std::move(host)); }
+
+std::string Http::getSiblingUrl(HttpRequest req, std::optional<std::int32_t> socket, AccountNumber destination, bool keepTarget) {
+   const auto root = to<XHttp>().rootHost(req.host);
+   check(req.host == root || std::string_view(req.host).ends_with("." + root), "the request is for another host");
+   return siblingUrl(req, socket, destination, keepTarget, root);
+}
+
+} // namespace polis::services
+
+POLIS_DISPATCH(polis::services::Http)
