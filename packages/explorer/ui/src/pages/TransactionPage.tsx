@@ -1,7 +1,8 @@
 import { Ago, Card } from "@polis/client/ui";
 import { Hash } from "../components/lists.js";
 import { View } from "../components/View.js";
-import { accountUrl, blockUrl, useTransaction } from "../data/chain.js";
+import { accountUrl, blockUrl, useTransaction, type Transaction } from "../data/chain.js";
+import { useArguments } from "../data/arguments.js";
 
 export function TransactionPage({ id }: { id: string }) {
   return (
@@ -17,27 +18,37 @@ export function TransactionPage({ id }: { id: string }) {
               <div><dt>Id</dt><dd><Hash value={transaction.id} /></dd></div>
               <div><dt>Block</dt><dd className="figures"><a href={blockUrl(transaction.blockNum)}>{transaction.blockNum.toLocaleString("en")}</a></dd></div>
               <div><dt>Time</dt><dd>{new Date(transaction.time).toLocaleString()} (<Ago time={transaction.time} />)</dd></div>
-              <div><dt>Signed with</dt><dd>{transaction.claims.length === 0 ? "no key" : [...new Set(transaction.claims.map((claim) => claim.service))].join(", ")}</dd></div>
+              <div><dt>Signed with</dt><dd>{transaction.claims.length === 0 ? "no key" : transaction.claims.length === 1 ? "one key" : `${transaction.claims.length} keys`}</dd></div>
             </dl>
           </Card>
           <Card title={transaction.actions.length === 1 ? "Action" : "Actions"} flush>
             <ul className="list" aria-label="Actions">
-              {transaction.actions.map((action, i) => (
-                <li key={i} className="action">
-                  <p>
-                    <a href={accountUrl(action.sender)}>{action.sender || "the chain"}</a> <span className="muted">calls</span>{" "}
-                    <a href={accountUrl(action.service)}>{action.service}</a> <span className="muted">·</span> <strong>{action.method}</strong>
-                  </p>
-                  <details>
-                    <summary className="muted small">Arguments, packed ({action.rawData.length / 2} bytes)</summary>
-                    <p className="mono break small">{action.rawData || "none"}</p>
-                  </details>
-                </li>
-              ))}
+              {transaction.actions.map((action, i) => <ActionItem key={i} action={action} />)}
             </ul>
           </Card>
         </div>
       )}
     </View>
+  );
+}
+
+function ActionItem({ action }: { action: Transaction["actions"][number] }) {
+  const { spelling, values } = useArguments(action);
+  return (
+    <li className="action">
+      <p>
+        <a href={accountUrl(action.sender)}>{action.sender || "the chain"}</a> <span className="muted">calls</span>{" "}
+        <a href={accountUrl(action.service)}>{action.service}</a> <span className="muted">·</span> <strong>{spelling}</strong>
+      </p>
+      {values && values.length > 0 ? (
+        <dl className="facts">
+          {values.map(([name, value]) => <div key={name}><dt>{name}</dt><dd className="break">{value === "" ? <span className="muted">empty</span> : value}</dd></div>)}
+        </dl>
+      ) : null}
+      <details>
+        <summary className="muted small">As packed ({action.rawData.length / 2} bytes)</summary>
+        <p className="mono break small">{action.rawData || "nothing"}</p>
+      </details>
+    </li>
   );
 }

@@ -5,13 +5,13 @@ import { accountUrl, unit, useHistory, type Entry } from "../data/tokens.js";
 const pageSize = 20;
 
 const words: Record<string, string> = {
-  credited: "Sent to",
-  debited: "Received from",
-  uncredited: "Took back from",
-  rejected: "Returned by",
-  minted: "Made by",
+  credited: "Sent",
+  debited: "Received",
+  uncredited: "Taken back",
+  rejected: "Returned",
+  minted: "Made",
   burned: "Destroyed",
-  recalled: "Recalled by",
+  recalled: "Recalled",
 };
 
 export function History({ account }: { account: string }) {
@@ -47,10 +47,10 @@ function Line({ entry, fresh }: { entry: Entry; fresh: boolean }) {
       <a className="item" href={accountUrl(entry.counterParty)}>
         <Avatar name={entry.counterParty || "?"} />
         <span className="grow">
-          <span className="title" style={{ display: "block" }}>{words[entry.action] ?? entry.action} {entry.counterParty}</span>
+          <span className="title" style={{ display: "block" }}>{entry.counterParty || "This token"}</span>
           <span className="detail" style={{ display: "block" }}>
-            {entry.memo ? <>{entry.memo} · </> : null}
-            <Ago time={entry.time} />
+            {words[entry.action] ?? entry.action} · <Ago time={entry.time} />
+            {entry.memo ? <span className="memo"> · {entry.memo}</span> : null}
           </span>
         </span>
         <span className="figures nowrap right" style={{ fontWeight: 580, ...(entry.direction === "in" ? { color: "var(--good)" } : {}) }}>
