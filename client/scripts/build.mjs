@@ -1,4 +1,5 @@
-// npm run build [-- APP…]: builds the front-ends to packages/<app>/ui/dist and the library for /common/ to client/dist-common.
+// npm run build [-- APP…]: builds the front-ends to packages/<app>/ui/dist and the library for
+// /common/ to client/dist-common, laid out as the site of common-api.
 import { cp, readFile, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,7 +30,8 @@ async function buildCommon() {
     logLevel: "warn",
     resolve: { alias },
     build: {
-      outDir: "dist-common",
+      outDir: "dist-common/common",
+      emptyOutDir: true,
       target: "es2022",
       lib: { entry: "common/library.ts", formats: ["es"], fileName: () => "common-lib.js" },
     },
