@@ -1,0 +1,425 @@
+// Genesis, blocks, transactions, replay and restart. Rules: spec, kernel §6 and §7.
+#include "kernel/databases.hpp"
+#include "kernel/test/test_chain.hpp"
+
+namespace polis::kernel {
+
+class BlockTest : public ChainTest {};
+
+CHAIN_TEST(BlockTest, genesisGivesChain) {
+   EXPECT_FALSE(kernel->hasChain());
+   EXPECT_EQ(kernel->head()->num, 1u);
+   boot();
+   EXPECT_TRUE(kernel->hasChain());
+   const auto head = kernel->head();
+   EXPECT_EQ(head->num, 2u);
+   EXPECT_EQ(kernel->chainId(), head->id);
+   EXPECT_EQ(format::blockNumOf(head->id), 2u);
+   EXPECT_EQ(head->header->previous, format::Checksum256{});
+   EXPECT_EQ(head->header->commitNum, 2u);
+   // Block 2 always carries authCode and newConsensus (§7.2), with the producer that had no set (§6.4).
+   const auto block = kernel->block(2);
+   ASSERT_TRUE(block);
+   ASSERT_TRUE(block->block.header.authCode);
+   ASSERT_EQ(block->block.header.authCode->size(), 1u);
+   ASSERT_TRUE(block->block.header.newConsensus);
+   EXPECT_EQ(block->block.header.newConsensus->services.size(), 1u);
+   const auto& producers = std::get<format::CftConsensus>(block->block.header.newConsensus->data).producers;
+   ASSERT_EQ(producers.size(), 1u);
+   EXPECT_EQ(producers[0].name, "prod"_a);
+   EXPECT_FALSE(head->header->authCode);
+   // status.current looks like the next block.
+   EXPECT_EQ(head->status.current.previous, head->id);
+   EXPECT_EQ(head->status.current.blockNum, 3u);
+   EXPECT_EQ(head->status.current.time.microseconds, time + 1'000'000);
+}
+
+CHAIN_TEST(BlockTest, bootRefuses) {
+   EXPECT_FALSE(kernel->pushBoot({}, "prod"_a, time));
+   EXPECT_FALSE(kernel->pushBoot({genesis()}, AccountNumber(), time));
+   auto proven = genesis();
+   proven.proofs.push_back({1});
+   EXPECT_FALSE(kernel->pushBoot({proven}, "prod"_a, time));
+
+   const auto bootError = [&](const format::GenesisActionData& data) {
+      const auto trace = kernel->pushBoot({transaction({{{}, {}, {}, format::pack(data)}})}, "prod"_a, time);
+      return trace ? trace->error.value_or("") : trace.error().reason;
+   };
+   auto data = genesisData();
+   data.services[0].service = AccountNumber();
+   EXPECT_NE(bootError(data), "");
+   data = genesisData();
+   data.services.push_back(data.services[0]);
+   EXPECT_NE(bootError(data), "");
+   data = genesisData();
+   data.services[1].code.clear();
+   EXPECT_NE(bootError(data), "");
+   const auto two = kernel->pushBoot({transaction({Action{}, Action{}})}, "prod"_a, time);
+   ASSERT_TRUE(two);
+   EXPECT_TRUE(two->error);
+   EXPECT_FALSE(kernel->hasChain());
+   boot();
+   EXPECT_FALSE(kernel->pushBoot({genesis()}, "prod"_a, time));
+}
+
+CHAIN_TEST(BlockTest, blockHoldsTransactions) {
+   boot();
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "k", "v"))}), "");
+   EXPECT_EQ(kernel->openBlockTransactions(), 1u);
+   const auto sealed = seal();
+   EXPECT_EQ(sealed.block->block.transactions.size(), 2u); // startBlock first
+   EXPECT_TRUE(sealed.block->block.transactions[1].subjectiveData);
+   EXPECT_EQ(sealed.state->header->commitNum, 3u);
+   EXPECT_EQ(kernel->head()->id, sealed.id);
+   EXPECT_EQ(run(format::RunMode::rpc, alice, Program().open(db::service, prefixOf(alice), 1).get(0, "k")), "");
+   auto out = runOutput();
+   out.word();
+   EXPECT_EQ(out.found(), "v");
+   // The log holds it.
+   EXPECT_EQ(kernel->block(3)->block, sealed.block->block);
+   EXPECT_FALSE(kernel->block(4));
+}
+
+CHAIN_TEST(BlockTest, startBlockTransaction) {
+   boot();
+   startBlock();
+   const auto sealed = seal();
+   const auto unpacked = sealed.block->block.transactions.at(0).transaction.unpack();
+   ASSERT_TRUE(unpacked);
+   ASSERT_EQ(unpacked->actions.size(), 1u);
+   const Action& a = unpacked->actions[0];
+   EXPECT_EQ(a.sender, AccountNumber());
+   EXPECT_EQ(a.service, transact);
+   EXPECT_EQ(a.method, "startBlock"_m);
+   EXPECT_EQ(unpacked->tapos.expiration.seconds, time / 1'000'000 + 1);
+   EXPECT_EQ(unpacked->tapos.refBlockIndex, 0);
+   // A reader that knows no arguments takes it as extended; ours finds the block number.
+   EXPECT_EQ(format::validate<std::tuple<>>(a.rawData), format::Validity::extended);
+   EXPECT_EQ(std::get<0>(*format::unpack<std::tuple<std::optional<std::uint32_t>>>(a.rawData)), 3u);
+}
+
+CHAIN_TEST(BlockTest, timeMustGrow) {
+   boot();
+   EXPECT_EQ(kernel->startBlock({time, "prod"_a, 0, 0}).error().reason, "block is in the past");
+   EXPECT_TRUE(kernel->startBlock({time + 1, "prod"_a, 0, 0}));
+   kernel->abortBlock();
+   EXPECT_FALSE(kernel->blockOpen());
+   EXPECT_EQ(kernel->head()->num, 2u);
+}
+
+CHAIN_TEST(BlockTest, failedTransactionIsUndone) {
+   boot();
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "a", "1"))}), "");
+   const std::string error = push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "a", "2").put(0, "b", "2")),
+                                   action(alice, Program().abort("no"))});
+   EXPECT_EQ(error, "service 'alice' aborted with message: no");
+   // The error stands at every enclosing level.
+   ASSERT_EQ(last.actionTraces.size(), 1u);
+   EXPECT_EQ(last.actionTraces[0].error, error);
+   EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 1).get(0, "a").get(0, "b"))}), "");
+   auto out = output();
+   out.word();
+   EXPECT_EQ(out.found(), "1");
+   EXPECT_EQ(out.found(), "-");
+   const auto sealed = seal();
+   EXPECT_EQ(sealed.block->block.transactions.size(), 3u);
+}
+
+CHAIN_TEST(BlockTest, refusedTransactions) {
+   boot();
+   startBlock();
+   const auto error = [&](const format::SignedTransaction& t) { return kernel->push(t).error.value_or(""); };
+   const Action fine = action(alice, Program());
+   EXPECT_EQ(error(transaction({fine}, {{verify, {}}})), "proofs and claims must have same size");
+   EXPECT_EQ(error(transaction({fine}, {}, {{1}})), "proofs and claims must have same size");
+   auto brings = transaction({fine});
+   brings.subjectiveData.emplace();
+   EXPECT_NE(error(brings), "");
+   format::Transaction hidden;
+   hidden.tapos.flags = format::Tapos::doNotBroadcast;
+   hidden.actions.push_back(fine);
+   format::SignedTransaction wrapped;
+   wrapped.transaction = format::Nested<format::Transaction>(hidden);
+   EXPECT_NE(error(wrapped), "");
+   format::SignedTransaction garbage;
+   garbage.transaction = format::Nested<format::Transaction>(Bytes{1, 2, 3});
+   EXPECT_EQ(error(garbage), "transaction is malformed");
+   EXPECT_EQ(kernel->openBlockTransactions(), 0u);
+}
+
+CHAIN_TEST(BlockTest, proofs) {
+   boot();
+   startBlock();
+   const Action fine = action(alice, Program());
+   const auto error = [&](std::vector<format::Claim> claims, std::vector<Bytes> proofs) {
+      return kernel->push(transaction({fine}, std::move(claims), std::move(proofs))).error.value_or("");
+   };
+   EXPECT_EQ(error({{verify, {}}}, {toBytes("yes")}), "");
+   EXPECT_EQ(error({{verify, {}}, {verify, {1}}}, {toBytes("yes"), toBytes("y")}), "");
+   EXPECT_NE(error({{verify, {}}}, {toBytes("no")}).find("bad proof"), std::string::npos);
+   EXPECT_NE(error({{verify, {}}, {verify, {}}}, {toBytes("y"), toBytes("no")}), "");
+   EXPECT_NE(error({{alice, {}}}, {toBytes("y")}).find("service account alice cannot be used in verify mode"),
+             std::string::npos);
+   EXPECT_NE(error({{"nobody"_a, {}}}, {toBytes("y")}).find("unknown service account: nobody"), std::string::npos);
+   EXPECT_EQ(kernel->openBlockTransactions(), 2u);
+}
+
+CHAIN_TEST(BlockTest, anotherNodeFollows) {
+   boot();
+   std::vector<std::shared_ptr<const format::SignedBlock>> blocks;
+   blocks.push_back(std::make_shared<format::SignedBlock>(*kernel->block(2)));
+   for (int i = 0; i < 3; ++i) {
+      startBlock();
+      EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "n", std::string(1, char('a' + i))))}),
+                "");
+      blocks.push_back(seal().block);
+   }
+   TestHost otherHost;
+   auto otherStore = store::Store::open(folder / "other");
+   auto otherJournal = store::Journal::open(folder / "otherJournal");
+   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
+   for (const auto& b : blocks) {
+      const auto done = other.applyBlock(b);
+      ASSERT_TRUE(done) << done.error().reason;
+   }
+   EXPECT_EQ(other.head()->id, kernel->head()->id);
+   for (const std::uint8_t database : {std::uint8_t{0}, std::uint8_t{2}})
+      EXPECT_EQ(other.head()->version.merkle(Bytes{database}), kernel->head()->version.merkle(Bytes{database}));
+   EXPECT_EQ(other.block(3), kernel->block(3));
+
+   // A block that lies about any header field is refused and changes nothing.
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program().count())}), "");
+   const auto good = seal().block;
+   const auto lie = [&](auto change) {
+      auto bad = std::make_shared<format::SignedBlock>(*good);
+      change(*bad);
+      return !other.applyBlock(bad);
+   };
+   EXPECT_TRUE(lie([](auto& b) { b.block.header.previous[5] ^= 1; }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.header.blockNum += 1; }));
+   EXPECT_TRUE(lie([&](auto& b) { b.block.header.time.microseconds = time - 1'000'000; }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.header.producer = "mallory"_a; }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.header.commitNum = 2; }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.header.consensusState[0] ^= 1; }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.header.trxMerkleRoot[0] ^= 1; }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.header.eventMerkleRoot[0] ^= 1; }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.header.newConsensus.emplace(); }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.header.authCode.emplace(); }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.transactions.pop_back(); }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.transactions[1].subjectiveData.reset(); }));
+   EXPECT_TRUE(lie([](auto& b) { b.block.transactions[1].subjectiveData->push_back({1}); }));
+   EXPECT_TRUE(lie([](auto& b) { b.signature = {1}; }));
+   EXPECT_EQ(other.head()->num, 5u);
+   const auto done = other.applyBlock(good);
+   EXPECT_TRUE(done) << done.error().reason;
+   EXPECT_EQ(other.head()->id, kernel->head()->id);
+}
+
+CHAIN_TEST(BlockTest, forkAndSwitch) {
+   boot();
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "who", "first"))}), "");
+   const auto first = seal();
+   ASSERT_TRUE(kernel->switchHead(kernel->stateAt(2)->id));
+   EXPECT_EQ(kernel->head()->num, 2u);
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "who", "second"))}), "");
+   const auto second = seal();
+   EXPECT_NE(first.id, second.id);
+   const auto who = [&] {
+      EXPECT_EQ(run(format::RunMode::rpc, alice, Program().open(db::service, prefixOf(alice), 1).get(0, "who")), "");
+      auto out = runOutput();
+      out.word();
+      return out.found();
+   };
+   EXPECT_EQ(who(), "second");
+   ASSERT_TRUE(kernel->switchHead(first.id));
+   EXPECT_EQ(who(), "first");
+   EXPECT_FALSE(kernel->switchHead(format::Checksum256{9}));
+   reopen();
+   EXPECT_EQ(kernel->head()->id, first.id);
+   EXPECT_EQ(who(), "first");
+}
+
+CHAIN_TEST(BlockTest, restartReplaysJournal) {
+   installLocal({alice, xHttp});
+   boot();
+   for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "n", std::string(1, char('a' + i)))), "");
+   EXPECT_EQ(run(format::RunMode::rpc, alice,
+                 Program().checkout().open(db::subjective, prefixOf(alice), 3).put(0, "mine", "kept").open(
+                     db::session, prefixOf(alice), 3).put(1, "mine", "lost").commit()),
+             "");
+   kernel->flush();
+   const auto before = kernel->head();
+   const auto check = [&] {
+      EXPECT_EQ(kernel->head()->id, before->id);
+      EXPECT_EQ(kernel->irreversible()->num, before->num);
+      EXPECT_EQ(kernel->head()->status, before->status);
+      EXPECT_FALSE(kernel->needsLocalServices());
+      EXPECT_EQ(run(format::RunMode::rpc, alice,
+                    Program().checkout().open(db::subjective, prefixOf(alice), 1).get(0, "mine").open(
+                        db::session, prefixOf(alice), 1).get(1, "mine").abortCheckout()),
+                "");
+      auto out = runOutput();
+      out.word();
+      EXPECT_EQ(out.found(), "kept");
+      out.word();
+      EXPECT_EQ(out.found(), "-");
+   };
+   reopen();
+   check();
+   // With a checkpoint in the middle.
+   kernel->checkpoint();
+   EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "n", "z")), "");
+   EXPECT_EQ(run(format::RunMode::rpc, alice,
+                 Program().checkout().open(db::subjective, prefixOf(alice), 3).put(0, "later", "too").commit()),
+             "");
+   kernel->flush();
+   const auto after = kernel->head();
+   reopen();
+   EXPECT_EQ(kernel->head()->id, after->id);
+   EXPECT_EQ(kernel->head()->version.merkle(Bytes{db::service}), after->version.merkle(Bytes{db::service}));
+   EXPECT_EQ(run(format::RunMode::rpc, alice,
+                 Program().checkout().open(db::subjective, prefixOf(alice), 1).get(0, "later").abortCheckout()),
+             "");
+   auto out = runOutput();
+   out.word();
+   EXPECT_EQ(out.found(), "too");
+   // And the chain goes on.
+   EXPECT_EQ(one(alice, Program()), "");
+}
+
+CHAIN_TEST(BlockTest, killedProcess) {
+   installLocal({alice});
+   boot();
+   EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 2).put(0, "a", "1")), "");
+   kernel->flush();
+   const auto durable = kernel->irreversible();
+   EXPECT_EQ(durable->num, 3u);
+   EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 2).put(0, "a", "2")), "");
+   startBlock(); // in the middle of a block
+   EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 2).put(0, "a", "3"))}), "");
+   // What a process that dies now leaves behind.
+   std::filesystem::create_directories(folder / "left");
+   std::filesystem::copy(folder / "store", folder / "left" / "store", std::filesystem::copy_options::recursive);
+   std::filesystem::copy(folder / "journal", folder / "left" / "journal", std::filesystem::copy_options::recursive);
+   closeKernel();
+   auto leftStore = store::Store::open(folder / "left" / "store");
+   auto leftJournal = store::Journal::open(folder / "left" / "journal");
+   Kernel left(*leftStore, *leftJournal, testEngine(), host, {});
+   EXPECT_GE(left.head()->num, durable->num);
+   EXPECT_LE(left.head()->num, 4u);
+   BlockStatePtr at = left.head();
+   while (at->num > durable->num)
+      at = left.stateAt(at->num - 1);
+   EXPECT_EQ(at->id, durable->id);
+   EXPECT_TRUE(left.startBlock({time, "prod"_a, 0, 0}));
+   EXPECT_TRUE(left.sealBlock({}));
+}
+
+CHAIN_TEST(BlockTest, irreversibleWhenDurable) {
+   installLocal({alice});
+   boot();
+   EXPECT_EQ(kernel->irreversible()->num, 1u);
+   kernel->flush();
+   EXPECT_EQ(kernel->irreversible()->num, 2u);
+
+   // Our own notification: NotifyRow type 5.
+   EXPECT_EQ(one(alice, storing(alice, "onFinal"_m.value,
+                                Program().argument().checkout().open(db::subjective, prefixOf(alice), 3).put(0, "final", Program::reg).commit())),
+             "");
+   const format::NotifyRow row{static_cast<format::NotifyType>(notifyFinal), {{AccountNumber(), alice, "onFinal"_m, {}}}};
+   EXPECT_EQ(run(format::RunMode::rpc, alice,
+                 Program().checkout().open(db::nativeSubjective, {}, 2).put(0, row.key(), format::pack(row)).commit()),
+             "");
+   EXPECT_EQ(one(alice, Program()), "");
+   EXPECT_EQ(one(alice, Program()), "");
+   kernel->flush();
+   EXPECT_EQ(kernel->irreversible()->num, 5u);
+   EXPECT_EQ(run(format::RunMode::rpc, alice,
+                 Program().checkout().open(db::subjective, prefixOf(alice), 1).get(0, "final").abortCheckout()),
+             "");
+   auto out = runOutput();
+   out.word();
+   const std::string stored = out.found();
+   const auto told = format::unpack<std::tuple<std::uint32_t>>(asBytes(stored));
+   ASSERT_TRUE(told);
+   EXPECT_EQ(std::get<0>(*told), 5u); // once, with the newest
+}
+
+CHAIN_TEST(BlockTest, retention) {
+   closeKernel();
+   options.retainedBlocks = 5;
+   openKernel();
+   boot();
+   for (int i = 0; i < 10; ++i)
+      EXPECT_EQ(one(alice, Program()), "");
+   EXPECT_TRUE(kernel->stateAt(2)); // not durable yet: kept
+   kernel->flush();
+   EXPECT_EQ(one(alice, Program()), "");
+   EXPECT_FALSE(kernel->stateAt(4));
+   EXPECT_TRUE(kernel->stateAt(12));
+}
+
+CHAIN_TEST(BlockTest, newProducersAreActivated) {
+   boot();
+   // A service writes consensus.next (§7.3).
+   startBlock();
+   auto status = *format::unpack<format::StatusRow>(*kernel->head()->version.get(storeKey(db::native, format::StatusRow::key())));
+   status.current.time.microseconds = time;
+   auto next = status.consensus.next->consensus;
+   std::get<format::CftConsensus>(next.data).producers = {{"prod"_a, {}}, {"other"_a, {}}};
+   // Genesis' own pending set is activated by this block's start: current := next.
+   status.consensus.current = status.consensus.next->consensus;
+   status.consensus.next = format::PendingConsensus{next, 3};
+   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}), "");
+   const auto three = seal();
+   EXPECT_EQ(three.state->header->newConsensus, next);
+   EXPECT_EQ(three.state->header->commitNum, 2u); // H9: two sets, no longer by itself
+   // Joint consensus keeps the old verify database.
+   EXPECT_TRUE(three.state->version.last(Bytes{db::prevAuthServices}));
+   // Commit of block 3 is known to block 4; block 5 starts with the new set.
+   time += 1'000'000;
+   ASSERT_TRUE(kernel->startBlock({time, "prod"_a, 0, 3}));
+   const auto four = seal();
+   EXPECT_EQ(four.state->header->commitNum, 3u);
+   time += 1'000'000;
+   ASSERT_TRUE(kernel->startBlock({time, "prod"_a, 0, 3}));
+   const auto five = seal();
+   EXPECT_FALSE(five.state->status.consensus.next);
+   EXPECT_EQ(five.state->status.consensus.current, next);
+   EXPECT_FALSE(five.state->version.last(Bytes{db::prevAuthServices}));
+}
+
+CHAIN_TEST(BlockTest, verifyServiceChangesReachHeader) {
+   boot();
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program())}), "");
+   EXPECT_FALSE(seal().block->block.header.authCode);
+   // New code for the verify service.
+   const Bytes code = puppetVariant(1);
+   const format::CodeByHashRow blob{format::sha256(ByteView(code)), 0, 0, code};
+   const CodeRow row{verify, CodeRow::isVerify, blob.codeHash, 0, 0};
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).put(0, blob.key(), format::pack(blob)).put(0, row.key(), format::pack(row)))}),
+             "");
+   const auto sealed = seal();
+   ASSERT_TRUE(sealed.block->block.header.authCode);
+   ASSERT_EQ(sealed.block->block.header.authCode->size(), 1u);
+   EXPECT_EQ((*sealed.block->block.header.authCode)[0].code, code);
+   EXPECT_EQ(sealed.state->header->newConsensus->services.at(0).codeHash, blob.codeHash);
+   EXPECT_FALSE(sealed.state->header->authCode);
+   // Back to none.
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).remove(0, row.key()))}), "");
+   const auto gone = seal();
+   ASSERT_TRUE(gone.block->block.header.authCode);
+   EXPECT_TRUE(gone.block->block.header.authCode->empty());
+   EXPECT_TRUE(gone.state->header->newConsensus->services.empty());
+}
+
+} // namespace polis::kernel
