@@ -1257,7 +1257,8 @@ struct CompiledSchema::Types {
          std::memcpy(out.data() + start + 4, bytes.data(), bytes.size());
    }
 
-   /// A map in ascending order of its keys; of repeated keys the last counts.
+   /// A std::map, whose entries are first and second, goes in ascending order of its keys; any other list of pairs in
+   /// the order of the text. Of repeated keys the last counts.
    bool packMap(JsonReader& reader, const Type& list, Bytes& out) const {
       const TypeId entryId = list.plain[0];
       const Type& entry = types[entryId];
@@ -1267,58 +1268,67 @@ struct CompiledSchema::Types {
          Bytes key; ///< packed
          std::size_t value;
       };
-      std::map<Bytes, Entry> entries; // by order-preserving key
+      std::vector<Entry> entries;
+      std::map<Bytes, std::size_t> byOrder; // by order-preserving key
       while (reader.token() == JsonToken::key) {
          Bytes key;
-         // The key is read as the text value it is; types that are no text take it as they take any string.
          if (!packKey(reader, entry.children[0], key))
             return false;
          Bytes order;
          keyOfTop(order, entry.plain[0], key.data());
-         entries[std::move(order)] = {std::move(key), reader.mark()};
+         const auto [at, isNew] = byOrder.emplace(std::move(order), entries.size());
+         if (isNew)
+            entries.push_back({std::move(key), reader.mark()});
+         else
+            entries[at->second].value = reader.mark();
          reader.skip();
       }
       if (!reader.expect(JsonToken::endObject, "}"))
          return false;
       const std::size_t behind = reader.mark();
+      if (entry.names.size() == 2 && entry.names[0] == "first" && entry.names[1] == "second") {
+         std::vector<Entry> sorted;
+         for (const auto& [order, index] : byOrder)
+            sorted.push_back(std::move(entries[index]));
+         entries = std::move(sorted);
+      }
 
       const std::size_t start = out.size();
       out.resize(start + 4 + entries.size() * entry.size);
       store32(out.data() + start, entries.size() * entry.size);
-      std::size_t slot = start + 4;
-      for (const auto& [order, content] : entries) {
-         std::size_t fixed = slot;
-         if (!entry.isFixed) {
-            const std::size_t body = out.size();
-            store32(out.data() + slot, body - slot);
-            reader.rewind(content.value);
-            const bool elided = entry.kind == Kind::object && entry.required < 2 && reader.token() == JsonToken::null;
-            const std::uint32_t area = entry.offsets[elided ? 1 : 2];
-            fixed = body;
-            if (entry.kind == Kind::object) {
-               out.resize(body + 2 + area);
-               store16(out.data() + body, area);
-               fixed += 2;
-            } else {
-               out.resize(body + area);
-            }
-            placeKey(entry.plain[0], content.key, out, fixed);
-            if (elided) {
-               slot += entry.size;
-               continue;
-            }
-         } else {
-            placeKey(entry.plain[0], content.key, out, fixed);
-         }
-         reader.rewind(content.value);
-         if (!packSlot(reader, entry.children[1], out, fixed + entry.offsets[1]))
+      for (std::size_t i = 0; i < entries.size(); ++i) {
+         const std::size_t slot = start + 4 + i * entry.size;
+         reader.rewind(entries[i].value);
+         if (!packEntry(reader, entry, entries[i].key, out, slot))
             return false;
-         slot += entry.size;
       }
       reader.rewind(behind);
       return true;
    }
 
+   /// One pair of a map, whose slot is at `slot`; the reader stands at its value.
+   bool packEntry(JsonReader& reader, const Type& entry, const Bytes& key, Bytes& out, std::size_t slot) const {
+      std::size_t fixed = slot;
+      const bool isObject = entry.kind == Kind::object;
+      const bool elided = isObject && entry.required < 2 && reader.token() == JsonToken::null;
+      if (!entry.isFixed) {
+         const std::size_t body = out.size();
+         store32(out.data() + slot, body - slot);
+         const std::uint32_t area = entry.offsets[elided ? 1 : 2];
+         fixed = isObject ? body + 2 : body;
+         out.resize(fixed + area);
+         if (isObject)
+            store16(out.data() + body, area);
+      }
+      placeKey(entry.plain[0], key, out, fixed);
+      if (elided) {
+         reader.advance();
+         return true;
+      }
+      return packSlot(reader, entry.children[1], out, fixed + entry.offsets[1]);
+   }
+
+   /// The key is read as the text that it is; types that are no text take it as they take any string.
    bool packKey(JsonReader& reader, TypeId id, Bytes& out) const {
       std::string json;
       JsonWriter(json).string(reader.text());
@@ -1609,6 +1619,7 @@ bool CompiledSchema::readJson(TypeId type, JsonReader& reader, Bytes& out) const
 
 std::expected<Bytes, JsonError> CompiledSchema::fromJson(TypeId type, std::string_view json) const {
    JsonReader reader(json);
+   reader.allowSubnormal(true);
    Bytes out;
    if (!types_->pack(reader, type, out) || !reader.expect(JsonToken::end, "nothing after the value"))
       return std::unexpected(reader.error());

@@ -372,7 +372,7 @@ bool JsonReader::takeSigned(std::int64_t& value, std::int64_t min, std::int64_t 
 
 namespace {
 template <class T>
-bool readFloating(std::string_view text, T& value) {
+bool readFloating(std::string_view text, T& value, bool allowSubnormal) {
    const std::string copy(text); // terminated
    char* end = nullptr;
    errno = 0;
@@ -380,18 +380,21 @@ bool readFloating(std::string_view text, T& value) {
       value = std::strtof(copy.c_str(), &end);
    else
       value = std::strtod(copy.c_str(), &end);
-   return errno == 0 && !copy.empty() && end == copy.c_str() + copy.size();
+   const bool inRange = errno == 0 || (allowSubnormal && value > T{-1} && value < T{1});
+   return inRange && !copy.empty() && end == copy.c_str() + copy.size();
 }
 } // namespace
 
 bool JsonReader::takeDouble(double& value) {
    std::string_view text;
-   return takeText(text, "a number") && (readFloating(text, value) || fail("expected a number in range"));
+   return takeText(text, "a number") &&
+          (readFloating(text, value, allowSubnormal_) || fail("expected a number in range"));
 }
 
 bool JsonReader::takeFloat(float& value) {
    std::string_view text;
-   return takeText(text, "a number") && (readFloating(text, value) || fail("expected a number in range"));
+   return takeText(text, "a number") &&
+          (readFloating(text, value, allowSubnormal_) || fail("expected a number in range"));
 }
 
 bool JsonReader::takeHex(Bytes& bytes) {

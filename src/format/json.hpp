@@ -112,6 +112,9 @@ public:
    /// Moves on if the reader stands at `token`; otherwise fails with "expected `what`".
    bool expect(JsonToken token, std::string_view what);
 
+   /// Whether floats may be so small that they lose precision. Typed input refuses them, as it refuses overflow.
+   void allowSubnormal(bool allow) { allowSubnormal_ = allow; }
+
    /// A place to come back to.
    std::size_t mark() const { return at_; }
    void rewind(std::size_t mark);
@@ -141,6 +144,7 @@ private:
    std::vector<Token> tokens_;
    std::size_t at_ = 0;
    JsonToken token_ = JsonToken::end;
+   bool allowSubnormal_ = false;
    std::string message_;
    std::size_t errorAt_ = 0;
 };

@@ -25,14 +25,13 @@ concept TransparentStruct = requires { requires T::Transparent::value; };
 
 namespace detail {
 
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wundefined-internal"
 /// Converts to the type of any field; used in unevaluated code only.
 struct AnyField {
    template <class T>
-   operator T() const noexcept;
+   operator T() const noexcept {
+      __builtin_unreachable();
+   }
 };
-#pragma clang diagnostic pop
 
 template <std::size_t>
 using AnyFieldAt = AnyField;
