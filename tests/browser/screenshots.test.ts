@@ -68,6 +68,7 @@ describe.skipIf(reason !== undefined)("pages", () => {
     ["transaction", "explorer", () => `/transaction?id=${transaction}`],
     ["account", "explorer", () => `/account?name=${anna}`],
     ["missing", "explorer", () => "/transaction?id=00"],
+    ["node", "x-admin", () => "/"],
     ["hello", "hello", () => "/"],
   ];
 

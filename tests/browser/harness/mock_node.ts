@@ -181,6 +181,8 @@ export class MockNode {
         const pending = [...this.#pending.values()].filter((p) => p.creditor === q("account") || p.debitor === q("account"));
         return json({ pending: pending.map((p) => ({ ...p, amount: p.amount.toString(), tokenId: 1, precision: 4, symbol: "psi" })) });
       }
+      case "GET x-admin/native/admin/status": return json(["needgenesis"]);
+      case "GET x-admin/native/admin/chain": return json({ chainId: null, head: { num: 1, id: "00", time: null }, irreversible: { num: 1, id: "00", time: null }, producer: "prod", version: "0.1.0" });
       case "GET faucet-tok/api/token": return json({ tokenId: 1, amount: dripUnits.toString() });
       case "GET hello/api/greetings": return json({ version: 1, greetings: [...this.#greetings].map(([account, text]) => ({ account, text })) });
       case "GET explorer/api/head": {

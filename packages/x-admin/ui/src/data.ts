@@ -1,0 +1,32 @@
+// The only code of this app that talks to the node. Its own endpoints: /native/admin/.
+
+import { postJson } from "@polis/client/common";
+import { useLive, type Live } from "@polis/client/ui";
+
+interface BlockFacts {
+  num: number;
+  id: string;
+  time: string | null;
+}
+
+export interface Chain {
+  /** Null before there is a chain. */
+  chainId: string | null;
+  head: BlockFacts;
+  irreversible: BlockFacts;
+  /** Empty when this node does not produce. */
+  producer: string;
+  version: string;
+}
+
+export type Condition = "startup" | "shutdown" | "needgenesis" | "slow";
+
+export const useStatus = (): Live<Condition[]> => useLive("/native/admin/status", { every: 1000 });
+export const useChain = (): Live<Chain> => useLive("/native/admin/chain", { every: 1000 });
+
+/** Creates a chain from the packages of this machine. Returns the first invitation's link. */
+export async function boot(): Promise<string | null> {
+  const response = await postJson("/native/admin/boot", { packages: [] });
+  const { invitation } = (await response.json()) as { invitation: string | null };
+  return invitation;
+}
