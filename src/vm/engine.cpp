@@ -38,6 +38,7 @@ Owned<wasm_engine_t> makeEngine(const EngineOptions& options) {
    wasmtime_config_wasm_multi_memory_set(config, false);
    wasmtime_config_wasm_memory64_set(config, false);
    wasmtime_config_wasm_tail_call_set(config, false);
+   wasmtime_config_wasm_branch_hinting_set(config, true); // metering says which of its branches are unlikely
    wasmtime_config_native_unwind_info_set(config, false);
    wasmtime_config_cranelift_opt_level_set(config,
                                            options.optimise ? WASMTIME_OPT_LEVEL_SPEED : WASMTIME_OPT_LEVEL_NONE);

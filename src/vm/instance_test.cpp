@@ -352,6 +352,23 @@ TEST(Instance, DeepRecursionFitsTheNativeStack) {
    EXPECT_EQ(runOnce(many), "stack overflow");
 }
 
+TEST(Instance, NativeFramesFarLargerThanAccountedOnesDoNotCrash) {
+   // The optimiser keeps each product from its first use to the second, across the call; the accounting sees none of
+   // that.
+   std::string text = "(func $g (param i64) (result i64) (local i64)";
+   for (int pass = 0; pass < 2; ++pass) {
+      for (int n = 0; n < 3000; ++n)
+         text += "(i64.store offset=" + std::to_string(8 * n) + " (i32.const 0) (i64.mul (local.get 0) (i64.const " +
+                 std::to_string(1000003 + 2 * n) + ")))";
+      if (pass == 0)
+         text += "(local.set 1 (call $g (i64.add (local.get 0) (i64.const 1))))";
+   }
+   const std::string result = runOnce(text + "(local.get 1)) (func (export \"f\") (drop (call $g (i64.const 1))))");
+   EXPECT_TRUE(result == "stack overflow" || result == "native stack exhausted") << result;
+   // The thread goes on.
+   EXPECT_EQ(runOnce("(func $f (export \"f\") (call $f))"), "stack overflow");
+}
+
 TEST(Instance, SameInstanceAgain) {
    TestEngine& e = shared();
    Instance i = e.instance(

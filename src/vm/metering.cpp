@@ -13,10 +13,11 @@ constexpr unsigned i32 = 0x7f, i64 = 0x7e;
 class FunctionMeter {
 public:
    FunctionMeter(const ParsedModule& module, const FunctionFacts& facts, const FunctionType& type, Range body,
-                 ByteView code, std::uint32_t firstHost, std::uint32_t maxPages, Emitter& out)
+                 ByteView code, std::uint32_t firstHost, std::uint32_t maxPages, Emitter& out,
+                 std::vector<std::size_t>& unlikely)
       : facts_(facts), type_(type), in_(code, facts.codeBegin, body.end), code_(code),
         locals_(code, body.begin, facts.codeBegin), imports_(static_cast<std::uint32_t>(module.imports.size())),
-        firstHost_(firstHost), maxPages_(maxPages), out_(out) {
+        firstHost_(firstHost), maxPages_(maxPages), out_(out), unlikely_(unlikely) {
       const auto params = static_cast<std::uint32_t>(type.params.size());
       stack_ = params;
       left_ = params + 1;
@@ -54,7 +55,11 @@ private:
    void tee(std::uint32_t local) { out_.u8(op::localTee), out_.u32(local); }
    void constI32(std::uint32_t value) { out_.u8(op::i32Const), out_.s64(static_cast<std::int32_t>(value)); }
    void constI64(std::int64_t value) { out_.u8(op::i64Const), out_.s64(value); }
-   void ifThen() { out_.u8(op::if_), out_.u8(op::emptyBlock); }
+   /// All branches added here are for what almost never happens.
+   void ifThen() {
+      unlikely_.push_back(out_.bytes.size());
+      out_.u8(op::if_), out_.u8(op::emptyBlock);
+   }
    void end() { out_.u8(op::end); }
    void callHost(std::uint32_t which) { out_.u8(op::call), out_.u32(firstHost_ + which); }
 
@@ -274,6 +279,7 @@ private:
    Reader locals_;
    std::uint32_t imports_, firstHost_, maxPages_;
    Emitter& out_;
+   std::vector<std::size_t>& unlikely_;            ///< offsets within the body
    std::uint32_t stack_ = 0, left_ = 0, temp_ = 0; ///< locals
    std::size_t next_ = 0;
 };
@@ -454,17 +460,30 @@ private:
    }
 
    std::optional<Rejection> bodies() {
-      Emitter section, body;
+      Emitter section, body, hints;
+      std::vector<std::size_t> unlikely;
+      std::size_t hinted = 0;
       section.u32(functions_.size() + hasReset());
       for (std::size_t i = 0; i < functions_.size(); ++i) {
          body.bytes.clear();
+         unlikely.clear();
          FunctionMeter(module_, functions_[i], module_.typeOf(static_cast<std::uint32_t>(imports_ + i)),
-                       module_.bodies[i], code_, imports_, maxPages(), body)
+                       module_.bodies[i], code_, imports_, maxPages(), body, unlikely)
              .run();
          if (body.bytes.size() > limits::meteredFunctionBytesMax)
             return Rejection{module_.bodies[i].begin, "a function is too large once metered"};
          section.u32(body.bytes.size());
          section.raw(body.bytes);
+         if (unlikely.empty())
+            continue;
+         ++hinted;
+         hints.u32(imports_ + metered::hostFunctions + i);
+         hints.u32(unlikely.size());
+         for (const std::size_t offset : unlikely) {
+            hints.u32(offset);
+            hints.u32(1);
+            hints.u8(0);
+         }
       }
       if (hasReset()) {
          body.bytes.clear();
@@ -472,6 +491,11 @@ private:
          section.u32(body.bytes.size());
          section.raw(body.bytes);
       }
+      Emitter hintSection;
+      hintSection.name("metadata.code.branch_hint");
+      hintSection.u32(hinted);
+      hintSection.raw(hints.bytes);
+      out_.section(0, hintSection);
       out_.section(10, section);
       return std::nullopt;
    }

@@ -56,7 +56,7 @@ configure_file(${wasmtime_crate}/include/wasmtime/conf.h.in ${wasmtime_include}/
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${wasmtime_project}/Cargo.toml ${wasmtime_project}/Cargo.lock)
 
 add_custom_command(OUTPUT ${wasmtime_library}
-  COMMAND ${CMAKE_COMMAND} -E env ${wasmtime_environment} ${wasmtime_cargo_command} build --release --locked --quiet
+  COMMAND ${CMAKE_COMMAND} -E env ${wasmtime_environment} ${wasmtime_cargo_command} build --release --locked
   COMMAND sh -c "for f in Cargo.toml Cargo.lock lib.rs; do [ \"$1\" -nt $f ] || touch \"$1\"; done" sh ${wasmtime_library}
   WORKING_DIRECTORY ${wasmtime_project}
   DEPENDS ${wasmtime_project}/Cargo.toml ${wasmtime_project}/Cargo.lock ${wasmtime_project}/lib.rs
