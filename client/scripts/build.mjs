@@ -1,5 +1,5 @@
 // npm run build [-- APP…]: builds the front-ends to packages/<app>/ui/dist and the library for
-// /common/ to client/dist-common, laid out as the site of common-api.
+// /common/ to packages/common-api/ui/dist.
 import { cp, readFile, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -30,7 +30,7 @@ async function buildCommon() {
     logLevel: "warn",
     resolve: { alias },
     build: {
-      outDir: "dist-common/common",
+      outDir: join(root, "packages/common-api/ui/dist/common"),
       emptyOutDir: true,
       target: "es2022",
       lib: { entry: "common/library.ts", formats: ["es"], fileName: () => "common-lib.js" },

@@ -140,7 +140,7 @@ export class MockNode {
     switch (route) {
       case "GET /common/chainid": return json(this.#chainId);
       case "GET /common/tapos/head": return json({ refBlockIndex: this.#blocks[0]!.num & 127, refBlockSuffix: Number(`0x${this.#blocks[0]!.id.slice(-8)}`) });
-      case "GET /common/common-lib.js": return this.#file(join(this.#repository, "client/dist-common/common/common-lib.js"), response);
+      case "GET /common/common-lib.js": return this.#file(join(this.#repository, "packages/common-api/ui/dist/common/common-lib.js"), response);
       case "POST /common/set-auth-cookie": {
         const { accessToken } = JSON.parse((await body(request)).toString()) as { accessToken: string };
         response.setHeader("Set-Cookie", `SESSION=${accessToken}; Path=/; HttpOnly; SameSite=Strict`);
