@@ -43,7 +43,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 
 add_library(polis_sdk_options INTERFACE)
 target_include_directories(polis_sdk_options INTERFACE ${POLIS_SDK_DIR}/include ${POLIS_ROOT}/src ${POLIS_ROOT}/packages)
-target_compile_options(polis_sdk_options INTERFACE -Wall -Wextra -Werror)
+target_compile_options(polis_sdk_options INTERFACE -Wall -Wextra -Wno-missing-designated-field-initializers -Werror)
 
 # RapidJSON is header-only; its folder is taken alone, so that no other host header is found.
 if(EXISTS /usr/include/rapidjson)
@@ -106,7 +106,7 @@ function(polis_service target)
     set(local 1)
   endif()
   target_compile_definitions(${target} PRIVATE POLIS_SERVICE_PRIVILEGED=${privileged} POLIS_SERVICE_LOCAL=${local})
-  target_link_options(${target} PRIVATE -Wl,--no-entry,--stack-first,-z,stack-size=${arg_STACK},--gc-sections,--strip-all,--lto-O2)
+  target_link_options(${target} PRIVATE -Wl,--no-entry,--stack-first,-z,stack-size=${arg_STACK},--initial-heap=1048576,--gc-sections,--strip-all,--lto-O2)
   if(POLIS_WASM_OPT)
     add_custom_command(TARGET ${target} POST_BUILD
       COMMAND ${CMAKE_COMMAND} -DWASM_OPT=${POLIS_WASM_OPT} -DFILE=$<TARGET_FILE:${target}> -P ${POLIS_SDK_DIR}/cmake/optimize.cmake

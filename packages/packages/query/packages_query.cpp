@@ -1,0 +1,44 @@
+#include "packages_query.hpp"
+
+#include "format/json.hpp"
+
+namespace polis::services {
+
+std::optional<HttpReply> PackagesQuery::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+   check(getSender() == "http"_a, "requests come from http");
+   if (request.method != "GET" && request.method != "HEAD")
+      return std::nullopt;
+   const auto path = pathOf(request);
+   if (path == "/schema") {
+      const auto service = queryParameter(request, "service");
+      if (!service)
+         return httpReply(400, "text/html", "which service?\n", allowCors());
+      const auto row = openOf<InstalledSchemaTable>(Packages::account).get(AccountNumber{std::string_view(*service)});
+      if (!row)
+         return httpReply(404, "text/html", "no schema is known for this service\n", allowCors());
+      return jsonReply(row->schema);
+   }
+   if (path == "/manifest") {
+      const auto owner = queryParameter(request, "owner");
+      const auto package = queryParameter(request, "package");
+      if (!owner || !package)
+         return httpReply(400, "text/html", "which owner and package?\n", allowCors());
+      const auto row = openOf<PackageManifestTable>(Packages::account).get(*package, AccountNumber{std::string_view(*owner)});
+      if (!row)
+         return httpReply(404, "text/html", "no such package\n", allowCors());
+      auto reply = httpReply(200, "application/json", asText(row->data), allowCors());
+      reply.headers.push_back({"Content-Encoding", "gzip"});
+      return reply;
+   }
+   if (path == "/api/installed") {
+      std::vector<InstalledPackage> rows;
+      for (const auto& row : openOf<InstalledPackageTable>(Packages::account))
+         rows.push_back(row);
+      return jsonReply(rows);
+   }
+   return std::nullopt;
+}
+
+} // namespace polis::services
+
+POLIS_DISPATCH(polis::services::PackagesQuery)

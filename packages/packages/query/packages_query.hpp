@@ -1,0 +1,17 @@
+// What is installed, over HTTP.
+#pragma once
+
+#include "../service/packages.hpp"
+
+namespace polis::services {
+
+class PackagesQuery : public Service {
+ public:
+   static constexpr auto account = "packages+1"_a;
+
+   /// GET /schema?service=, /manifest?owner=&package=, /api/installed
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+};
+POLIS_SERVICE(PackagesQuery, action(serveSys, request, socket, user))
+
+} // namespace polis::services
