@@ -43,8 +43,13 @@ export class Device {
 
   /** One action of `service` by the person who is connected to it. */
   async act(service: string, method: string, args: Value, waitFor: "applied" | "final"): Promise<ActionOutcome> {
-    const [sender, rawData] = await Promise.all([this.#userOf(service), this.node.packArguments(service, method, args)]);
-    return this.#push({ sender, service, method, rawData }, await this.#signerOf(sender), waitFor);
+    const sender = await this.#userOf(service);
+    const [signer, rawData, tapos] = await Promise.all([
+      this.#signerOf(sender),
+      this.node.packArguments(service, method, args),
+      this.node.tapos(),
+    ]);
+    return this.#push({ sender, service, method, rawData }, signer, waitFor, tapos);
   }
 
   /** As `act`, with arguments that the app has packed. */
@@ -66,8 +71,8 @@ export class Device {
     return key;
   }
 
-  async #push(action: Action, signer: Signer, waitFor: "applied" | "final"): Promise<ActionOutcome> {
-    const { id, signed } = await this.#sign(action, signer, await this.node.tapos());
+  async #push(action: Action, signer: Signer, waitFor: "applied" | "final", tapos?: Tapos): Promise<ActionOutcome> {
+    const { id, signed } = await this.#sign(action, signer, tapos ?? (await this.node.tapos()));
     const returned = await this.node.push(signed, waitFor);
     const result = returned === "" ? null : await this.node.unpackResult(action.service, action.method, fromHex(returned));
     return { transactionId: id, result };

@@ -24,6 +24,7 @@ function device(): Promise<Device> {
 }
 
 async function open(): Promise<Device> {
+  if (!window.isSecureContext) throw new Error("Browsers keep keys only for pages over HTTPS, or on this machine. Open this network by https://.");
   const chainId = await node.chainId();
   return new Device(node, await Storage.open(chainId), chainId);
 }
