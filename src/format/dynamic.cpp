@@ -1488,8 +1488,10 @@ struct CompiledSchema::Types {
                     const std::uint8_t* body, const std::uint8_t* slot) const {
       const Type& type = types[id];
       const auto offset = static_cast<std::size_t>((body ? body : slot) - start);
+      const bool shownAsNested = type.custom == Custom::hex && types[withoutCustom(id)].kind == Kind::nested;
       const bool opaque = type.kind == Kind::integer || type.kind == Kind::floating ||
-                          (type.kind == Kind::custom && type.custom != Custom::none && type.custom != Custom::map);
+                          (type.kind == Kind::custom && type.custom != Custom::none && type.custom != Custom::map &&
+                           !shownAsNested);
       if (opaque || !body) {
          std::string text;
          JsonWriter writer(text);

@@ -1,0 +1,405 @@
+#include "cli/format_command.hpp"
+
+#include "base/bytes.hpp"
+#include "format/builtin_types.hpp"
+#include "format/dynamic.hpp"
+#include "format/ids.hpp"
+#include "format/names.hpp"
+#include "format/schema.hpp"
+#include "format/type_notation.hpp"
+#include "format/vectors.hpp"
+
+#include <charconv>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace polis::cli {
+namespace {
+
+using namespace format;
+
+std::optional<std::string> readFile(const std::string& path) {
+   if (path == "-")
+      return std::string(std::istreambuf_iterator<char>(std::cin), {});
+   std::ifstream in(path, std::ios::binary);
+   if (!in)
+      return std::nullopt;
+   return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+int complain(const std::string& message) {
+   std::cerr << "polis format: " << message << "\n";
+   return 1;
+}
+
+// --- check-vectors ---------------------------------------------------------------------------------------------------
+
+int runCheckVectors(const std::vector<std::string>& files) {
+   std::size_t passed = 0, failed = 0;
+   for (const std::string& file : files) {
+      const auto text = readFile(file);
+      if (!text) {
+         std::cout << file << ": cannot be read\n";
+         ++failed;
+         continue;
+      }
+      const VectorReport report = checkVectors(*text);
+      for (const std::string& failure : report.failures)
+         std::cout << file << ": " << failure << "\n";
+      passed += report.passed;
+      failed += report.failures.size();
+   }
+   std::cout << passed << " passed, " << failed << " failed" << std::endl;
+   return failed ? 1 : 0;
+}
+
+// --- Names -----------------------------------------------------------------------------------------------------------
+
+std::optional<std::uint64_t> asNumber(const std::string& text) {
+   std::uint64_t value = 0;
+   const bool hex = text.starts_with("0x");
+   const char* begin = text.data() + (hex ? 2 : 0);
+   const char* end = text.data() + text.size();
+   const auto read = std::from_chars(begin, end, value, hex ? 16 : 10);
+   return read.ec == std::errc() && read.ptr == end && begin != end ? std::optional(value) : std::nullopt;
+}
+
+struct NameOptions {
+   std::vector<std::string> values;
+   bool asNumbers = false;
+   bool rust = false;
+};
+
+template <class Name>
+int runNames(const NameOptions& options) {
+   for (const std::string& value : options.values) {
+      const auto number = options.asNumbers ? asNumber(value) : std::nullopt;
+      if (options.asNumbers && !number)
+         return complain("\"" + value + "\" is no 64-bit number");
+      if (number) {
+         std::cout << *number << '\t' << Name(*number).str() << "\n";
+         continue;
+      }
+      Name name{std::string_view(value)};
+      if constexpr (std::is_same_v<Name, MethodNumber>)
+         if (options.rust)
+            name = Name(names::methodFromText(value, names::MethodRules::rust));
+      if (!name && !value.empty())
+         return complain("\"" + value + "\" is not a name");
+      std::cout << name.value << '\t' << name.str() << "\n";
+   }
+   return 0;
+}
+
+// --- Values ----------------------------------------------------------------------------------------------------------
+
+enum class Form { hex, binary, json };
+
+struct ValueOptions {
+   std::string type;       ///< a built-in type, a type of the schema, or a type in notation
+   std::string schemaFile; ///< a schema, or a service's schema
+   std::string action;     ///< an action of a service's schema, whose arguments the value is
+   std::string input = "-";
+   std::string text; ///< the value itself, instead of a file
+   bool binary = false;
+};
+
+struct Target {
+   std::unique_ptr<CompiledSchema> schema;
+   TypeId type = 0;
+   const BuiltinType* builtin = nullptr;
+};
+
+/// The type that the options name. None after a complaint.
+std::optional<Target> findTarget(const ValueOptions& options) {
+   Target target;
+   Schema types;
+   std::optional<AnyType> wanted;
+   if (!options.schemaFile.empty()) {
+      const auto text = readFile(options.schemaFile);
+      if (!text) {
+         complain(options.schemaFile + " cannot be read");
+         return std::nullopt;
+      }
+      if (const auto service = fromJson<ServiceSchema>(*text); service && !service->types.empty()) {
+         types = service->types;
+         if (!options.action.empty()) {
+            const auto found = service->actions.find(options.action);
+            if (found == service->actions.end()) {
+               complain("the schema has no action \"" + options.action + "\"");
+               return std::nullopt;
+            }
+            wanted = found->second.params;
+         }
+      } else if (auto schema = fromJson<Schema>(*text)) {
+         types = std::move(*schema);
+      } else {
+         complain(options.schemaFile + " is no schema: " + schema.error().message);
+         return std::nullopt;
+      }
+   } else if ((target.builtin = findBuiltinType(options.type))) {
+      types = target.builtin->schema();
+   }
+   auto compiled = CompiledSchema::compile(types);
+   if (!compiled) {
+      complain("the schema is invalid: " + compiled.error());
+      return std::nullopt;
+   }
+   target.schema = std::make_unique<CompiledSchema>(std::move(*compiled));
+   if (!wanted) {
+      if (const auto found = target.schema->find(options.type)) {
+         target.type = *found;
+         return target;
+      }
+      wanted = parseTypeNotation(options.type);
+   }
+   const auto type = wanted ? target.schema->add(*wanted)
+                            : std::unexpected("there is no type \"" + options.type + "\"; see `polis format types`");
+   if (!type) {
+      complain(type.error());
+      return std::nullopt;
+   }
+   target.type = *type;
+   return target;
+}
+
+std::optional<std::string> readValue(const ValueOptions& options) {
+   if (!options.text.empty())
+      return options.text;
+   auto text = readFile(options.input);
+   if (!text)
+      complain(options.input + " cannot be read");
+   return text;
+}
+
+/// Bytes from hexadecimal text with any spaces, or as they are.
+std::optional<Bytes> readBytes(const ValueOptions& options) {
+   const auto text = readValue(options);
+   if (!text)
+      return std::nullopt;
+   if (options.binary)
+      return toBytes(*text);
+   std::string digits;
+   for (const char c : *text)
+      if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
+         digits += c;
+   auto bytes = fromHex(digits);
+   if (!bytes)
+      complain("the input is not hexadecimal; use --binary for bytes as they are");
+   return bytes;
+}
+
+std::string explainError(const DynamicError& error) {
+   return "invalid at byte " + std::to_string(error.offset) + ", in " +
+          (error.path.empty() ? "the value itself" : error.path) + ": " + std::string(describe(error.rule));
+}
+
+int runToJson(const ValueOptions& options) {
+   const auto target = findTarget(options);
+   const auto bytes = target ? readBytes(options) : std::nullopt;
+   if (!bytes)
+      return 1;
+   const auto json = target->schema->toJson(target->type, *bytes);
+   if (!json)
+      return complain(explainError(json.error()));
+   std::cout << *json << "\n";
+   return 0;
+}
+
+int runPack(const ValueOptions& options) {
+   const auto target = findTarget(options);
+   const auto text = target ? readValue(options) : std::nullopt;
+   if (!text)
+      return 1;
+   const auto bytes = target->schema->fromJson(target->type, *text);
+   if (!bytes)
+      return complain("at byte " + std::to_string(bytes.error().offset) + " of the JSON: " + bytes.error().message);
+   if (options.binary)
+      std::cout << asText(*bytes);
+   else
+      std::cout << toHex(*bytes) << "\n";
+   return 0;
+}
+
+int runExplain(const ValueOptions& options) {
+   const auto target = findTarget(options);
+   const auto bytes = target ? readBytes(options) : std::nullopt;
+   if (!bytes)
+      return 1;
+   const Validity validity = target->schema->validate(target->type, *bytes);
+   std::cout << target->schema->explain(target->type, *bytes);
+   if (validity == Validity::invalid)
+      return 1;
+   std::cout << (validity == Validity::extended ? "extended: valid, with members that this type does not know\n"
+                                                : "valid\n");
+   return 0;
+}
+
+int runKey(const ValueOptions& options) {
+   const auto target = findTarget(options);
+   const auto text = target ? readValue(options) : std::nullopt;
+   if (!text)
+      return 1;
+   const auto bytes = target->schema->fromJson(target->type, *text);
+   if (!bytes)
+      return complain("at byte " + std::to_string(bytes.error().offset) + " of the JSON: " + bytes.error().message);
+   const auto key = target->schema->toKey(target->type, *bytes);
+   if (!key)
+      return complain(explainError(key.error()));
+   std::cout << toHex(*key) << "\n";
+   return 0;
+}
+
+// --- Transactions and blocks -----------------------------------------------------------------------------------------
+
+void writeTransaction(JsonWriter& writer, const Nested<Transaction>& packed) {
+   writer.beginObject();
+   writer.key("id");
+   writer.hex(transactionId(packed));
+   writer.key("transaction");
+   if (const auto transaction = packed.unpack())
+      writeJson(writer, *transaction);
+   else
+      writer.null();
+   writer.endObject();
+}
+
+void writeSigned(JsonWriter& writer, const SignedTransaction& transaction) {
+   writer.beginObject();
+   writer.key("id");
+   writer.hex(transactionId(transaction));
+   writer.key("transaction");
+   if (const auto inner = transaction.transaction.unpack())
+      writeJson(writer, *inner);
+   else
+      writer.null();
+   writer.key("proofs");
+   writeJson(writer, transaction.proofs);
+   writer.key("subjectiveData");
+   writeJson(writer, transaction.subjectiveData);
+   writer.endObject();
+}
+
+int runTransaction(const ValueOptions& options) {
+   const auto bytes = readBytes(options);
+   if (!bytes)
+      return 1;
+   std::string out;
+   JsonWriter writer(out);
+   if (const auto whole = unpack<SignedTransaction>(*bytes))
+      writeSigned(writer, *whole);
+   else if (validate<Transaction>(*bytes) != Validity::invalid)
+      writeTransaction(writer, Nested<Transaction>(*bytes));
+   else
+      return complain("neither a SignedTransaction nor a Transaction; as the former it is wrong at byte " +
+                      std::to_string(whole.error().offset) + ": " + std::string(describe(whole.error().rule)));
+   std::cout << out << "\n";
+   return 0;
+}
+
+int runBlock(const ValueOptions& options) {
+   const auto bytes = readBytes(options);
+   if (!bytes)
+      return 1;
+   SignedBlock signedBlock;
+   bool isSigned = true;
+   if (auto whole = unpack<SignedBlock>(*bytes)) {
+      signedBlock = std::move(*whole);
+   } else if (auto block = unpack<Block>(*bytes)) {
+      signedBlock.block = std::move(*block);
+      isSigned = false;
+   } else {
+      return complain("neither a SignedBlock nor a Block; as the former it is wrong at byte " +
+                      std::to_string(whole.error().offset) + ": " + std::string(describe(whole.error().rule)));
+   }
+   std::string out;
+   JsonWriter writer(out);
+   writer.beginObject();
+   writer.key("blockId");
+   writer.hex(blockId(signedBlock.block.header));
+   writer.key("header");
+   writeJson(writer, signedBlock.block.header);
+   writer.key("transactions");
+   writer.beginArray();
+   for (const SignedTransaction& transaction : signedBlock.block.transactions)
+      writeSigned(writer, transaction);
+   writer.endArray();
+   if (isSigned) {
+      writer.key("signature");
+      writer.hex(signedBlock.signature);
+      writer.key("auxConsensusData");
+      writeJson(writer, signedBlock.auxConsensusData);
+   }
+   writer.endObject();
+   std::cout << out << "\n";
+   return 0;
+}
+
+void addValueOptions(CLI::App& command, ValueOptions& options, bool typed, const char* binaryMeaning) {
+   if (typed) {
+      command.add_option("type", options.type,
+                         "A built-in type (see `polis format types`), a type of the schema, or a notation such as "
+                         "'list(tuple(u32,string))'; with --action, leave it out");
+      command.add_option("--schema", options.schemaFile, "File with a schema, or with a service's schema, in JSON");
+      command.add_option("--action", options.action, "An action of the service's schema: the value is its arguments");
+   }
+   command.add_option("--input", options.input, "File to read; - is standard input")->capture_default_str();
+   command.add_option("--value", options.text, "The value itself, instead of a file");
+   command.add_flag("--binary", options.binary, binaryMeaning);
+}
+
+} // namespace
+
+void addFormatCommand(CLI::App& app, int& exitCode) {
+   CLI::App& format = *app.add_subcommand("format", "Convert and explain names, packed bytes and JSON");
+   format.require_subcommand(1);
+
+   {
+      auto files = std::make_shared<std::vector<std::string>>();
+      CLI::App& command = *format.add_subcommand("check-vectors", "Run files of conformance vectors");
+      command.add_option("files", *files, "Vector files in JSON; each file's form is told from its content")
+          ->required();
+      command.callback([files, &exitCode] { exitCode = runCheckVectors(*files); });
+   }
+   const auto addNames = [&](const char* name, const char* help, int (*run)(const NameOptions&), bool methods) {
+      auto options = std::make_shared<NameOptions>();
+      CLI::App& command = *format.add_subcommand(name, help);
+      command.add_option("values", options->values, "Names, or with --number numbers (decimal or 0x…)")->required();
+      command.add_flag("--number,-n", options->asNumbers, "The values are numbers; show their names");
+      if (methods)
+         command.add_flag("--rust", options->rust, "Number the name as services built with the Rust SDK do");
+      command.callback([options, run, &exitCode] { exitCode = run(*options); });
+   };
+   addNames("account", "Account names to numbers and back", &runNames<AccountNumber>, false);
+   addNames("method", "Method names to numbers and back", &runNames<MethodNumber>, true);
+
+   const auto addValue = [&](const char* name, const char* help, int (*run)(const ValueOptions&), bool typed,
+                             const char* binaryMeaning) {
+      auto options = std::make_shared<ValueOptions>();
+      CLI::App& command = *format.add_subcommand(name, help);
+      addValueOptions(command, *options, typed, binaryMeaning);
+      command.callback([options, run, &exitCode] { exitCode = run(*options); });
+   };
+   const char* binaryIn = "The input is bytes as they are, not hexadecimal";
+   addValue("json", "Packed bytes to JSON", &runToJson, true, binaryIn);
+   addValue("pack", "JSON to packed bytes", &runPack, true, "Write bytes as they are, not hexadecimal");
+   addValue("explain", "Show what packed bytes mean, member by member, or where and why they are invalid", &runExplain,
+            true, binaryIn);
+   addValue("key", "JSON to its order-preserving key", &runKey, true, "Not used");
+   addValue("transaction", "Decode a packed transaction, signed or not", &runTransaction, false, binaryIn);
+   addValue("block", "Decode a packed block, signed or not", &runBlock, false, binaryIn);
+
+   format.add_subcommand("types", "List the built-in types")->callback([&exitCode] {
+      for (const BuiltinType& type : builtinTypes())
+         std::cout << type.name << "\n";
+      exitCode = 0;
+   });
+}
+
+} // namespace polis::cli
