@@ -378,6 +378,48 @@ TEST(Store, FlippedBitsAreFoundOrHarmless) {
    EXPECT_GT(found, 50);
 }
 
+std::string imageOf(const std::filesystem::path& file) {
+   std::ifstream stream(file, std::ios::binary);
+   return std::string(std::istreambuf_iterator<char>(stream), {});
+}
+
+/// A power cut: of what was written since the checkpoint any sectors may have reached the disk, and any not.
+TEST(Store, PowerCutsLeaveTheCheckpoint) {
+   const TestFolder folder, other;
+   const auto file = folder.path() / "data";
+   std::mt19937_64 random(17);
+   auto store = Store::open(folder.path(), small);
+   Writer writer(store->empty());
+   Map model;
+   for (std::uint64_t round = 0; round < 12; ++round) {
+      store->checkpoint({{{"v", writer.snapshot()}}, round, {}});
+      const Map saved = model;
+      const std::string before = imageOf(file);
+      for (int i = 0; i < 400; ++i) {
+         const Bytes key = b("key" + std::to_string(random() % 2000)), value(random() % 900, 'v');
+         writer.put(key, value);
+         model[key] = value;
+         const Bytes gone = b("key" + std::to_string(random() % 2000));
+         if (random() % 3 == 0)
+            ASSERT_EQ(writer.remove(gone), model.erase(gone) == 1);
+      }
+      const std::string after = imageOf(file);
+      for (int cut = 0; cut < 8; ++cut) {
+         std::string disk = after;
+         const std::uint64_t lost = random() % 4;
+         for (std::size_t at = 0; at < before.size(); at += 512)
+            if (random() % 4 < lost)
+               disk.replace(at, 512, before, at, 512);
+         if (disk.size() > before.size() && random() % 2)
+            disk.resize(before.size());
+         std::ofstream(other.path() / "data", std::ios::binary | std::ios::trunc) << disk;
+         auto reopened = Store::open(other.path(), small);
+         ASSERT_EQ(reopened->lastCheckpoint()->journal, round);
+         ASSERT_EQ(contents(reopened->lastCheckpoint()->versions.at("v")), saved) << "round " << round;
+      }
+   }
+}
+
 TEST(Store, TornSuperblockFallsBack) {
    const TestFolder folder;
    {
