@@ -102,14 +102,16 @@ export interface StateViewProps {
   children?: ReactNode;
   action?: ReactNode;
   icon?: ReactNode;
+  /** `h1` when this is all that the page says. */
+  heading?: "h1" | "h2";
 }
 
 /** Nothing to show, and what to do about it. */
-export function Empty({ title, children, action, icon }: StateViewProps) {
+export function Empty({ title, children, action, icon, heading: Heading = "h2" }: StateViewProps) {
   return (
     <div className="state">
       {icon}
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children ? <p>{children}</p> : null}
       {action}
     </div>

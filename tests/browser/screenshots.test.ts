@@ -11,6 +11,17 @@ import { launch, Person, pictures } from "./harness/person.js";
 const reason = unavailable();
 const sizes = { desktop: { width: 1280, height: 860 }, phone: { width: 390, height: 844 } };
 
+/** Runs in the page: what can be operated but is announced without a name. */
+function nameless(): string[] {
+  return [...document.querySelectorAll<HTMLElement>("button, a[href], input, select, textarea, summary")]
+    .filter((element) => element.checkVisibility())
+    .filter((element) => {
+      const labels = element instanceof HTMLInputElement || element instanceof HTMLSelectElement ? [...(element.labels ?? [])] : [];
+      return !(element.getAttribute("aria-label") ?? element.textContent ?? "").trim() && !labels.some((label) => label.textContent?.trim());
+    })
+    .map((element) => element.outerHTML.slice(0, 200));
+}
+
 describe.skipIf(reason !== undefined)("pages", () => {
   const suffix = Math.floor(1000 + Math.random() * 9000);
   const [anna, ben] = [`annab-${suffix}`, `benno-${suffix}`];
@@ -84,7 +95,8 @@ describe.skipIf(reason !== undefined)("pages", () => {
           await page.locator(".skeleton").first().waitFor({ state: "detached" });
           await page.screenshot({ path: join(pictures, `${name}-${size}-${colorScheme}.png`), fullPage: true });
           expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBeLessThanOrEqual(0);
-          expect(await page.getByRole("heading", { level: 1 }).count()).toBeLessThanOrEqual(1);
+          expect(await page.getByRole("heading", { level: 1 }).count()).toBe(1);
+          expect(await page.evaluate(nameless)).toEqual([]);
         });
 
   test("the question, on a phone", async () => {

@@ -17,7 +17,7 @@ export function Connect({ requestId }: { requestId: string }) {
   useEffect(() => openRequest.set(requestId), [requestId]);
 
   if (question.error)
-    return <div className="narrow"><Card><Empty title="Nothing to choose" action={<a className="button" href="/">Your accounts</a>}>{question.error}</Empty></Card></div>;
+    return <div className="narrow"><Card><Empty heading="h1" title="Nothing to choose" action={<a className="button" href="/">Your accounts</a>}>{question.error}</Empty></Card></div>;
   if (accounts.error) return <div className="narrow"><Card><Failed message={accounts.error} retry={accounts.reload} /></Card></div>;
   if (!question.data || !accounts.data) return <div className="narrow"><Card flush><Loading /></Card></div>;
 

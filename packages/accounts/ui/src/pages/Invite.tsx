@@ -36,7 +36,7 @@ export function Invite({ token }: { token: string }) {
   if (state !== "open")
     return (
       <div className="narrow"><Card>
-        <Empty title={state === "used" ? "This invitation is used up" : "This invitation has expired"}>
+        <Empty heading="h1" title={state === "used" ? "This invitation is used up" : "This invitation has expired"}>
           Ask whoever sent it for another one.
         </Empty>
       </Card></div>
@@ -66,7 +66,7 @@ function Created({ account, more, onMore }: { account: string; more: boolean; on
   return (
     <div className="narrow">
       <Card>
-        <Empty title={`Welcome, ${account}`} icon={<Avatar name={account} size={64} />}>
+        <Empty heading="h1" title={`Welcome, ${account}`} icon={<Avatar name={account} size={64} />}>
           Your account is on the chain and its key is on this device.
         </Empty>
         <div className="stack">

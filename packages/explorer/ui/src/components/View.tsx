@@ -12,7 +12,7 @@ export interface ViewProps<T> {
 export function View<T>({ live: { data, error, refresh }, missing, children }: ViewProps<T>) {
   if (data !== undefined) return <>{children(data)}</>;
   if (error?.status === 404 || error?.status === 400)
-    return <Card><Empty title={missing} action={<a className="button" href="/">Newest blocks</a>}>It may not be in a block yet, or the address is mistyped.</Empty></Card>;
+    return <Card><Empty heading="h1" title={missing} action={<a className="button" href="/">Newest blocks</a>}>It may not be in a block yet, or the address is mistyped.</Empty></Card>;
   if (error) return <Card><Failed message={error.message} retry={refresh} /></Card>;
   return <Card flush><Loading /></Card>;
 }
