@@ -112,8 +112,9 @@ CHAIN_TEST(BlockTest, failedTransactionIsUndone) {
    boot();
    startBlock();
    EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "a", "1"))}), "");
-   const std::string error = push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "a", "2").put(0, "b", "2")),
-                                   action(alice, Program().abort("no"))});
+   const std::string error =
+       push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "a", "2").put(0, "b", "2")),
+             action(alice, Program().abort("no"))});
    EXPECT_EQ(error, "service 'alice' aborted with message: no");
    // The error stands at every enclosing level.
    ASSERT_EQ(last.actionTraces.size(), 1u);
@@ -172,8 +173,10 @@ CHAIN_TEST(BlockTest, anotherNodeFollows) {
    blocks.push_back(std::make_shared<format::SignedBlock>(*kernel->block(2)));
    for (int i = 0; i < 3; ++i) {
       startBlock();
-      EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "n", std::string(1, char('a' + i))))}),
-                "");
+      EXPECT_EQ(
+          push({action(alice,
+                       Program().open(db::service, prefixOf(alice), 3).put(0, "n", std::string(1, char('a' + i))))}),
+          "");
       blocks.push_back(seal().block);
    }
    TestHost otherHost;
@@ -222,13 +225,12 @@ CHAIN_TEST(BlockTest, forkAndSwitch) {
    boot();
    startBlock();
    EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "who", "first"))}), "");
-   const auto first = seal();
+   const auto firstId = seal().id;
    ASSERT_TRUE(kernel->switchHead(kernel->stateAt(2)->id));
    EXPECT_EQ(kernel->head()->num, 2u);
    startBlock();
    EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "who", "second"))}), "");
-   const auto second = seal();
-   EXPECT_NE(first.id, second.id);
+   EXPECT_NE(firstId, seal().id);
    const auto who = [&] {
       EXPECT_EQ(run(format::RunMode::rpc, alice, Program().open(db::service, prefixOf(alice), 1).get(0, "who")), "");
       auto out = runOutput();
@@ -236,11 +238,11 @@ CHAIN_TEST(BlockTest, forkAndSwitch) {
       return out.found();
    };
    EXPECT_EQ(who(), "second");
-   ASSERT_TRUE(kernel->switchHead(first.id));
+   ASSERT_TRUE(kernel->switchHead(firstId));
    EXPECT_EQ(who(), "first");
    EXPECT_FALSE(kernel->switchHead(format::Checksum256{9}));
    reopen();
-   EXPECT_EQ(kernel->head()->id, first.id);
+   EXPECT_EQ(kernel->head()->id, firstId);
    EXPECT_EQ(who(), "first");
 }
 
@@ -248,21 +250,32 @@ CHAIN_TEST(BlockTest, restartReplaysJournal) {
    installLocal({alice, xHttp});
    boot();
    for (int i = 0; i < 3; ++i)
-      EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "n", std::string(1, char('a' + i)))), "");
+      EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "n", std::string(1, char('a' + i)))),
+                "");
    EXPECT_EQ(run(format::RunMode::rpc, alice,
-                 Program().checkout().open(db::subjective, prefixOf(alice), 3).put(0, "mine", "kept").open(
-                     db::session, prefixOf(alice), 3).put(1, "mine", "lost").commit()),
+                 Program()
+                     .checkout()
+                     .open(db::subjective, prefixOf(alice), 3)
+                     .put(0, "mine", "kept")
+                     .open(db::session, prefixOf(alice), 3)
+                     .put(1, "mine", "lost")
+                     .commit()),
              "");
    kernel->flush();
-   const auto before = kernel->head();
+   const auto status = kernel->head()->status; // states must not outlive their store
    const auto check = [&] {
-      EXPECT_EQ(kernel->head()->id, before->id);
-      EXPECT_EQ(kernel->irreversible()->num, before->num);
-      EXPECT_EQ(kernel->head()->status, before->status);
+      EXPECT_EQ(kernel->head()->id, status.head->blockId);
+      EXPECT_EQ(kernel->irreversible()->num, status.head->header.blockNum);
+      EXPECT_EQ(kernel->head()->status, status);
       EXPECT_FALSE(kernel->needsLocalServices());
       EXPECT_EQ(run(format::RunMode::rpc, alice,
-                    Program().checkout().open(db::subjective, prefixOf(alice), 1).get(0, "mine").open(
-                        db::session, prefixOf(alice), 1).get(1, "mine").abortCheckout()),
+                    Program()
+                        .checkout()
+                        .open(db::subjective, prefixOf(alice), 1)
+                        .get(0, "mine")
+                        .open(db::session, prefixOf(alice), 1)
+                        .get(1, "mine")
+                        .abortCheckout()),
                 "");
       auto out = runOutput();
       out.word();
@@ -279,10 +292,11 @@ CHAIN_TEST(BlockTest, restartReplaysJournal) {
                  Program().checkout().open(db::subjective, prefixOf(alice), 3).put(0, "later", "too").commit()),
              "");
    kernel->flush();
-   const auto after = kernel->head();
+   const auto id = kernel->head()->id;
+   const auto root = kernel->head()->version.merkle(Bytes{db::service});
    reopen();
-   EXPECT_EQ(kernel->head()->id, after->id);
-   EXPECT_EQ(kernel->head()->version.merkle(Bytes{db::service}), after->version.merkle(Bytes{db::service}));
+   EXPECT_EQ(kernel->head()->id, id);
+   EXPECT_EQ(kernel->head()->version.merkle(Bytes{db::service}), root);
    EXPECT_EQ(run(format::RunMode::rpc, alice,
                  Program().checkout().open(db::subjective, prefixOf(alice), 1).get(0, "later").abortCheckout()),
              "");
@@ -298,8 +312,9 @@ CHAIN_TEST(BlockTest, killedProcess) {
    boot();
    EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 2).put(0, "a", "1")), "");
    kernel->flush();
-   const auto durable = kernel->irreversible();
-   EXPECT_EQ(durable->num, 3u);
+   // States must not outlive their store.
+   const auto durableId = kernel->irreversible()->id;
+   EXPECT_EQ(kernel->irreversible()->num, 3u);
    EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 2).put(0, "a", "2")), "");
    startBlock(); // in the middle of a block
    EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 2).put(0, "a", "3"))}), "");
@@ -311,12 +326,10 @@ CHAIN_TEST(BlockTest, killedProcess) {
    auto leftStore = store::Store::open(folder / "left" / "store");
    auto leftJournal = store::Journal::open(folder / "left" / "journal");
    Kernel left(*leftStore, *leftJournal, testEngine(), host, {});
-   EXPECT_GE(left.head()->num, durable->num);
+   EXPECT_GE(left.head()->num, 3u);
    EXPECT_LE(left.head()->num, 4u);
-   BlockStatePtr at = left.head();
-   while (at->num > durable->num)
-      at = left.stateAt(at->num - 1);
-   EXPECT_EQ(at->id, durable->id);
+   ASSERT_TRUE(left.stateAt(3));
+   EXPECT_EQ(left.stateAt(3)->id, durableId);
    EXPECT_TRUE(left.startBlock({time, "prod"_a, 0, 0}));
    EXPECT_TRUE(left.sealBlock({}));
 }
@@ -330,9 +343,15 @@ CHAIN_TEST(BlockTest, irreversibleWhenDurable) {
 
    // Our own notification: NotifyRow type 5.
    EXPECT_EQ(one(alice, storing(alice, "onFinal"_m.value,
-                                Program().argument().checkout().open(db::subjective, prefixOf(alice), 3).put(0, "final", Program::reg).commit())),
+                                Program()
+                                    .argument()
+                                    .checkout()
+                                    .open(db::subjective, prefixOf(alice), 3)
+                                    .put(0, "final", Program::reg)
+                                    .commit())),
              "");
-   const format::NotifyRow row{static_cast<format::NotifyType>(notifyFinal), {{AccountNumber(), alice, "onFinal"_m, {}}}};
+   const format::NotifyRow row{static_cast<format::NotifyType>(notifyFinal),
+                               {{AccountNumber(), alice, "onFinal"_m, {}}}};
    EXPECT_EQ(run(format::RunMode::rpc, alice,
                  Program().checkout().open(db::nativeSubjective, {}, 2).put(0, row.key(), format::pack(row)).commit()),
              "");
@@ -369,14 +388,17 @@ CHAIN_TEST(BlockTest, newProducersAreActivated) {
    boot();
    // A service writes consensus.next (§7.3).
    startBlock();
-   auto status = *format::unpack<format::StatusRow>(*kernel->head()->version.get(storeKey(db::native, format::StatusRow::key())));
+   auto status =
+       *format::unpack<format::StatusRow>(*kernel->head()->version.get(storeKey(db::native, format::StatusRow::key())));
    status.current.time.microseconds = time;
    auto next = status.consensus.next->consensus;
    std::get<format::CftConsensus>(next.data).producers = {{"prod"_a, {}}, {"other"_a, {}}};
    // Genesis' own pending set is activated by this block's start: current := next.
    status.consensus.current = status.consensus.next->consensus;
    status.consensus.next = format::PendingConsensus{next, 3};
-   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}), "");
+   EXPECT_EQ(
+       push({action(alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}),
+       "");
    const auto three = seal();
    EXPECT_EQ(three.state->header->newConsensus, next);
    EXPECT_EQ(three.state->header->commitNum, 2u); // H9: two sets, no longer by itself
@@ -405,7 +427,10 @@ CHAIN_TEST(BlockTest, verifyServiceChangesReachHeader) {
    const format::CodeByHashRow blob{format::sha256(ByteView(code)), 0, 0, code};
    const CodeRow row{verify, CodeRow::isVerify, blob.codeHash, 0, 0};
    startBlock();
-   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).put(0, blob.key(), format::pack(blob)).put(0, row.key(), format::pack(row)))}),
+   EXPECT_EQ(push({action(alice, Program()
+                                     .open(db::native, {}, 2)
+                                     .put(0, blob.key(), format::pack(blob))
+                                     .put(0, row.key(), format::pack(row)))}),
              "");
    const auto sealed = seal();
    ASSERT_TRUE(sealed.block->block.header.authCode);

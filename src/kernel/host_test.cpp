@@ -96,8 +96,9 @@ CHAIN_TEST(HostTest, openPerModeAndDatabase) {
       std::uint32_t database;
       std::string t, c, r;
    };
-   for (const Row& row : {Row{0, "rwb", "r", "r"}, Row{1, "w", "rwb", "r"}, Row{2, "rwb", "r", "r"}, Row{3, "w", "rwb", "r"},
-                          Row{4, "", "", ""}, Row{5, "", "", ""}, Row{6, "", "", ""}, Row{69, "", "", ""}}) {
+   for (const Row& row :
+        {Row{0, "rwb", "r", "r"}, Row{1, "w", "rwb", "r"}, Row{2, "rwb", "r", "r"}, Row{3, "w", "rwb", "r"},
+         Row{4, "", "", ""}, Row{5, "", "", ""}, Row{6, "", "", ""}, Row{69, "", "", ""}}) {
       EXPECT_EQ(allowed(t, row.database), row.t) << row.database;
       EXPECT_EQ(allowed(s, row.database), row.t) << row.database;
       EXPECT_EQ(allowed(v, row.database), "") << row.database;
@@ -126,7 +127,9 @@ CHAIN_TEST(HostTest, handles) {
    many.open(0, {}, 1);
    EXPECT_HAS(inTransaction(many), "Too many database handles");
    // The lowest closed slot is used again.
-   EXPECT_EQ(inTransaction(Program().open(0, {}, 1).open(0, {}, 1).open(0, {}, 1).close(1).close(0).open(0, {}, 1).open(0, {}, 1)), "");
+   EXPECT_EQ(inTransaction(Program().open(0, {}, 1).open(0, {}, 1).open(0, {}, 1).close(1).close(0).open(0, {}, 1).open(
+                 0, {}, 1)),
+             "");
    auto out = output();
    for (const std::uint32_t expected : {0u, 1u, 2u, 0u, 1u})
       EXPECT_EQ(out.word(), expected);
@@ -135,7 +138,9 @@ CHAIN_TEST(HostTest, handles) {
    EXPECT_HAS(inTransaction(Program().open(0, {}, 1).close(0).get(0, "k")), "Invalid bucket");
    EXPECT_HAS(inTransaction(Program().get(0xFFFFFFFF, "k")), "Invalid bucket");
    // kvOpenAt
-   EXPECT_EQ(inTransaction(Program().open(0, prefixOf(alice), 3).put(0, "ab", "v").openAt(0, asBytes("a"), 1).get(1, "b")), "");
+   EXPECT_EQ(
+       inTransaction(Program().open(0, prefixOf(alice), 3).put(0, "ab", "v").openAt(0, asBytes("a"), 1).get(1, "b")),
+       "");
    out = output();
    out.word();
    out.word();
@@ -150,7 +155,10 @@ CHAIN_TEST(HostTest, handles) {
 CHAIN_TEST(HostTest, handleTransfer) {
    // bob opens, exports; alice imports and uses it. The set is gone after one import.
    const Program opener = Program().open(0, prefixOf(alice), 3).exportHandles({0}).close(0);
-   EXPECT_EQ(inTransaction(Program().call(action(bob, opener, alice)).importHandles().put(0, "k", "v").get(0, "k").importHandles()), "");
+   EXPECT_EQ(
+       inTransaction(
+           Program().call(action(bob, opener, alice)).importHandles().put(0, "k", "v").get(0, "k").importHandles()),
+       "");
    auto out = output();
    out.text();
    const std::string first = out.text();
@@ -159,26 +167,47 @@ CHAIN_TEST(HostTest, handleTransfer) {
    const std::string second = out.text();
    EXPECT_EQ(format::unpack<std::vector<std::uint32_t>>(asBytes(second)), std::vector<std::uint32_t>{});
    // Into the callee: what the caller exported.
-   EXPECT_EQ(inTransaction(atAlice().put(0, "x", "1").exportHandles({0}).call(action(bob, Program().importHandles().get(0, "x"), alice))), "");
+   EXPECT_EQ(inTransaction(atAlice()
+                               .put(0, "x", "1")
+                               .exportHandles({0})
+                               .call(action(bob, Program().importHandles().get(0, "x"), alice))),
+             "");
    // An imported handle keeps its mode.
-   EXPECT_HAS(inTransaction(Program().open(0, prefixOf(alice), 1).exportHandles({0}).call(action(plain, Program().importHandles().put(0, "x", "y"), alice))),
+   EXPECT_HAS(inTransaction(Program()
+                                .open(0, prefixOf(alice), 1)
+                                .exportHandles({0})
+                                .call(action(plain, Program().importHandles().put(0, "x", "y"), alice))),
               "Cannot write to this db handle db=0");
    EXPECT_HAS(inTransaction(Program().exportHandles({0})), "Invalid bucket");
    EXPECT_NE(inTransaction(Program().exportRaw(asBytes("abc"))), "");
    // Writing notifies transact in between: sets are preserved.
-   EXPECT_EQ(inTransaction(Program().call(action(bob, Program().open(0, prefixOf(alice), 3).exportHandles({0}).put(0, "q", "1"), alice)).importHandles().get(0, "q")), "");
+   EXPECT_EQ(
+       inTransaction(
+           Program()
+               .call(action(bob, Program().open(0, prefixOf(alice), 3).exportHandles({0}).put(0, "q", "1"), alice))
+               .importHandles()
+               .get(0, "q")),
+       "");
    out = output();
    out.text();
    out.text();
    EXPECT_EQ(out.found(), "1");
    // Nothing crosses a run-mode switch.
-   EXPECT_EQ(inTransaction(Program().open(0, {}, 1).exportHandles({0}).call(action(bob, Program().importHandles(), alice), 1)), "");
+   EXPECT_EQ(inTransaction(
+                 Program().open(0, {}, 1).exportHandles({0}).call(action(plain, Program().importHandles(), alice), 1)),
+             "");
 }
 
 CHAIN_TEST(HostTest, reads) {
    const Program filled = atAlice().put(0, "a", "1").put(0, "ab", "2").put(0, "b", "3").put(0, "bc", "4");
    Program p = filled;
-   p.forget().get(0, "ab").get(0, "zz").greaterEqual(0, "aa", 1).greaterEqual(0, "b", 0).greaterEqual(0, "c", 0).greaterEqual(0, "ac", 1);
+   p.forget()
+       .get(0, "ab")
+       .get(0, "zz")
+       .greaterEqual(0, "aa", 1)
+       .greaterEqual(0, "b", 0)
+       .greaterEqual(0, "c", 0)
+       .greaterEqual(0, "ac", 1);
    p.lessThan(0, "b", 0).lessThan(0, "b", 1).lessThan(0, "a", 0).max(0, "b").max(0, "").max(0, "x");
    EXPECT_EQ(inTransaction(p), "");
    auto out = output();
@@ -203,10 +232,12 @@ CHAIN_TEST(HostTest, reads) {
    for (auto wrong : {atAlice().greaterEqual(0, "ab", 3), atAlice().lessThan(0, "ab", 3)})
       EXPECT_HAS(inTransaction(wrong), "matchKeySize");
    // Through a handle that may not read, db write only.
-   for (const auto& read : {Program().open(0, {}, 2).get(0, "k"), Program().open(0, {}, 2).max(0, "k"),
-                            Program().open(0, {}, 2).greaterEqual(0, "k", 0), Program().open(0, {}, 2).lessThan(0, "k", 0)})
+   for (const auto& read :
+        {Program().open(0, {}, 2).get(0, "k"), Program().open(0, {}, 2).max(0, "k"),
+         Program().open(0, {}, 2).greaterEqual(0, "k", 0), Program().open(0, {}, 2).lessThan(0, "k", 0)})
       EXPECT_HAS(inTransaction(read), "Cannot read from this db handle db=0 prefix= mode=write");
-   EXPECT_HAS(inTransaction(Program().open(0, Bytes{0xAB}, 1).put(0, "k", "v")), "Cannot write to this db handle db=0 prefix=AB mode=read");
+   EXPECT_HAS(inTransaction(Program().open(0, Bytes{0xAB}, 1).put(0, "k", "v")),
+              "Cannot write to this db handle db=0 prefix=AB mode=read");
    EXPECT_HAS(inTransaction(Program().open(0, {}, 1).remove(0, "k")), "Cannot write");
    // Reads take keys of any length; ranges never leave their database.
    EXPECT_EQ(inTransaction(Program().open(0, {}, 1).get(0, std::string(5000, 'x')).lessThan(0, "", 0)), "");
@@ -246,16 +277,15 @@ CHAIN_TEST(HostTest, accountedWritesNotify) {
    constexpr std::uint32_t absent = 0xFFFFFFFF;
    EXPECT_EQ(notices(atAlice().put(0, "key", "12345").put(0, "key", "1").remove(0, "key").remove(0, "key")),
              (std::vector<Arguments>{{alice, 0, 11, absent, 5}, {alice, 0, 11, 5, 1}, {alice, 0, 11, 1, absent}}));
-   EXPECT_EQ(notices(Program().open(db::writeOnly, prefixOf(alice), 2).put(0, "k", "12").put(0, "k", "1").remove(0, "k")),
-             (std::vector<Arguments>{{alice, 1, 9, absent, 2}, {alice, 1, 9, absent, 1}}));
+   EXPECT_EQ(
+       notices(Program().open(db::writeOnly, prefixOf(alice), 2).put(0, "k", "12").put(0, "k", "1").remove(0, "k")),
+       (std::vector<Arguments>{{alice, 1, 9, absent, 2}, {alice, 1, 9, absent, 1}}));
    const format::ScheduledSnapshotRow row{7};
    EXPECT_EQ(notices(Program().open(db::native, {}, 2).put(0, row.key(), format::pack(row))),
              (std::vector<Arguments>{{alice, 2, 7, absent, static_cast<std::uint32_t>(format::pack(row).size())}}));
    // Callback mode does not account for writeOnly.
    EXPECT_EQ(run(RunMode::callback, alice, Program().open(db::writeOnly, prefixOf(alice), 3).put(0, "k", "1")), "");
    EXPECT_TRUE(last.actionTraces[0].innerTraces.empty());
-   // It costs 4096 of stack: with none left the write fails.
-   EXPECT_EQ(inTransaction(atAlice().put(0, "k", "1")), "");
 }
 
 CHAIN_TEST(HostTest, nativeRows) {
@@ -273,7 +303,8 @@ CHAIN_TEST(HostTest, nativeRows) {
    EXPECT_EQ(nativePut(row.key(), format::pack(row)), "");
    EXPECT_HAS(nativePut(CodeRow::key(bob), format::pack(row)), "key does not match");
    EXPECT_HAS(nativePut(row.key(), {1, 2}), "malformed");
-   Bytes extended = format::pack(std::tuple(row.codeNum, row.flags, row.codeHash, row.vmType, row.vmVersion, std::optional(5u)));
+   Bytes extended =
+       format::pack(std::tuple(row.codeNum, row.flags, row.codeHash, row.vmType, row.vmVersion, std::optional(5u)));
    EXPECT_HAS(nativePut(row.key(), extended), "malformed"); // strict
    const format::ConfigRow config{128, 15u << 20};
    EXPECT_EQ(nativePut(config.key(), format::pack(config)), "");
@@ -287,7 +318,8 @@ CHAIN_TEST(HostTest, nativeRows) {
    EXPECT_EQ(nativePut(format::NotifyRow::key(format::NotifyType::acceptBlock), {9}), ""); // never checked
    EXPECT_HAS(nativePut(format::StatusRow::key(), {9}), "malformed");
    for (const std::uint16_t table : {std::uint16_t{4}, std::uint16_t{9}, std::uint16_t{14}, std::uint16_t{99}})
-      EXPECT_HAS(nativePut(format::nativeKey(static_cast<NativeTable>(table)), {}), "Unrecognized key in nativeConstrained");
+      EXPECT_HAS(nativePut(format::nativeKey(static_cast<NativeTable>(table)), {}),
+                 "Unrecognized key in nativeConstrained");
    EXPECT_HAS(nativePut({1}, {}), "Unrecognized key in nativeConstrained");
 
    const auto localPut = [&](std::uint32_t database, const Bytes& key, const Bytes& value) {
@@ -295,9 +327,11 @@ CHAIN_TEST(HostTest, nativeRows) {
    };
    EXPECT_EQ(localPut(db::nativeSubjective, blob.key(), format::pack(blob)), "");
    EXPECT_HAS(localPut(db::nativeSubjective, wrong.key(), format::pack(wrong)), "hash");
-   for (const auto table : {NativeTable::status, NativeTable::blockData, NativeTable::consensusChange, NativeTable::snapshot, NativeTable::logTruncate})
+   for (const auto table : {NativeTable::status, NativeTable::blockData, NativeTable::consensusChange,
+                            NativeTable::snapshot, NativeTable::logTruncate})
       EXPECT_HAS(localPut(db::nativeSubjective, format::nativeKey(table), {}), "Unrecognized key in nativeSubjective");
-   EXPECT_HAS(localPut(db::nativeSession, format::nativeKey(NativeTable::run), {}), "Unrecognized key in nativeSession");
+   EXPECT_HAS(localPut(db::nativeSession, format::nativeKey(NativeTable::run), {}),
+              "Unrecognized key in nativeSession");
    EXPECT_EQ(localPut(db::nativeSession, format::EnvRow::key("X"), {}), "");
 }
 
@@ -318,19 +352,36 @@ CHAIN_TEST(HostTest, nativeEffects) {
    EXPECT_EQ(host.queueWakes, 1);
    EXPECT_EQ(localPut(db::nativeSession, format::TimerRow::key(), format::pack(format::TimerRow{1, bob, "t"_m})), "");
    EXPECT_EQ(host.queueWakes, 2);
-   EXPECT_EQ(localPut(db::nativeSession, format::HostConfigRow::key(), format::pack(format::HostConfigRow{"v", "{\"a\":1}"})), "");
+   EXPECT_EQ(
+       localPut(db::nativeSession, format::HostConfigRow::key(), format::pack(format::HostConfigRow{"v", "{\"a\":1}"})),
+       "");
    EXPECT_EQ(host.hostConfig, "{\"a\":1}");
    host.configError = "bad json";
-   EXPECT_EQ(localPut(db::nativeSession, format::HostConfigRow::key(), format::pack(format::HostConfigRow{"v", "{"})), "bad json");
-   EXPECT_EQ(localPut(db::nativeSession, format::PendingShutdownRow::key(), format::pack(format::PendingShutdownRow{"{}"})), "");
+   EXPECT_EQ(localPut(db::nativeSession, format::HostConfigRow::key(), format::pack(format::HostConfigRow{"v", "{"})),
+             "bad json");
+   EXPECT_EQ(
+       localPut(db::nativeSession, format::PendingShutdownRow::key(), format::pack(format::PendingShutdownRow{"{}"})),
+       "");
    EXPECT_EQ(host.shutdown, "{}");
    // An abandoned checkout has no effect.
-   EXPECT_EQ(run(RunMode::rpc, bob, Program().checkout().open(db::nativeSubjective, {}, 3).put(0, next.key(), format::pack(next))), "");
+   EXPECT_EQ(run(RunMode::rpc, bob,
+                 Program().checkout().open(db::nativeSubjective, {}, 3).put(0, next.key(), format::pack(next))),
+             "");
    EXPECT_EQ(host.producerWakes, 1);
 }
 
 CHAIN_TEST(HostTest, resultAndKeyBuffers) {
-   EXPECT_EQ(inTransaction(atAlice().put(0, "key", "value").forget().get(0, "key").forget().fetchPart(1, 3).fetchPart(4, 4).fetchPart(5, 4).fetchPart(99, 0).keySize()), "");
+   EXPECT_EQ(inTransaction(atAlice()
+                               .put(0, "key", "value")
+                               .forget()
+                               .get(0, "key")
+                               .forget()
+                               .fetchPart(1, 3)
+                               .fetchPart(4, 4)
+                               .fetchPart(5, 4)
+                               .fetchPart(99, 0)
+                               .keySize()),
+             "");
    auto out = output();
    EXPECT_EQ(out.word(), 5u);
    EXPECT_EQ(out.raw(4), "alu\xEE");
@@ -342,7 +393,9 @@ CHAIN_TEST(HostTest, resultAndKeyBuffers) {
    out.raw(4);
    EXPECT_EQ(out.word(), 0u); // get clears the key
    // put clears both
-   EXPECT_EQ(inTransaction(atAlice().put(0, "key", "value").max(0, "").put(0, "x", "y").forget().keySize().fetchPart(0, 4)), "");
+   EXPECT_EQ(
+       inTransaction(atAlice().put(0, "key", "value").max(0, "").put(0, "x", "y").forget().keySize().fetchPart(0, 4)),
+       "");
    out = output();
    EXPECT_EQ(out.word(), 0u);
    EXPECT_EQ(out.word(), 0u);
@@ -350,7 +403,8 @@ CHAIN_TEST(HostTest, resultAndKeyBuffers) {
 
 CHAIN_TEST(HostTest, guestMemoryIsBounded) {
    // The puppet has 17 pages or so at first; a span is valid if its last byte lies in memory.
-   EXPECT_HAS(inTransaction(Program().rawConsole(0xFFFFFFFF, 1)), "wasm memory out-of-bounds: wasm memory out-of-bounds");
+   EXPECT_HAS(inTransaction(Program().rawConsole(0xFFFFFFFF, 1)),
+              "wasm memory out-of-bounds: wasm memory out-of-bounds");
    EXPECT_HAS(inTransaction(Program().rawConsole(0xFFFFFFFF, 0)), "wasm memory out-of-bounds");
    EXPECT_HAS(inTransaction(Program().rawConsole(0, 0xFFFFFFFF)), "wasm memory out-of-bounds");
    EXPECT_HAS(inTransaction(Program().rawConsole(0xFFFFFFF0, 0x20)), "wasm memory out-of-bounds");
@@ -381,7 +435,11 @@ CHAIN_TEST(HostTest, consoleAndAbort) {
 
 CHAIN_TEST(HostTest, calls) {
    // Current action, return value, one instance per service, re-entrancy.
-   EXPECT_EQ(inTransaction(Program().count().call(action(bob, Program().count().call(action(alice, Program().count(), bob)), alice)).count()), "");
+   EXPECT_EQ(inTransaction(Program()
+                               .count()
+                               .call(action(bob, Program().count().call(action(alice, Program().count(), bob)), alice))
+                               .count()),
+             "");
    auto out = output();
    EXPECT_EQ(out.word(), 1u);
    out.text();
@@ -398,10 +456,12 @@ CHAIN_TEST(HostTest, calls) {
    EXPECT_HAS(inTransaction(Program().call(action(bob, Program(), alice), 3)), "Invalid call flags: 3");
    EXPECT_HAS(inTransaction(Program().call({alice, "nobody"_a, "run"_m, {}})), "unknown service account: nobody");
    EXPECT_HAS(inTransaction(Program().call(action(alice, Program(), bob)), plain), "not authorized");
-   EXPECT_EQ(inTransaction(Program().call(action(bob, Program(), "anyone"_a))), "");                        // privileged
-   EXPECT_EQ(inTransaction(Program().call(action(bob, Program(), plain)), plain), "");                       // its own name
-   EXPECT_HAS(inTransaction(Program().call(action(bob, Program(), plain.sub(1))), plain), "not authorized"); // all 64 bits
-   EXPECT_HAS(inTransaction(Program().call(action(bob, Program().abort("deep"), alice))), "service 'bob' aborted with message: deep");
+   EXPECT_EQ(inTransaction(Program().call(action(bob, Program(), "anyone"_a))), "");   // privileged
+   EXPECT_EQ(inTransaction(Program().call(action(bob, Program(), plain)), plain), ""); // its own name
+   EXPECT_HAS(inTransaction(Program().call(action(bob, Program(), plain.sub(1))), plain),
+              "not authorized"); // all 64 bits
+   EXPECT_HAS(inTransaction(Program().call(action(bob, Program().abort("deep"), alice))),
+              "service 'bob' aborted with message: deep");
 }
 
 CHAIN_TEST(HostTest, runtimeTraps) {
@@ -413,12 +473,15 @@ CHAIN_TEST(HostTest, runtimeTraps) {
    Bytes previous = format::pack(action(alice, inner));
    startBlock();
    // A service that calls itself with its own action for ever.
-   EXPECT_EQ(push({action(alice, storing(alice, "self"_m.value, Program().currentAction().slice(0, 30).callPacked({})))}), "");
-   EXPECT_EQ(push({action(alice, storing(alice, "self"_m.value, [&] {
-                             Program p;
-                             p.call({alice, alice, "self"_m, {}});
-                             return p;
-                          }()))}),
+   EXPECT_EQ(
+       push({action(alice, storing(alice, "self"_m.value, Program().currentAction().slice(0, 30).callPacked({})))}),
+       "");
+   EXPECT_EQ(push({action(alice, storing(alice, "self"_m.value,
+                                         [&] {
+                                            Program p;
+                                            p.call({alice, alice, "self"_m, {}});
+                                            return p;
+                                         }()))}),
              "");
    EXPECT_HAS(push({{alice, alice, "self"_m, {}}}), "stack overflow");
    kernel->abortBlock();
@@ -436,13 +499,14 @@ CHAIN_TEST(HostTest, runtimeTraps) {
 
 CHAIN_TEST(HostTest, runModes) {
    // Objective modes have no clock, randomness, sockets or files.
-   for (const auto& p : {Program().clock(0), Program().random(4), Program().socketOpen({}), Program().socketSend(1, {}, 0),
-                         Program().setFlags(2, 0, 0), Program().readFile("/there")}) {
+   for (const auto& p : {Program().clock(0), Program().random(4), Program().socketOpen({}),
+                         Program().socketSend(1, {}, 0), Program().setFlags(2, 0, 0), Program().readFile("/there")}) {
       EXPECT_HAS(inTransaction(p), "not available in this mode");
       EXPECT_HAS(run(RunMode::speculative, alice, p), "not available in this mode");
       EXPECT_HAS(run(RunMode::verify, verify, p), "not available in this mode");
    }
-   for (const auto& p : {Program().socketOpen({}), Program().socketSend(1, {}, 0), Program().setFlags(2, 0, 0), Program().readFile("/there")})
+   for (const auto& p : {Program().socketOpen({}), Program().socketSend(1, {}, 0), Program().setFlags(2, 0, 0),
+                         Program().readFile("/there")})
       EXPECT_HAS(run(RunMode::rpc, alice, p), "privileged node-local");
    EXPECT_EQ(run(RunMode::rpc, alice, Program().clock(0).clock(1).clock(4).random(16)), "");
    auto out = runOutput();
@@ -468,8 +532,10 @@ CHAIN_TEST(HostTest, runModes) {
    EXPECT_EQ(run(RunMode::verify, verify, Program().count()), "");
    EXPECT_HAS(run(RunMode::verify, verify, Program().open(0, {}, 1)), "service may not open databases");
    EXPECT_HAS(run(RunMode::verify, verify, Program().call(action(verify, Program(), alice))), "not authorized");
-   EXPECT_HAS(run(RunMode::verify, verify, Program().call(action(verify, Program()), 1)), "Can only change run mode in a transaction");
-   EXPECT_HAS(run(RunMode::rpc, alice, Program().call(action(alice, Program()), 1)), "Can only change run mode in a transaction");
+   EXPECT_HAS(run(RunMode::verify, verify, Program().call(action(verify, Program()), 1)),
+              "Can only change run mode in a transaction");
+   EXPECT_HAS(run(RunMode::rpc, alice, Program().call(action(alice, Program()), 1)),
+              "Can only change run mode in a transaction");
 }
 
 CHAIN_TEST(HostTest, localCode) {
@@ -484,12 +550,17 @@ CHAIN_TEST(HostTest, localCode) {
    EXPECT_EQ(run(RunMode::rpc, alice, Program().call(action(alice, Program(), plain))), "");
    // A replacement may be the target.
    const CodeRow row{bob, CodeRow::isPrivileged | CodeRow::isReplacement, format::sha256(ByteView(puppetCode())), 0, 0};
-   EXPECT_EQ(run(RunMode::rpc, xHttp, Program().checkout().open(db::nativeSubjective, {}, 3).put(0, row.key(), format::pack(row)).commit()), "");
+   EXPECT_EQ(run(RunMode::rpc, xHttp,
+                 Program().checkout().open(db::nativeSubjective, {}, 3).put(0, row.key(), format::pack(row)).commit()),
+             "");
    EXPECT_EQ(run(RunMode::rpc, alice, Program().call(action(bob, Program(), plain))), "");
    EXPECT_EQ(inTransaction(Program().call(action(bob, Program().ret(asBytes("r")), alice), 1)), "");
    // Local code without a hash falls back to the chain's.
    const CodeRow empty{bob, CodeRow::isPrivileged, {}, 0, 0};
-   EXPECT_EQ(run(RunMode::rpc, xHttp, Program().checkout().open(db::nativeSubjective, {}, 3).put(0, empty.key(), format::pack(empty)).commit()), "");
+   EXPECT_EQ(
+       run(RunMode::rpc, xHttp,
+           Program().checkout().open(db::nativeSubjective, {}, 3).put(0, empty.key(), format::pack(empty)).commit()),
+       "");
    EXPECT_HAS(run(RunMode::rpc, bob, Program().checkout().open(db::subjective, {}, 3)), "not available");
 }
 
@@ -512,7 +583,11 @@ CHAIN_TEST(HostTest, codeErrors) {
    const format::CodeByHashRow blob{format::sha256(ByteView(junk)), 0, 0, junk};
    const CodeRow row{plain, 0, blob.codeHash, 0, 0};
    startBlock();
-   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).put(0, blob.key(), format::pack(blob)).put(0, row.key(), format::pack(row)))}), "");
+   EXPECT_EQ(push({action(alice, Program()
+                                     .open(db::native, {}, 2)
+                                     .put(0, blob.key(), format::pack(blob))
+                                     .put(0, row.key(), format::pack(row)))}),
+             "");
    EXPECT_HAS(push({{plain, plain, "run"_m, {}}}), "cannot run");
    kernel->abortBlock();
 }
@@ -520,19 +595,29 @@ CHAIN_TEST(HostTest, codeErrors) {
 CHAIN_TEST(HostTest, tooManyServices) {
    format::WasmConfigRow wasm;
    wasm.numExecutionMemories = 3;
-   EXPECT_EQ(one(alice, Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))), "");
+   EXPECT_EQ(
+       one(alice,
+           Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))),
+       "");
    EXPECT_EQ(inTransaction(Program().call(action(bob, Program(), alice))), "");
    EXPECT_HAS(inTransaction(Program().call(action(bob, Program(), alice)).call(action(plain, Program(), alice))),
               "exceeded maximum number of running services");
    // A smaller stack takes effect with the next context.
    wasm.numExecutionMemories = 32;
    wasm.vmOptions.max_stack_bytes = 20000;
-   EXPECT_EQ(one(alice, Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))), "");
+   EXPECT_EQ(
+       one(alice,
+           Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))),
+       "");
    EXPECT_HAS(inTransaction(Program().recurse(5000)), "stack overflow");
    // So little that the notification of a write no longer fits.
    wasm.vmOptions.max_stack_bytes = 6000;
-   EXPECT_EQ(one(alice, Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))), "");
-   EXPECT_HAS(inTransaction(Program()), "stack overflow");
+   EXPECT_EQ(
+       one(alice,
+           Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))),
+       "");
+   EXPECT_EQ(inTransaction(Program()), "");
+   EXPECT_HAS(inTransaction(atAlice().put(0, "k", "v")), "stack overflow");
 }
 
 } // namespace polis::kernel

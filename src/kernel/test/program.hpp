@@ -18,7 +18,9 @@ public:
    struct Register {};
    static constexpr Register reg{};
 
-   Program& open(std::uint32_t database, ByteView prefix, std::uint32_t mode) { return op(1).w(database).b(prefix).w(mode); }
+   Program& open(std::uint32_t database, ByteView prefix, std::uint32_t mode) {
+      return op(1).w(database).b(prefix).w(mode);
+   }
    Program& openAt(std::uint32_t h, ByteView prefix, std::uint32_t mode) { return op(2).w(h).b(prefix).w(mode); }
    Program& close(std::uint32_t h) { return op(3).w(h); }
    Program& put(std::uint32_t h, std::string_view k, std::string_view v) { return put(h, asBytes(k), asBytes(v)); }
@@ -28,10 +30,16 @@ public:
    Program& remove(std::uint32_t h, ByteView k) { return op(5).w(h).b(k); }
    Program& get(std::uint32_t h, std::string_view k) { return op(6).w(h).b(asBytes(k)); }
    Program& get(std::uint32_t h, ByteView k) { return op(6).w(h).b(k); }
-   Program& greaterEqual(std::uint32_t h, std::string_view k, std::uint32_t match) { return op(7).w(h).b(asBytes(k)).w(match); }
-   Program& lessThan(std::uint32_t h, std::string_view k, std::uint32_t match) { return op(8).w(h).b(asBytes(k)).w(match); }
+   Program& greaterEqual(std::uint32_t h, std::string_view k, std::uint32_t match) {
+      return op(7).w(h).b(asBytes(k)).w(match);
+   }
+   Program& lessThan(std::uint32_t h, std::string_view k, std::uint32_t match) {
+      return op(8).w(h).b(asBytes(k)).w(match);
+   }
    Program& max(std::uint32_t h, std::string_view k) { return op(9).w(h).b(asBytes(k)).w(0); }
-   Program& call(const format::Action& action, std::uint64_t flags = 0) { return op(10).b(format::pack(action)).q(flags); }
+   Program& call(const format::Action& action, std::uint64_t flags = 0) {
+      return op(10).b(format::pack(action)).q(flags);
+   }
    Program& callPacked(ByteView action, std::uint64_t flags = 0) { return op(10).b(action).q(flags); }
    Program& console(std::string_view text) { return op(11).b(asBytes(text)); }
    Program& abort(std::string_view text) { return op(12).b(asBytes(text)); }
@@ -46,7 +54,9 @@ public:
    Program& abortCheckout() { return op(20); }
    Program& socketOpen(ByteView request) { return op(21).b(request); }
    Program& socketSend(std::uint32_t fd, ByteView data, std::uint32_t flags) { return op(22).w(fd).b(data).w(flags); }
-   Program& setFlags(std::uint32_t fd, std::uint32_t mask, std::uint32_t value) { return op(23).w(fd).w(mask).w(value); }
+   Program& setFlags(std::uint32_t fd, std::uint32_t mask, std::uint32_t value) {
+      return op(23).w(fd).w(mask).w(value);
+   }
    Program& readFile(std::string_view path) { return op(24).b(asBytes(path)); }
    Program& recurse(std::uint32_t depth) { return op(25).w(depth); }
    Program& loop() { return op(26); }

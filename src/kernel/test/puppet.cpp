@@ -105,8 +105,11 @@ struct Output {
 
 volatile u32 sink;
 [[gnu::noinline]] u32 recurse(u32 n) {
-   volatile u32 local[4] = {n, n, n, n};
-   return n == 0 ? local[1] : recurse(n - 1) + local[2];
+   if (n == 0)
+      return 1;
+   const u32 below = recurse(n - 1);
+   sink = below; // keeps it from becoming a loop
+   return below + 1;
 }
 
 void run(const u8* program, u32 size, Text argument);
@@ -170,7 +173,9 @@ void run(const u8* program, u32 size, Text argument) {
          out.word(kvOpenAt(handle, prefix.data, prefix.size, s.word()));
          break;
       }
-      case 3: kvClose(s.word()); break;
+      case 3:
+         kvClose(s.word());
+         break;
       case 4: {
          const u32 handle = s.word();
          const Text key = s.bytes(), value = s.bytes();
@@ -259,10 +264,18 @@ void run(const u8* program, u32 size, Text argument) {
          out.bytes4(random, 16);
          break;
       }
-      case 17: setMaxCpuTime(s.wide()); break;
-      case 18: checkoutSubjective(); break;
-      case 19: out.word(commitSubjective()); break;
-      case 20: abortSubjective(); break;
+      case 17:
+         setMaxCpuTime(s.wide());
+         break;
+      case 18:
+         checkoutSubjective();
+         break;
+      case 19:
+         out.word(commitSubjective());
+         break;
+      case 20:
+         abortSubjective();
+         break;
       case 21: {
          const Text t = s.bytes();
          out.word(socketOpen(t.data, t.size));
@@ -284,18 +297,23 @@ void run(const u8* program, u32 size, Text argument) {
          out.word(readFile(t.data, t.size));
          break;
       }
-      case 25: sink = recurse(s.word()); break;
+      case 25:
+         sink = recurse(s.word());
+         break;
       case 26:
          for (;;)
             sink = sink + 1;
-      case 27: __builtin_trap();
+      case 27:
+         __builtin_trap();
       case 28: // raw pointers, as given
       {
          const u32 pointer = s.word();
          writeConsole(reinterpret_cast<const u8*>(pointer), s.word());
          break;
       }
-      case 29: out.word(++counter); break;
+      case 29:
+         out.word(++counter);
+         break;
       case 30: { // current action
          const Text v = fetch(getCurrentAction());
          out.text(v.data, v.size);
@@ -312,7 +330,9 @@ void run(const u8* program, u32 size, Text argument) {
          reg = {reg.data + from, n};
          break;
       }
-      case 33: out.word(static_cast<u32>(__builtin_wasm_memory_grow(0, s.word()))); break;
+      case 33:
+         out.word(static_cast<u32>(__builtin_wasm_memory_grow(0, s.word())));
+         break;
       case 34: { // return these bytes, at once
          const Text t = s.bytes();
          setRetval(t.data, t.size);
@@ -332,7 +352,9 @@ void run(const u8* program, u32 size, Text argument) {
          if (++counter < s.word())
             s.at = program;
          break;
-      case 38: out.word(getKey(nullptr, 0)); break;
+      case 38:
+         out.word(getKey(nullptr, 0));
+         break;
       case 39: { // serve: reply on the socket named by the argument
          const Text t = s.bytes();
          out.word(socketSend(load<u32>(argument.data + 2), t.data, t.size, s.word()));
@@ -343,7 +365,8 @@ void run(const u8* program, u32 size, Text argument) {
          out.word(socketSetFlags(load<u32>(argument.data + 2), mask, s.word()));
          break;
       }
-      default: __builtin_trap();
+      default:
+         __builtin_trap();
       }
    }
    setRetval(out.data, out.size);

@@ -53,7 +53,8 @@ public:
       std::lock_guard lock(mutex);
       lines.emplace_back(message);
    }
-   std::expected<std::shared_ptr<Socket>, std::int32_t> openSocket(format::HttpRequest request, std::optional<format::TLSInfo>,
+   std::expected<std::shared_ptr<Socket>, std::int32_t> openSocket(format::HttpRequest request,
+                                                                   std::optional<format::TLSInfo>,
                                                                    std::optional<format::SocketEndpoint>) override {
       if (!opener)
          return std::unexpected(socketError::unavailable);
@@ -137,8 +138,8 @@ inline vm::Engine& testEngine() {
 class ChainTest : public testing::Test {
 protected:
    static constexpr std::uint64_t priv = CodeRow::isPrivileged;
-   const AccountNumber transact = "transact"_a, alice = "alice"_a, bob = "bob"_a, plain = "plain"_a, verify = "verify"_a,
-                       xHttp = "x-http"_a;
+   const AccountNumber transact = "transact"_a, alice = "alice"_a, bob = "bob"_a, plain = "plain"_a,
+                       verify = "verify"_a, xHttp = "x-http"_a;
 
    void SetUp() override {
       folder = std::filesystem::temp_directory_path() / ("polis-kernel-" + std::to_string(::getpid()) + "-" +
