@@ -50,8 +50,8 @@ function Tap({ account, amount }: { account: string; amount: string | undefined 
           <p className="muted small figures">{data ? `Has ${formatAmount(balance?.balance ?? "0", balance?.precision ?? precision)}` : "…"}</p>
         </div>
       </div>
-      <Button kind="primary" wide busy={give.running} onClick={() => void give.run()}>Get {amount ?? ""} test tokens</Button>
-      <div role="status">
+      <div className="stack" aria-live="polite">
+        <Button kind="primary" wide busy={give.running} onClick={() => void give.run()}>Get {amount ?? ""} test tokens</Button>
         {given > 0 ? (
           <Notice action={<a href={siblingUrl(null, "tokens", "/")}>Open tokens</a>}>
             Sent{given > 1 ? ` ${given} times` : ""}. If they do not show, they wait in the tokens app to be accepted.
