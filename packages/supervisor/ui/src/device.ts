@@ -1,6 +1,6 @@
 // The accounts of this device: making and recovering them, connecting them to apps, acting for them.
 
-import type { AccountDraft, ActionOutcome, ConnectRequest, DeviceAccount, Invitation, PromptRecord } from "@polis/client/common";
+import { RPCError, type AccountDraft, type ActionOutcome, type ConnectRequest, type DeviceAccount, type Invitation, type PromptRecord } from "@polis/client/common";
 import {
   chainCodec,
   compressSpki,
@@ -141,9 +141,10 @@ export class Device {
     if (invitation.state === "used") throw new Error("This invitation has been used up.");
     if (invitation.state === "expired") throw new Error("This invitation has expired.");
     const { spki, privateKey } = await importKey(await openSecret(invitation.secret, readToken(token).aesKey));
+    // Nodes make theirs with compressed points.
     return [
-      { spki, privateKey },
       { spki: compressSpki(spki), privateKey },
+      { spki, privateKey },
     ];
   }
 
@@ -153,7 +154,7 @@ export class Device {
       try {
         return await attempt(signer);
       } catch (error) {
-        if (!(error instanceof Rejected)) throw error;
+        if (!(error instanceof Rejected || error instanceof RPCError)) throw error;
         first ??= error;
       }
     }
