@@ -71,6 +71,15 @@ private:
 
    bool counted() const { return !frames_.back().unreachable && !frames_.back().dead; }
 
+   /// Something that the compiler's work grows with.
+   void branch(std::size_t count = 1) {
+      branches_ += count;
+      if (branches_ > limits::branchesMax)
+         in_.fail(at_, "a function has too many blocks, branches and calls");
+      else if (branches_ * locals_.size() > limits::localsTimesBranchesMax)
+         in_.fail(at_, "a function has too many locals for its blocks, branches and calls");
+   }
+
    void push(std::uint8_t type) {
       operands_.push_back(type);
       if (!counted())
@@ -122,6 +131,7 @@ private:
    // Structure.
 
    void enter(std::uint8_t opcode) {
+      branch();
       const std::uint8_t type = in_.u8();
       if (!in_.ok())
          return;
@@ -193,6 +203,7 @@ private:
 
    void branchTable() {
       const std::uint32_t n = in_.count(limits::branchTableMax, "a branch table is too large");
+      branch(std::size_t{n} + 1);
       pop(i32);
       bool firstCarries = false;
       for (std::uint32_t i = 0; i <= n && in_.ok(); ++i) {
@@ -215,6 +226,7 @@ private:
 
    void callFunction(const FunctionType& type) {
       facts_.calls = true;
+      branch();
       for (auto it = type.params.rbegin(); it != type.params.rend(); ++it)
          pop(static_cast<std::uint8_t>(*it));
       if (type.result)
@@ -385,10 +397,12 @@ private:
       case op::end:
          return leave();
       case op::br:
+         branch();
          charge(1);
          carry(label(in_.u32()));
          return becomeUnreachable();
       case op::brIf: {
+         branch();
          pop(i32);
          charge(1);
          const std::uint32_t depth = in_.u32();
@@ -516,6 +530,7 @@ private:
    std::size_t at_ = 0; ///< of the instruction being checked
    std::uint64_t localBytes_ = 0;
    std::uint64_t running_ = 0, peak_ = 0;
+   std::size_t branches_ = 0;
 };
 
 } // namespace

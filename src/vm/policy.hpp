@@ -75,10 +75,14 @@ struct ModuleFacts {
 namespace limits {
 constexpr std::size_t moduleBytesMax = 64u << 20;
 constexpr std::size_t frameBytesMax = 128u << 20; ///< a function's locals and operands; spec kernel §4.7
-constexpr std::size_t functionsMax = 100'000;
-constexpr std::size_t functionBytesMax = 4u << 20;
+constexpr std::size_t functionsMax = 50'000;
+constexpr std::size_t functionBytesMax = 2u << 20;
 constexpr std::size_t localsMax = 40'000; ///< of one function, parameters included
 constexpr std::size_t paramsMax = 900;
+/// Blocks, branches and calls of one function, each target of a branch table counted: the compiler's work grows with
+/// their square, and with their product with the locals.
+constexpr std::size_t branchesMax = 65536;
+constexpr std::size_t localsTimesBranchesMax = std::size_t{1} << 26;
 constexpr std::size_t nestingMax = 10'000; ///< blocks within blocks
 constexpr std::size_t itemsMax =
     100'000; ///< types, imports, exports, globals, segments, elements of one segment: of each

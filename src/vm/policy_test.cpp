@@ -77,6 +77,27 @@ TEST(Policy, FrameLimit) {
    EXPECT_EQ(verdict(text + "(local i32)))"), "too many locals");
 }
 
+TEST(Policy, WorkOfTheCompilerIsBounded) {
+   auto repeated = [](std::string_view piece, int count, std::string_view locals = "") {
+      std::string text = "(module (func (param i32) " + std::string(locals);
+      for (int i = 0; i < count; ++i)
+         text += piece;
+      return text + "))";
+   };
+   const std::string rule = "a function has too many blocks, branches and calls";
+   EXPECT_EQ(verdict(repeated("(block)", 65536)), "ok");
+   EXPECT_EQ(verdict(repeated("(block)", 65537)), rule);
+   EXPECT_EQ(verdict(repeated("(br_if 0 (local.get 0))", 65537)), rule);
+   EXPECT_EQ(verdict(repeated("(call 0 (local.get 0))", 65537)), rule);
+   std::string locals = "(local";
+   for (int i = 0; i < 2047; ++i)
+      locals += " i32";
+   locals += ")";
+   EXPECT_EQ(verdict(repeated("(block)", 32768, locals)), "ok");
+   EXPECT_EQ(verdict(repeated("(block)", 32769, locals)),
+             "a function has too many locals for its blocks, branches and calls");
+}
+
 TEST(Policy, Facts) {
    const Bytes code = wasm(R"((module (import "env" "getResult" (func (param i32 i32 i32) (result i32)))
       (memory 3) (table 7 funcref) (global (mut i64) (i64.const 1)) (global i32 (i32.const 1))
