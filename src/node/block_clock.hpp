@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+
+namespace polis::node {
+
+/// When a single producer opens and seals blocks. Pure; all times are microseconds since 1970.
+///
+/// A block is sealed when there is work, no sooner than `minIntervalUs` after the last, and every second when idle. No
+/// two block times are equal or more than a second apart, but for a pause of the process itself.
+struct BlockClock {
+   static constexpr std::int64_t idleUs = 1'000'000;
+   /// Behind by more than this the clock does not catch up second by second, but goes on from now.
+   static constexpr std::int64_t pauseUs = 10'000'000;
+
+   std::int64_t minIntervalUs = 250'000;
+
+   /// The time of a block opened at `now` on a head of time `head`.
+   std::int64_t blockTime(std::int64_t head, std::int64_t now) const {
+      if (now - head > pauseUs)
+         return now;
+      if (now < head + minIntervalUs)
+         return head + minIntervalUs;
+      return now < head + idleUs ? now : head + idleUs;
+   }
+
+   /// When an idle chain seals its next block.
+   std::int64_t idleDeadline(std::int64_t head, std::int64_t now) const {
+      // A clock that was set back must not stop the chain.
+      const std::int64_t due = head + idleUs;
+      return due < now + idleUs ? due : now + idleUs;
+   }
+
+   /// Whether an open block with `transactions` is sealed now. waiting: more transactions are at hand; opened: when the
+   /// block was opened.
+   bool sealNow(std::int64_t blockTime, std::int64_t opened, std::int64_t now, bool transactions, bool waiting) const {
+      if (!transactions || now < blockTime)
+         return false;
+      return !waiting || now >= opened + minIntervalUs;
+   }
+};
+
+} // namespace polis::node

@@ -1,0 +1,183 @@
+#include "node/native_endpoints.hpp"
+#include "format/fracpack.hpp"
+#include "format/json.hpp"
+#include "http/reply_writer.hpp"
+#include "node/version.hpp"
+#include <algorithm>
+
+namespace polis::node {
+
+namespace {
+
+const std::string* header(const format::HttpRequest& request, std::string_view name) {
+   for (const auto& h : request.headers)
+      if (http::equalsIgnoringCase(h.name, name))
+         return &h.value;
+   return nullptr;
+}
+
+/// The media type without parameters, in lower case.
+std::string mediaType(const format::HttpRequest& request) {
+   std::string type = request.contentType.substr(0, request.contentType.find(';'));
+   while (type.ends_with(' '))
+      type.pop_back();
+   std::ranges::transform(type, type.begin(),
+                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+   return type;
+}
+
+format::HttpReply json(std::string text) {
+   format::HttpReply reply;
+   reply.contentType = "application/json";
+   reply.body = toBytes(text);
+   reply.headers.push_back({"Cache-Control", "no-store"});
+   return reply;
+}
+
+format::HttpReply notAllowed(std::string_view methods) {
+   auto reply = http::textReply(405, "This address takes " + std::string(methods) + ".");
+   reply.headers.push_back({"Allow", std::string(methods)});
+   return reply;
+}
+
+void writeBlock(format::JsonWriter& writer, const kernel::BlockState& block) {
+   writer.beginObject();
+   writer.key("num");
+   writer.integer(block.num);
+   writer.key("id");
+   writer.hex(block.id);
+   writer.key("time");
+   if (block.header)
+      writer.string(format::timeText(block.header->time));
+   else
+      writer.null();
+   writer.endObject();
+}
+
+struct BootRequest {
+   std::vector<std::string> packages{};
+};
+
+} // namespace
+
+bool isSameOrigin(const format::HttpRequest& request, bool tls) {
+   const auto* origin = header(request, "Origin");
+   if (!origin)
+      return true;
+   const auto* host = header(request, "Host");
+   if (!host)
+      return false;
+   // Behind a proxy that ends TLS the page's own address is https.
+   return http::equalsIgnoringCase(*origin, "https://" + *host) ||
+          (!tls && http::equalsIgnoringCase(*origin, "http://" + *host));
+}
+
+void NativeEndpoints::serve(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request) {
+   const std::string path = request.target.substr(0, request.target.find('?'));
+   const bool get = request.method == "GET" || request.method == "HEAD";
+   format::HttpReply reply;
+   if (path == "/native/admin/status") {
+      reply = get ? status() : notAllowed("GET");
+   } else if (path == "/native/admin/chain") {
+      reply = get ? chain() : notAllowed("GET");
+   } else if (path == "/native/admin/metrics") {
+      if (get) {
+         reply.contentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+         reply.body = toBytes(control_.metrics());
+      } else
+         reply = notAllowed("GET");
+   } else if (path == "/native/admin/push_boot" || path == "/native/admin/boot") {
+      if (request.method != "POST")
+         reply = notAllowed("POST");
+      else if (!isSameOrigin(request, exchange->peer().tls))
+         reply = http::textReply(400, "Another page may not do this: the Origin is not this address.");
+      else
+         return path == "/native/admin/boot" ? boot(exchange, request) : pushBoot(exchange, request);
+   } else {
+      reply = http::textReply(404, "There is nothing at " + path + ".");
+   }
+   (void)exchange->reply(std::move(reply));
+}
+
+format::HttpReply NativeEndpoints::status() const {
+   std::vector<std::string> words;
+   if (control_.starting())
+      words.push_back("startup");
+   if (control_.stopping())
+      words.push_back("shutdown");
+   if (!control_.kernel().hasChain())
+      words.push_back("needgenesis");
+   return json(format::toJson(words));
+}
+
+format::HttpReply NativeEndpoints::chain() const {
+   auto& kernel = control_.kernel();
+   std::string out;
+   format::JsonWriter writer(out);
+   writer.beginObject();
+   writer.key("chainId");
+   if (kernel.hasChain())
+      writer.hex(kernel.chainId());
+   else
+      writer.null();
+   writer.key("head");
+   writeBlock(writer, *kernel.head());
+   writer.key("irreversible");
+   writeBlock(writer, *kernel.irreversible());
+   writer.key("producer");
+   writer.string(control_.producer().value ? control_.producer().str() : "");
+   writer.key("version");
+   writer.string(version);
+   writer.endObject();
+   return json(std::move(out));
+}
+
+void NativeEndpoints::pushBoot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request) {
+   const auto type = mediaType(request);
+   if (!type.empty() && type != "application/octet-stream") {
+      (void)exchange->reply(http::textReply(415, "Boot transactions are sent as application/octet-stream."));
+      return;
+   }
+   auto transactions = format::unpackStrict<std::vector<format::SignedTransaction>>(request.body);
+   if (!transactions) {
+      (void)exchange->reply(http::textReply(400, "The body is not a packed list of signed transactions."));
+      return;
+   }
+   control_.pushBoot(std::move(*transactions),
+                     [exchange](std::expected<format::TransactionTrace, kernel::Rejection> result) {
+                        if (result)
+                           (void)exchange->reply(json(format::toJson(*result)));
+                        else
+                           (void)exchange->reply(http::textReply(500, result.error().reason));
+                     });
+}
+
+void NativeEndpoints::boot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request) {
+   if (mediaType(request) != "application/json") {
+      (void)exchange->reply(http::textReply(415, "What to boot is sent as application/json."));
+      return;
+   }
+   auto wanted = format::fromJson<BootRequest>(asText(request.body));
+   if (!wanted) {
+      (void)exchange->reply(http::textReply(400, "Malformed request: " + wanted.error().message + "."));
+      return;
+   }
+   control_.bootFromPackages(std::move(wanted->packages), [exchange](std::expected<std::string, std::string> result) {
+      if (!result) {
+         (void)exchange->reply(http::textReply(500, result.error()));
+         return;
+      }
+      std::string out;
+      format::JsonWriter writer(out);
+      writer.beginObject();
+      writer.key("invitation");
+      if (result->empty())
+         writer.null();
+      else
+         writer.string(*result);
+      writer.endObject();
+      (void)exchange->reply(json(std::move(out)));
+   });
+}
+
+} // namespace polis::node

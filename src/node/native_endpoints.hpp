@@ -1,0 +1,47 @@
+#pragma once
+#include "http/exchange.hpp"
+#include "kernel/kernel.hpp"
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace polis::node {
+
+/// What the native endpoints ask of the node. Any thread.
+class NodeControl {
+public:
+   virtual ~NodeControl() = default;
+   virtual kernel::Kernel& kernel() = 0;
+   virtual bool starting() const = 0;
+   virtual bool stopping() const = 0;
+   virtual format::AccountNumber producer() const = 0;
+   /// Builds block 2 from the given transactions on the chain thread, then calls `done` there.
+   using BootDone = std::function<void(std::expected<format::TransactionTrace, kernel::Rejection>)>;
+   virtual void pushBoot(std::vector<format::SignedTransaction> transactions, BootDone done) = 0;
+   /// Boots a chain from packages of this machine; `done` hears the invitation link (or nothing), or what went wrong.
+   using FullBootDone = std::function<void(std::expected<std::string, std::string>)>;
+   virtual void bootFromPackages(std::vector<std::string> packages, FullBootDone done) = 0;
+   /// OpenMetrics text.
+   virtual std::string metrics() const = 0;
+};
+
+/// Answers `/native/…` (spec, kernel §8.2). The services have decided that the caller may; what changes something
+/// checks here once more that no foreign page asks.
+class NativeEndpoints {
+public:
+   explicit NativeEndpoints(NodeControl& control) : control_(control) {}
+   void serve(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request);
+
+private:
+   format::HttpReply status() const;
+   format::HttpReply chain() const;
+   void pushBoot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request);
+   void boot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request);
+
+   NodeControl& control_;
+};
+
+/// True unless the request has an Origin that is `null` or not its own host.
+bool isSameOrigin(const format::HttpRequest& request, bool tls);
+
+} // namespace polis::node

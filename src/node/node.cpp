@@ -1,0 +1,649 @@
+#include "node/node.hpp"
+#include "base/clock.hpp"
+#include "base/fault.hpp"
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "format/hash.hpp"
+#include "format/json.hpp"
+#include "format/keys.hpp"
+#include "http/reply_writer.hpp"
+#include "node/boot.hpp"
+#include "node/chain_thread.hpp"
+#include "node/local_template.hpp"
+#include "node/native_endpoints.hpp"
+#include "node/package.hpp"
+#include "node/query_pool.hpp"
+#include "node/sockets.hpp"
+#include "node/version.hpp"
+#include "store/journal.hpp"
+#include "store/store.hpp"
+#include "vm/engine.hpp"
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <fcntl.h>
+#include <iostream>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace polis::node {
+
+namespace {
+
+using format::AccountNumber;
+
+constexpr std::uint32_t stopGraceMs = 3'000;
+constexpr std::int64_t bootExpirationSec = 600;
+constexpr std::uint16_t firstInvitationAccounts = 100;
+constexpr std::size_t bootBlockBytes = std::size_t{4} << 20;
+
+std::int64_t nowUs() { return SystemClock().realtimeNs() / 1000; }
+
+/// What services may know of the environment: what is meant for them, not whatever the shell holds.
+std::vector<std::pair<std::string, std::string>> serviceEnvironment() {
+   std::vector<std::pair<std::string, std::string>> result;
+   for (char** entry = environ; entry && *entry; ++entry) {
+      const std::string_view text = *entry;
+      const auto equals = text.find('=');
+      if (equals == std::string_view::npos || !(text.starts_with("PSIBASE_") || text.starts_with("POLIS_")))
+         continue;
+      if (text.substr(0, equals) != "PSIBASE_DATADIR")
+         result.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+   }
+   const auto data = defaultPackageFolder().parent_path();
+   result.emplace_back("PREFIX", data.parent_path().parent_path().string());
+   result.emplace_back("PSIBASE_DATADIR", data.string());
+   return result;
+}
+
+void writePrivateFile(const std::filesystem::path& path, std::string_view text) {
+   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+   if (fd < 0 || ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+      log::warning("Cannot write ", path.string());
+   if (fd >= 0)
+      ::close(fd);
+}
+
+struct ShutdownArgs {
+   std::vector<std::string> restart{};
+   bool soft = false;
+};
+
+} // namespace
+
+struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
+   explicit Impl(NodeOptions o) : options(std::move(o)) { open(); }
+
+   ~Impl() override { shutDown(); }
+
+   // ---- start ----
+
+   void open() {
+      if (options.packages.empty())
+         options.packages = defaultPackageFolder();
+      std::error_code ec;
+      std::filesystem::create_directories(options.folder, ec);
+      if (ec)
+         throw Fault("The folder " + options.folder.string() + " cannot be made: " + ec.message());
+      ::chmod(options.folder.c_str(), 0700);
+      config = options.config;
+      config.fillFrom(loadConfig(configFile()));
+      if (config.hosts.empty())
+         config.hosts.push_back("polis.localhost");
+      readProducer();
+      if (!std::filesystem::exists(configFile()))
+         saveConfig(configFile(), config);
+
+      store = store::Store::open(options.folder);
+      journal = store::Journal::open(options.folder / "journal");
+      engine =
+          std::make_unique<vm::Engine>(kernel::hostFunctions(), vm::EngineOptions{.cacheDir = options.folder / "code"});
+      kernel::KernelOptions kernelOptions;
+      kernelOptions.fastPaths = options.fastPaths;
+      kernelOptions.verifySigCode = verifySigHashes();
+      vm::onExecutionStack(
+          [&] { theKernel = std::make_unique<kernel::Kernel>(*store, *journal, *engine, *this, kernelOptions); });
+
+      http::Server::Options serverOptions;
+      if (!config.tlsCertificate.empty() || !config.tlsKey.empty())
+         serverOptions.tls = http::TlsFiles{config.tlsCertificate, config.tlsKey};
+      server = std::make_unique<http::Server>(std::move(serverOptions), *this);
+      for (const auto& where : config.listen) {
+         auto address = parseListen(where);
+         if (!address)
+            throw Fault(address.error());
+         boundPorts.push_back(server->listen(*address));
+         addresses.push_back(*address);
+         addresses.back().port = boundPorts.back();
+      }
+
+      const std::size_t processors = std::max(2u, std::thread::hardware_concurrency());
+      const auto fault = [this](const char* text) { onFault(text); };
+      pool = std::make_unique<QueryPool>(processors, fault);
+      sockets.kernel = theKernel.get();
+      sockets.pool = pool.get();
+      sockets.native = [this](const auto& exchange, const auto& request) { endpoints.serve(exchange, request); };
+      {
+         Lock lock(earlyMutex);
+         for (auto& work : early)
+            if (!pool->submit(std::move(work)))
+               log::warning("Work was dropped at the start");
+         early.clear();
+         started = true;
+      }
+      theKernel->attachFixed(format::SocketRow::producerMulticast, std::make_shared<MulticastSocket>());
+      theKernel->attachFixed(format::SocketRow::log, std::make_shared<LogSocket>());
+      std::optional<std::string> problem;
+      vm::onExecutionStack([&] { problem = beginSession(); });
+      if (problem)
+         throw Fault(*problem);
+
+      chain = std::make_unique<ChainThread>(*theKernel, chainOptions(), fault);
+      for (std::size_t i = 0; i < config.serviceThreads.value_or(static_cast<std::uint32_t>(processors)); ++i)
+         runners.emplace_back([this, fault] { guarded(fault, [this] { runQueue(); }); });
+      flusher = vm::ExecutionThread([this, fault] { guarded(fault, [this] { flushLoop(); }); });
+      chain->start();
+      server->start();
+   }
+
+   std::filesystem::path configFile() const { return options.folder / "config"; }
+
+   void readProducer() {
+      if (config.producer.empty())
+         return;
+      account = AccountNumber(std::string_view(config.producer));
+      if (account.value == 0 || account.str() != config.producer)
+         throw Fault("'" + config.producer +
+                     "' cannot be a producer: an account name has 1 to 18 of a-z, 0-9 and -, a letter first");
+      if (config.key.empty())
+         return;
+      struct stat info{};
+      if (::stat(config.key.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
+         log::warning("The key file ", config.key, " can be read by others; chmod 600 it");
+      constexpr std::uint64_t keyBytesMax = 64 * 1024;
+      key = format::PrivateKey::fromPem(asText(node::readFile(config.key, keyBytesMax)));
+      if (!key)
+         throw Fault(config.key + " holds no private key (PEM, curve P-256 or secp256k1)");
+   }
+
+   /// The verification service of our own packages is answered natively.
+   std::vector<format::Checksum256> verifySigHashes() {
+      std::vector<format::Checksum256> hashes;
+      if (!options.fastPaths || !std::filesystem::is_directory(options.packages))
+         return hashes;
+      static constexpr AccountNumber verifySig{std::string_view("verify-sig")};
+      const auto folder = PackageFolder::open(options.packages);
+      for (const auto& entry : folder.entries()) {
+         if (std::ranges::find(entry.meta.services, verifySig) == entry.meta.services.end())
+            continue;
+         auto package = parsePackage(node::readFile(folder.folder() / entry.file, PackageLimits{}.fileBytesMax));
+         if (!package)
+            continue;
+         if (const auto* service = package->service(verifySig))
+            hashes.push_back(format::sha256(service->code));
+      }
+      return hashes;
+   }
+
+   /// Rows of this start, local services if there are none, and their start.
+   std::optional<std::string> beginSession() {
+      kernel::LocalTemplate local;
+      if (theKernel->needsLocalServices()) {
+         const auto folder = PackageFolder::open(options.packages);
+         auto packages = folder.resolve({"XDefault"});
+         if (!packages)
+            return "The node's own services cannot be installed: " + packages.error();
+         local = localTemplate(*packages);
+      }
+      if (auto result =
+              theKernel->firstStart(local, serviceEnvironment(), {std::string("Polis ") += version, config.hostJson()});
+          !result)
+         return "The node's own services cannot be installed: " + result.error().reason;
+      if (addresses.empty())
+         return std::nullopt;
+      if (auto result = theKernel->startSession(); !result)
+         return "The node's own services do not start: " + result.error().reason;
+      return std::nullopt;
+   }
+
+   ChainThread::Options chainOptions() {
+      ChainThread::Options result;
+      result.producer = account;
+      result.clock.minIntervalUs = std::int64_t{config.minIntervalMs.value_or(250)} * 1000;
+      result.sign = [this](ByteView preimage) -> Bytes {
+         if (!key)
+            return {};
+         const auto signature = key->sign(format::sha256(preimage));
+         return Bytes(signature.begin(), signature.end());
+      };
+      return result;
+   }
+
+   // ---- threads ----
+
+   template <class Work>
+   void guarded(const std::function<void(const char*)>& fault, Work&& work) {
+      try {
+         work();
+      } catch (const Fault& f) {
+         fault(f.what());
+      }
+   }
+
+   void runQueue() {
+      std::uint64_t seen = 0;
+      while (!ending.load()) {
+         while (!ending.load() && theKernel->runNext()) {
+         }
+         auto wait = std::chrono::microseconds(1'000'000);
+         if (const auto due = theKernel->timerDueUs())
+            wait =
+                std::clamp(std::chrono::microseconds(*due - monotonicNs() / 1000), std::chrono::microseconds(0), wait);
+         runWake.waitUntil(seen, std::chrono::steady_clock::now() + wait);
+      }
+   }
+
+   void flushLoop() {
+      std::uint64_t seen = 0;
+      while (!ending.load()) {
+         if (flushWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1)))
+            theKernel->flush();
+      }
+      theKernel->flush();
+   }
+
+   void onFault(const char* text) {
+      log::error("The node cannot go on: ", text);
+      exitCode.store(1);
+      end.signal();
+   }
+
+   int run() {
+      announce();
+      if (options.boot && !theKernel->hasChain()) {
+         if (auto problem = bootAtStart()) {
+            log::error("No chain was started: ", *problem);
+            exitCode.store(1);
+            end.signal();
+         }
+      }
+      std::uint64_t seen = 0;
+      while (!end.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::hours(1))) {
+      }
+      shutDown();
+      return exitCode.load();
+   }
+
+   void shutDown() {
+      if (std::exchange(down, true))
+         return;
+      stoppingNow.store(true);
+      if (server)
+         server->stop(stopGraceMs);
+      if (theKernel)
+         theKernel->cancelQueries();
+      if (chain)
+         chain->stop();
+      ending.store(true);
+      runWake.signalAll();
+      runners.clear();
+      if (pool)
+         pool->stop();
+      flushWake.signal();
+      if (flusher.joinable())
+         flusher.join();
+      if (theKernel && exitCode.load() == 0) {
+         try {
+            vm::onExecutionStack([&] { theKernel->checkpoint(); });
+         } catch (const Fault& fault) {
+            log::error("The last checkpoint failed; the next start replays more: ", fault.what());
+         }
+      }
+      theKernel.reset();
+   }
+
+   // ---- what people see ----
+
+   /// The address of a page under the root host.
+   std::string pageUrl(std::string_view label, std::string_view path) const {
+      const http::ListenAddress* best = nullptr;
+      for (const auto& a : addresses)
+         if (a.kind != http::ListenAddress::Kind::local &&
+             (!best || (best->kind == http::ListenAddress::Kind::http && a.kind == http::ListenAddress::Kind::https)))
+            best = &a;
+      const bool tls = best && best->kind == http::ListenAddress::Kind::https;
+      std::string url = tls ? "https://" : "http://";
+      if (!label.empty())
+         (url += label) += '.';
+      url += config.hosts.front();
+      if (best && best->port != (tls ? 443 : 80))
+         url += ":" + std::to_string(best->port);
+      return url += path;
+   }
+
+   void say(const std::string& line) const {
+      if (!options.quiet)
+         std::cout << line << std::endl;
+   }
+
+   void announce() const {
+      if (addresses.empty())
+         say("Polis runs without a listener; nothing is served.");
+      else if (theKernel->hasChain())
+         say("Polis is ready: " + pageUrl("", "/"));
+      else if (!options.boot)
+         say("Polis is ready, and has no chain yet: " + pageUrl("x-admin", "/"));
+   }
+
+   std::optional<std::string> bootAtStart() {
+      Wake done;
+      std::uint64_t seen = 0;
+      std::expected<std::string, std::string> result;
+      bootFromPackages(options.bootPackages, [&](std::expected<std::string, std::string> r) {
+         result = std::move(r);
+         done.signal();
+      });
+      while (!done.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1))) {
+      }
+      if (!result)
+         return result.error();
+      say("Polis is ready: " + pageUrl("", "/"));
+      if (!result->empty())
+         say("The first members come in by this invitation: " + *result);
+      return std::nullopt;
+   }
+
+   // ---- NodeControl ----
+
+   kernel::Kernel& kernel() override { return *theKernel; }
+   bool starting() const override { return !started; }
+   bool stopping() const override { return stoppingNow.load(); }
+   AccountNumber producer() const override { return account; }
+
+   void pushBoot(std::vector<format::SignedTransaction> transactions, BootDone done) override {
+      auto task = [this, transactions = std::move(transactions), done](kernel::Kernel& k) {
+         if (account.value == 0)
+            return done(
+                std::unexpected(kernel::Rejection{"This node has no producer name. Start it with --producer NAME."}));
+         done(k.pushBoot(transactions, account, nowUs()));
+      };
+      if (!chain->submit(std::move(task)))
+         done(std::unexpected(kernel::Rejection{"The node is busy. Try again soon."}));
+   }
+
+   void bootFromPackages(std::vector<std::string> names, FullBootDone done) override {
+      const auto work = [this, names = std::move(names), done]() mutable {
+         try {
+            planAndBoot(std::move(names), done);
+         } catch (const Fault& fault) {
+            done(std::unexpected(std::string(fault.what())));
+         }
+      };
+      if (!pool->submit(work))
+         done(std::unexpected("The node is busy. Try again soon."));
+   }
+
+   void planAndBoot(std::vector<std::string> names, const FullBootDone& done) {
+      if (account.value == 0)
+         return done(std::unexpected("This node has no producer name. Start it with --producer NAME."));
+      if (theKernel->hasChain())
+         return done(std::unexpected("There is a chain already."));
+      const auto folder = PackageFolder::open(options.packages);
+      if (names.empty())
+         names = defaultBootPackages(folder);
+      auto packages = folder.resolve(names);
+      if (!packages)
+         return done(std::unexpected(packages.error()));
+      BootOptions bootOptions;
+      bootOptions.producer = account;
+      if (key)
+         bootOptions.publicKey = key->publicKey().spki();
+      bootOptions.expiration.seconds = nowUs() / 1'000'000 + bootExpirationSec;
+      bootOptions.invitationAccounts = firstInvitationAccounts;
+      SystemRandom random;
+      auto plan = planBoot(*packages, bootOptions, random);
+      if (!plan)
+         return done(std::unexpected(plan.error()));
+      const auto shared = std::make_shared<BootPlan>(std::move(*plan));
+      if (!chain->submit([this, shared, done](kernel::Kernel&) { done(boot(*shared)); }))
+         done(std::unexpected("The node is busy. Try again soon."));
+   }
+
+   /// Chain thread.
+   std::expected<std::string, std::string> boot(const BootPlan& plan) {
+      auto& k = *theKernel;
+      auto first = k.pushBoot(plan.first, account, nowUs());
+      if (!first)
+         return std::unexpected(first.error().reason);
+      if (first->error && !first->error->empty())
+         return std::unexpected(*first->error);
+      const auto sealOpen = [&]() -> std::optional<std::string> {
+         if (auto sealed = k.sealBlock(chainOptions().sign); !sealed)
+            return sealed.error().reason;
+         return std::nullopt;
+      };
+      for (const auto& transaction : plan.rest) {
+         if (k.blockOpen() && k.openBlockBytes() > bootBlockBytes)
+            if (auto problem = sealOpen())
+               return std::unexpected(*problem);
+         if (!k.blockOpen()) {
+            const auto head = k.head();
+            const std::int64_t time = std::max(nowUs(), head->header->time.microseconds + 1);
+            if (auto begun = k.startBlock(
+                    {.time = time, .producer = account, .term = head->header->term, .commitNum = head->num});
+                !begun)
+               return std::unexpected(begun.error().reason);
+         }
+         const auto trace = k.push(transaction, true);
+         if (trace.error && !trace.error->empty()) {
+            k.abortBlock();
+            return std::unexpected("a package cannot be installed: " + *trace.error + ". The chain in " +
+                                   options.folder.string() + " is unfinished; remove the folder before you try again.");
+         }
+      }
+      if (k.blockOpen())
+         if (auto problem = sealOpen())
+            return std::unexpected(*problem);
+      if (plan.invitationToken.empty())
+         return std::string();
+      const auto link = pageUrl("accounts", "/invite?token=" + plan.invitationToken);
+      writePrivateFile(options.folder / "first-invitation", link + "\n");
+      return link;
+   }
+
+   std::string metrics() const override {
+      std::string out;
+      const auto line = [&](const std::string& name, const char* type, std::uint64_t value) {
+         out += "# TYPE polis_" + name + " " + type + "\npolis_" + name +
+                (std::string_view(type) == "counter" ? "_total " : " ") + std::to_string(value) + "\n";
+      };
+      const auto http = server->stats();
+      line("http_connections", "gauge", http.connections);
+      line("http_websockets", "gauge", http.webSockets);
+      line("http_accepted", "counter", http.accepted);
+      line("http_requests", "counter", http.requests);
+      line("http_bad_requests", "counter", http.badRequests);
+      line("http_timeouts", "counter", http.timeouts);
+      line("query_queued", "gauge", pool->queued());
+      line("query_refused", "counter", pool->refused());
+      line("blocks", "counter", chain->blocks());
+      line("transactions", "counter", chain->transactions());
+      line("head_block", "gauge", theKernel->head()->num);
+      line("irreversible_block", "gauge", theKernel->irreversible()->num);
+      for (const auto& [name, value] : theKernel->counters()) {
+         std::string clean = "kernel_";
+         for (char c : name)
+            clean += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+         line(clean, "counter", value);
+      }
+      return out + "# EOF\n";
+   }
+
+   // ---- http::Handler, net thread ----
+
+   void request(std::shared_ptr<http::Exchange> exchange, format::HttpRequest&& request) override {
+      auto socket = std::make_shared<HttpSocket>(sockets, std::move(exchange), std::move(request));
+      socket->listen();
+      if (!pool->submit([this, socket] {
+             if (socket->peerGone())
+                return;
+             theKernel->serve(socket, socket->request());
+             socket->served();
+          }))
+         socket->refuse();
+   }
+
+   // ---- kernel::Host, any thread ----
+
+   std::int64_t realtimeNs() override { return clock.realtimeNs(); }
+   std::int64_t monotonicNs() override { return clock.monotonicNs(); }
+   void random(std::span<std::uint8_t> out) override { SystemRandom().fill(out); }
+   void log(kernel::Severity severity, std::string_view message, std::optional<AccountNumber> service) override {
+      writeLog(static_cast<std::uint32_t>(severity), message, service);
+   }
+
+   std::expected<std::shared_ptr<kernel::Socket>, std::int32_t>
+   openSocket(format::HttpRequest request, std::optional<format::TLSInfo> tls,
+              std::optional<format::SocketEndpoint> endpoint) override {
+      if (!server || addresses.empty())
+         return std::unexpected(kernel::socketError::unavailable);
+      auto open = [this, request = std::move(request), tls = tls.has_value(),
+                   endpoint](std::shared_ptr<http::ExchangeEvents> events) mutable {
+         std::optional<http::Peer> peer;
+         if (endpoint)
+            peer = peerOf(*endpoint);
+         return server->open(std::move(request), peer ? &*peer : nullptr, tls, std::move(events));
+      };
+      return std::make_shared<HttpSocket>(sockets, endpoint, tls.has_value(), std::move(open));
+   }
+
+   std::optional<Bytes> readFile(std::string_view path) override {
+      constexpr std::uint64_t bytesMax = std::uint64_t{64} << 20;
+      if (!path.starts_with('/') || path.find('\0') != std::string_view::npos)
+         return std::nullopt;
+      std::error_code ec;
+      const auto real = std::filesystem::canonical(path, ec);
+      if (ec || !std::filesystem::is_regular_file(real, ec))
+         return std::nullopt;
+      std::vector<std::string> mounts = config.mounts;
+      mounts.push_back(defaultPackageFolder().parent_path().string());
+      for (const auto& mount : mounts) {
+         const auto root = std::filesystem::canonical(mount, ec);
+         if (ec || std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first != root.end())
+            continue;
+         try {
+            return node::readFile(real, bytesMax);
+         } catch (const Fault&) {
+            return std::nullopt;
+         }
+      }
+      return std::nullopt;
+   }
+
+   void wakeProducer() override {
+      if (chain)
+         chain->wake();
+   }
+   void wakeRunQueue() override { runWake.signal(); }
+   void wakeFlush() override { flushWake.signal(); }
+
+   void submit(std::function<void()> work) override {
+      {
+         Lock lock(earlyMutex);
+         if (!started) {
+            early.push_back(std::move(work));
+            return;
+         }
+      }
+      if (!pool->submit(std::move(work)))
+         log::warning("Work of the kernel was dropped: the node is busy");
+   }
+
+   std::optional<std::string> checkHostConfig(std::string_view json) override {
+      auto parsed = parseHostJson(json);
+      return parsed ? std::nullopt : std::optional(parsed.error());
+   }
+
+   void hostConfigChanged(std::string_view json) override {
+      auto parsed = parseHostJson(json);
+      if (!parsed)
+         return;
+      // What the page does not know of stays.
+      parsed->key = config.key;
+      parsed->mounts = config.mounts;
+      parsed->minIntervalMs = config.minIntervalMs;
+      try {
+         saveConfig(configFile(), *parsed);
+         log::info("The configuration was saved; listeners, TLS and the producer change at the next start");
+      } catch (const Fault& fault) {
+         log::error("The configuration cannot be saved: ", fault.what());
+      }
+   }
+
+   void shutdownRequested(std::string_view json) override {
+      const auto args = format::fromJson<ShutdownArgs>(json);
+      if (args && !args->restart.empty())
+         exitCode.store(restartCode);
+      end.signal();
+   }
+
+   static constexpr int restartCode = 75;
+
+   NodeOptions options;
+   Config config;
+   AccountNumber account;
+   std::optional<format::PrivateKey> key;
+   SystemClock clock;
+
+   Wake end, runWake, flushWake;
+   std::atomic<bool> ending = false, stoppingNow = false;
+   std::atomic<int> exitCode = 0;
+   bool down = false;
+   Mutex earlyMutex;
+   std::vector<std::function<void()>> early GUARDED_BY(earlyMutex);
+   std::atomic<bool> started = false;
+
+   std::unique_ptr<store::Store> store;
+   std::unique_ptr<store::Journal> journal;
+   std::unique_ptr<vm::Engine> engine;
+   SocketContext sockets;
+   NativeEndpoints endpoints{*this};
+   std::unique_ptr<http::Server> server;
+   std::vector<std::uint16_t> boundPorts;
+   std::vector<http::ListenAddress> addresses;
+   std::unique_ptr<kernel::Kernel> theKernel;
+   std::unique_ptr<QueryPool> pool;
+   std::unique_ptr<ChainThread> chain;
+   std::vector<vm::ExecutionThread> runners;
+   vm::ExecutionThread flusher;
+};
+
+Node::Node(NodeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Node::~Node() = default;
+int Node::run() { return impl_->run(); }
+void Node::stop() { impl_->end.signal(); }
+const std::vector<std::uint16_t>& Node::ports() const { return impl_->boundPorts; }
+
+int runUntilSignal(NodeOptions options) {
+   sigset_t signals;
+   sigemptyset(&signals);
+   sigaddset(&signals, SIGINT);
+   sigaddset(&signals, SIGTERM);
+   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+   std::signal(SIGPIPE, SIG_IGN);
+   Node node(std::move(options));
+   std::thread([&node, signals] {
+      int signal = 0;
+      sigwait(&signals, &signal);
+      node.stop();
+      // Who insists does not wait for the clean way.
+      sigwait(&signals, &signal);
+      std::_Exit(128 + signal);
+   }).detach();
+   return node.run();
+}
+
+} // namespace polis::node

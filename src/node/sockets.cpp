@@ -1,0 +1,265 @@
+#include "node/sockets.hpp"
+#include "base/log.hpp"
+#include "format/fracpack.hpp"
+#include "http/reply_writer.hpp"
+#include <algorithm>
+
+namespace polis::node {
+
+namespace {
+
+format::HttpReply errorPage(std::string_view text) {
+   auto reply = http::textReply(500, text);
+   reply.contentType = "text/html";
+   std::string page;
+   for (char c : text) {
+      switch (c) {
+      case '<':
+         page += "&lt;";
+         break;
+      case '&':
+         page += "&amp;";
+         break;
+      default:
+         page += c;
+      }
+   }
+   reply.body = toBytes(page);
+   return reply;
+}
+
+} // namespace
+
+std::optional<format::SocketEndpoint> endpointOf(const http::Peer& peer) {
+   if (peer.addressBytes == 4) {
+      format::IPV4Endpoint result;
+      std::copy_n(peer.address.begin(), 4, result.address.bytes.begin());
+      result.port = peer.port;
+      return result;
+   }
+   if (peer.addressBytes == 16) {
+      format::IPV6Endpoint result;
+      result.address.bytes = peer.address;
+      result.address.zone = peer.zone;
+      result.port = peer.port;
+      return result;
+   }
+   return format::LocalEndpoint{peer.path};
+}
+
+http::Peer peerOf(const format::SocketEndpoint& endpoint) {
+   http::Peer peer;
+   if (const auto* v4 = std::get_if<format::IPV4Endpoint>(&endpoint)) {
+      std::copy_n(v4->address.bytes.begin(), 4, peer.address.begin());
+      peer.addressBytes = 4;
+      peer.port = v4->port;
+   } else if (const auto* v6 = std::get_if<format::IPV6Endpoint>(&endpoint)) {
+      peer.address = v6->address.bytes;
+      peer.addressBytes = 16;
+      peer.zone = v6->address.zone;
+      peer.port = v6->port;
+   } else if (const auto* local = std::get_if<format::LocalEndpoint>(&endpoint)) {
+      peer.path = local->path;
+   }
+   return peer;
+}
+
+HttpSocket::HttpSocket(SocketContext& context, std::shared_ptr<http::Exchange> exchange, format::HttpRequest&& request)
+   : context_(context), exchange_(std::move(exchange)), request_(std::move(request)),
+     endpoint_(endpointOf(exchange_->peer())), tls_(exchange_->peer().tls), client_(false) {}
+
+HttpSocket::HttpSocket(SocketContext& context, std::optional<format::SocketEndpoint> endpoint, bool tls, Open open)
+   : context_(context), endpoint_(std::move(endpoint)), tls_(tls), client_(true), open_(std::move(open)) {}
+
+void HttpSocket::refuse() {
+   replied_.store(true);
+   auto reply = http::textReply(503, "The node is busy. Try again soon.");
+   reply.headers.push_back({"Retry-After", "1"});
+   (void)exchange_->reply(std::move(reply));
+}
+
+void HttpSocket::served() {
+   if (!isNative())
+      Bytes().swap(request_.body);
+}
+
+format::SocketInfo HttpSocket::info() const {
+   const auto tls = tls_ ? std::optional(format::TLSInfo{}) : std::nullopt;
+   if (webSocket_.load())
+      return format::WebSocketInfo{endpoint_, tls};
+   if (client_)
+      return format::HttpClientSocketInfo{endpoint_, tls};
+   return format::HttpSocketInfo{endpoint_, tls};
+}
+
+kernel::SendOutcome HttpSocket::send(ByteView data, std::uint32_t flags) {
+   if (webSocket_.load()) {
+      if (flags != 1 && flags != 2)
+         return {.abort = "A WebSocket message must be text (1) or binary (2)"};
+      exchange_->send(Bytes(data.begin(), data.end()), static_cast<http::MessageKind>(flags));
+      return {};
+   }
+   if (client_)
+      return {.abort = "Nothing can be sent on a request of our own"};
+   if (flags != 0)
+      return {.abort = "Flags of an HTTP reply must be 0"};
+   auto reply = format::unpack<format::HttpReply>(data);
+   if (!reply)
+      return {.abort = "Malformed HTTP reply"};
+   if (replied_.exchange(true))
+      return {};
+   const bool upgrade = reply->status == 101;
+   if (auto sent = exchange_->reply(std::move(*reply)); !sent)
+      return {.abort = std::move(sent.error())};
+   if (upgrade) {
+      webSocket_.store(true);
+      tellUpgraded();
+   }
+   return {};
+}
+
+void HttpSocket::attached(std::int32_t fd) {
+   fd_.store(fd);
+   if (client_)
+      exchange_ = open_(shared_from_this());
+   if (gone_.load())
+      tellClosed();
+}
+
+void HttpSocket::readyToReceive() {
+   {
+      Lock lock(mutex_);
+      ++asked_;
+      if (held_) {
+         Message message = std::move(*held_);
+         held_.reset();
+         deliver(std::move(message));
+         return;
+      }
+      if (!webSocket_.load()) {
+         wanted_ = true;
+         return;
+      }
+   }
+   exchange_->receive();
+}
+
+void HttpSocket::close(const kernel::CloseReason& reason) {
+   // The descriptor may soon be another's.
+   forgotten_.store(true);
+   if (client_ || webSocket_.load()) {
+      if (exchange_)
+         exchange_->close();
+      return;
+   }
+   if (replied_.exchange(true))
+      return;
+   if (reason.error) {
+      (void)exchange_->reply(errorPage(*reason.error));
+   } else if (isNative()) {
+      if (!context_.pool->submit(
+              [self = shared_from_this()] { self->context_.native(self->exchange_, self->request_); }))
+         (void)exchange_->reply(http::textReply(503, "The node is busy. Try again soon."));
+   } else {
+      (void)exchange_->reply(errorPage("service did not send a response"));
+   }
+}
+
+void HttpSocket::answered(format::HttpReply&& reply) {
+   if (reply.status == 101) {
+      webSocket_.store(true);
+      tellUpgraded();
+   }
+   deliver({format::pack(reply), 0});
+}
+
+void HttpSocket::opened() {
+   bool wanted = false;
+   {
+      Lock lock(mutex_);
+      wanted = std::exchange(wanted_, false);
+   }
+   if (wanted)
+      exchange_->receive();
+}
+
+void HttpSocket::message(Bytes&& data, http::MessageKind kind) {
+   deliver({std::move(data), static_cast<std::uint32_t>(kind)});
+}
+
+void HttpSocket::gone() {
+   gone_.store(true);
+   if (fd_.load() >= 0)
+      tellClosed();
+}
+
+void HttpSocket::deliver(Message&& message) {
+   auto shared = std::make_shared<Message>(std::move(message));
+   if (context_.pool->submit([self = shared_from_this(), shared] { self->hand(shared); }))
+      return;
+   log::warning("A message on a socket was dropped, and with it the connection: the node is busy");
+   if (exchange_)
+      exchange_->close();
+   gone();
+}
+
+/// Hands a message to the services, or keeps it until they want one.
+void HttpSocket::hand(std::shared_ptr<Message> message) {
+   while (true) {
+      std::uint64_t asked = 0;
+      {
+         Lock lock(mutex_);
+         asked = asked_;
+      }
+      if (context_.kernel->recv(fd_.load(), message->data, message->flags))
+         return;
+      Lock lock(mutex_);
+      if (asked == asked_) {
+         held_ = std::move(*message);
+         return;
+      }
+   }
+}
+
+void HttpSocket::tellUpgraded() {
+   if (!context_.pool->submit([self = shared_from_this()] { self->context_.kernel->socketUpgraded(self->fd_.load()); }))
+      exchange_->close();
+}
+
+void HttpSocket::tellClosed() {
+   if (closedTold_.exchange(true))
+      return;
+   const auto tell = [self = shared_from_this()] {
+      if (!self->forgotten_.load())
+         self->context_.kernel->closed(self->fd_.load());
+   };
+   if (!context_.pool->submit(tell))
+      log::warning("The end of connection ", fd_.load(), " could not be told: the node is busy");
+}
+
+kernel::SendOutcome LogSocket::send(ByteView data, std::uint32_t) {
+   const auto message = format::unpack<format::LogMessage>(data);
+   if (!message)
+      return {.abort = "Malformed log message"};
+   writeLog(message->severity, message->message, message->service);
+   return {};
+}
+
+void writeLog(std::uint32_t severity, std::string_view message, std::optional<format::AccountNumber> service) {
+   constexpr std::size_t textMax = 4096;
+   const auto level = severity < 2    ? log::Level::debug
+                      : severity == 2 ? log::Level::info
+                      : severity == 3 ? log::Level::warning
+                                      : log::Level::error;
+   if (!log::enabled(level))
+      return;
+   // One line a message, whatever a service writes.
+   std::string line;
+   if (service)
+      line = service->str() + ": ";
+   for (char c : message.substr(0, textMax))
+      line += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+   log::write(level, line);
+}
+
+} // namespace polis::node

@@ -1,0 +1,104 @@
+#pragma once
+#include "base/mutex.hpp"
+#include "http/exchange.hpp"
+#include "kernel/kernel.hpp"
+#include "node/query_pool.hpp"
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace polis::node {
+
+/// Answers a request that the services left to the node (spec, kernel §8.2). Runs on a query thread.
+using NativeHandler = std::function<void(const std::shared_ptr<http::Exchange>&, const format::HttpRequest&)>;
+
+/// What sockets need of the node. Outlives them.
+struct SocketContext {
+   kernel::Kernel* kernel = nullptr;
+   QueryPool* pool = nullptr;
+   NativeHandler native;
+};
+
+std::optional<format::SocketEndpoint> endpointOf(const http::Peer& peer);
+http::Peer peerOf(const format::SocketEndpoint& endpoint);
+
+/// One HTTP request, and the WebSocket that it may become; also an outgoing request, which a service opened.
+class HttpSocket final : public kernel::Socket,
+                         public http::ExchangeEvents,
+                         public std::enable_shared_from_this<HttpSocket> {
+public:
+   /// An accepted request.
+   HttpSocket(SocketContext& context, std::shared_ptr<http::Exchange> exchange, format::HttpRequest&& request);
+   /// An outgoing request; `open` starts it.
+   using Open = std::function<std::shared_ptr<http::Exchange>(std::shared_ptr<http::ExchangeEvents>)>;
+   HttpSocket(SocketContext& context, std::optional<format::SocketEndpoint> endpoint, bool tls, Open open);
+
+   const format::HttpRequest& request() const { return request_; }
+   bool peerGone() const { return gone_.load(); }
+   /// Hears the client from now on. On the net thread, before anything else.
+   void listen() { exchange_->setEvents(shared_from_this()); }
+   /// Too much to do: the client is told to come again.
+   void refuse();
+   /// The services have the request: its body is not needed any more, unless the node answers itself.
+   void served();
+
+   // kernel::Socket
+   format::SocketInfo info() const override;
+   kernel::SendOutcome send(ByteView data, std::uint32_t flags) override;
+   void attached(std::int32_t fd) override;
+   void readyToReceive() override;
+   void close(const kernel::CloseReason& reason) override;
+
+   // http::ExchangeEvents
+   void answered(format::HttpReply&& reply) override;
+   void opened() override;
+   void message(Bytes&& data, http::MessageKind kind) override;
+   void gone() override;
+
+private:
+   struct Message {
+      Bytes data;
+      std::uint32_t flags = 0;
+   };
+   bool isNative() const { return request_.target.starts_with("/native/"); }
+   void deliver(Message&& message);
+   void hand(std::shared_ptr<Message> message);
+   void tellUpgraded();
+   void tellClosed();
+
+   SocketContext& context_;
+   std::shared_ptr<http::Exchange> exchange_; ///< outgoing: null until attached
+   format::HttpRequest request_;
+   std::optional<format::SocketEndpoint> endpoint_;
+   bool tls_ = false;
+   const bool client_;
+   Open open_;
+   std::atomic<std::int32_t> fd_ = -1;
+   std::atomic<bool> replied_ = false, webSocket_ = false, gone_ = false, closedTold_ = false, forgotten_ = false;
+   Mutex mutex_;
+   std::optional<Message> held_ GUARDED_BY(mutex_); ///< came while nobody wanted it
+   bool wanted_ GUARDED_BY(mutex_) = false;         ///< asked for before there was a connection to ask
+   std::uint64_t asked_ GUARDED_BY(mutex_) = 0;     ///< how often readyToReceive was called
+};
+
+/// fd 0: messages to all producers. A node alone has nobody to tell.
+class MulticastSocket final : public kernel::Socket {
+public:
+   format::SocketInfo info() const override { return format::ProducerMulticastSocketInfo{}; }
+   kernel::SendOutcome send(ByteView, std::uint32_t) override { return {}; }
+   void close(const kernel::CloseReason&) override {}
+};
+
+/// fd 1: log records of services.
+class LogSocket final : public kernel::Socket {
+public:
+   format::SocketInfo info() const override { return format::LogSocketInfo{}; }
+   kernel::SendOutcome send(ByteView data, std::uint32_t flags) override;
+   void close(const kernel::CloseReason&) override {}
+};
+
+/// Writes one line of a service, or of the kernel.
+void writeLog(std::uint32_t severity, std::string_view message, std::optional<format::AccountNumber> service);
+
+} // namespace polis::node
