@@ -1,4 +1,5 @@
 # Writes DIR/index.json: the meta of every package with its file name and SHA-256.
+cmake_minimum_required(VERSION 3.25)
 file(GLOB packages ${DIR}/*.psi)
 list(SORT packages)
 set(text "")

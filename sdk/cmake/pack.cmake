@@ -1,4 +1,5 @@
 # Builds one .psi (a zip) from a recipe written by polis_package(). Leaves an unchanged package untouched.
+cmake_minimum_required(VERSION 3.25)
 file(STRINGS ${RECIPE} lines ENCODING UTF-8)
 file(REMOVE_RECURSE ${STAGE}.new)
 file(MAKE_DIRECTORY ${STAGE}.new)

@@ -61,7 +61,7 @@ set_source_files_properties(${POLIS_SDK_DIR}/src/runtime.cpp PROPERTIES COMPILE_
 
 # The same sources natively, for the schema tools.
 set(POLIS_HOST_OBJECTS "")
-foreach(source IN LISTS POLIS_FORMAT_SOURCES ITEMS ${POLIS_ROOT}/src/base/assert.cpp)
+foreach(source IN LISTS POLIS_FORMAT_SOURCES ITEMS ${POLIS_ROOT}/src/base/assert.cpp ${POLIS_ROOT}/src/format/hash_native.cpp)
   get_filename_component(name ${source} NAME_WE)
   set(object ${CMAKE_BINARY_DIR}/host/${name}.o)
   add_custom_command(OUTPUT ${object}
@@ -123,7 +123,7 @@ function(polis_service target)
               -I${POLIS_SDK_DIR}/include -I${POLIS_ROOT}/src -I${POLIS_ROOT}/packages
               "-DPOLIS_SCHEMA_HEADER=\"${header}\"" -DPOLIS_SCHEMA_CLASS=${arg_CLASS}
               -c ${POLIS_SDK_DIR}/src/schema_main.cpp -o ${schema}.o
-      COMMAND ${POLIS_HOST_CXX} ${schema}.o ${POLIS_HOST_LIBRARY} -o ${schema}.tool
+      COMMAND ${POLIS_HOST_CXX} ${schema}.o ${POLIS_HOST_LIBRARY} -lcrypto -o ${schema}.tool
       COMMAND ${schema}.tool ${schema}
       DEPENDS ${header} ${POLIS_SDK_DIR}/src/schema_main.cpp polis_schema_host ${POLIS_HOST_LIBRARY}
       DEPFILE ${schema}.d

@@ -1,0 +1,45 @@
+#include "faucet-tok/service/faucet_tok.hpp"
+
+#include "nft/service/nft.hpp"
+
+#include <polis/api.hpp>
+
+namespace polis::services {
+
+namespace {
+
+struct TokenReply {
+   TokenId tokenId = 0;
+   std::uint64_t amount = FaucetTok::drip.value;
+};
+
+} // namespace
+
+void FaucetTok::create_token() {
+   check(getSender() == Tokens::account, "only tokens may start the faucet");
+   const auto table = open<TokenTable>(Mode::readWrite);
+   check(!table.get(), "the faucet has a token already");
+   to<Nfts>().setUserConf(Nfts::autoDebit, true);
+   const auto id = to<Tokens>().create(precision, maxSupply);
+   table.put({.token_id = id});
+}
+
+void FaucetTok::dispense(AccountNumber account) {
+   const auto token = open<TokenTable>().get();
+   check(token.has_value(), "the faucet has no token");
+   to<Tokens>().mint(token->token_id, drip, Memo{"Faucet drip"});
+   to<Tokens>().credit(token->token_id, account, drip, Memo{"Faucet drip"});
+}
+
+std::optional<HttpReply> FaucetTok::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+   if (pathOf(request) != "/api/token")
+      return std::nullopt;
+   if (request.method != "GET")
+      return methodNotAllowed("GET");
+   const auto token = open<TokenTable>().get();
+   return token ? jsonReply(TokenReply{.tokenId = token->token_id}) : apiError(404, "the faucet has no token");
+}
+
+} // namespace polis::services
+
+POLIS_DISPATCH(polis::services::FaucetTok)

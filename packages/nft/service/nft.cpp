@@ -1,0 +1,97 @@
+#include "nft/service/nft.hpp"
+
+#include "accounts/service/accounts.hpp"
+
+namespace polis::services {
+
+namespace {
+
+std::optional<NftCredit> creditOf(std::uint32_t nftId) { return open<Nfts::CreditTable>().get(nftId); }
+
+void transfer(Nft nft, AccountNumber receiver, const Memo& memo) {
+   const auto creditor = nft.owner;
+   nft.owner = receiver;
+   open<Nfts::NftTable>(Mode::readWrite).put(nft);
+   emitMerkle(NftTransferred{nft.id, creditor, receiver, memo});
+}
+
+} // namespace
+
+std::uint32_t Nfts::mint() {
+   const auto last = open<LastTable>(Mode::readWrite);
+   const auto id = last.get().value_or(LastNft{}).id + 1;
+   check(id != 0, "no more NFT ids");
+   last.put({id});
+   open<NftTable>(Mode::readWrite).put({.id = id, .issuer = getSender(), .owner = getSender()});
+   emitHistory(NftMinted{id, getSender()});
+   return id;
+}
+
+void Nfts::burn(std::uint32_t nftId) {
+   const auto nft = getNft(nftId);
+   check(nft.owner == getSender(), "only the owner may burn an NFT");
+   check(!creditOf(nftId), "a credited NFT cannot be burned");
+   open<NftTable>(Mode::readWrite).remove(nft);
+   emitHistory(NftBurned{nftId, nft.owner});
+}
+
+void Nfts::credit(std::uint32_t nftId, AccountNumber debitor, Memo memo) {
+   const auto nft = getNft(nftId);
+   check(nft.owner == getSender(), "only the owner may credit an NFT");
+   check(debitor != nft.owner, "the debitor is the owner already");
+   check(to<Accounts>().exists(debitor), "the debitor does not exist");
+   check(!creditOf(nftId), "this NFT is credited already");
+   emitHistory(NftCredited{nftId, nft.owner, debitor, memo});
+   if (getUserConf(debitor, autoDebit))
+      transfer(nft, debitor, memo);
+   else
+      open<CreditTable>(Mode::readWrite).put({.nftId = nftId, .debitor = debitor, .creditor = nft.owner});
+}
+
+void Nfts::uncredit(std::uint32_t nftId, Memo memo) {
+   const auto nft = getNft(nftId);
+   const auto credit = creditOf(nftId);
+   check(credit.has_value(), "this NFT is not credited");
+   check(nft.owner == getSender(), "only the owner may uncredit an NFT");
+   open<CreditTable>(Mode::readWrite).remove(*credit);
+   emitHistory(NftUncredited{nftId, credit->creditor, credit->debitor, memo});
+}
+
+void Nfts::debit(std::uint32_t nftId, Memo memo) {
+   const auto nft = getNft(nftId);
+   const auto credit = creditOf(nftId);
+   check(credit.has_value(), "this NFT is not credited");
+   check(credit->debitor == getSender(), "only the debitor may debit an NFT");
+   open<CreditTable>(Mode::readWrite).remove(*credit);
+   transfer(nft, credit->debitor, memo);
+}
+
+void Nfts::setUserConf(std::uint8_t index, bool enabled) {
+   check(index == autoDebit, "unknown setting");
+   const auto holders = open<HolderTable>(Mode::readWrite);
+   auto holder = holders.get(getSender()).value_or(NftHolder{.account = getSender(), .config = 0});
+   const auto bit = static_cast<std::uint8_t>(1u << index);
+   holder.config = static_cast<std::uint8_t>(enabled ? holder.config | bit : holder.config & ~bit);
+   holders.put(holder);
+   emitHistory(NftUserConfSet{getSender(), index, enabled});
+}
+
+bool Nfts::getUserConf(AccountNumber account, std::uint8_t index) {
+   check(index == autoDebit, "unknown setting");
+   const auto holder = open<HolderTable>().get(account);
+   return holder && holder->config >> index & 1;
+}
+
+Nft Nfts::getNft(std::uint32_t nftId) {
+   auto nft = open<NftTable>().get(nftId);
+   if (nft)
+      return *nft;
+   const auto last = open<LastTable>().get().value_or(LastNft{}).id;
+   abortMessage(nftId != 0 && nftId <= last ? "NFT was burned" : "NFT does not exist");
+}
+
+bool Nfts::exists(std::uint32_t nftId) { return open<NftTable>().contains(nftId); }
+
+} // namespace polis::services
+
+POLIS_DISPATCH(polis::services::Nfts)

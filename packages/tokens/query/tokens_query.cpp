@@ -1,0 +1,225 @@
+// HTTP of tokens: balances, histories, what waits.
+#include "nft/service/nft.hpp"
+#include "tokens/service/tokens.hpp"
+
+#include <polis/api.hpp>
+
+namespace polis::services {
+
+POLIS_QUERY_SERVICE(TokensQuery, Tokens::account)
+
+namespace {
+
+struct TokenReply {
+   TokenId id = 0;
+   std::optional<std::string> symbol;
+   std::uint8_t precision = 0;
+   AccountNumber owner;
+   std::uint32_t nftId = 0;
+   std::uint64_t issuedSupply = 0;
+   std::uint64_t burnedSupply = 0;
+   std::uint64_t maxIssuedSupply = 0;
+   bool untransferable = false;
+   bool unrecallable = false;
+   bool system = false;
+};
+struct TokensReply {
+   std::vector<TokenReply> tokens;
+   std::optional<TokenId> next;
+};
+struct BalanceReply {
+   TokenId tokenId = 0;
+   std::optional<std::string> symbol;
+   std::uint8_t precision = 0;
+   std::uint64_t balance = 0;
+   bool autoDebit = false;
+};
+struct BalancesReply {
+   AccountNumber account;
+   bool autoDebit = false;
+   std::vector<BalanceReply> balances;
+};
+struct LineReply {
+   std::uint64_t seq = 0;
+   TokenId tokenId = 0;
+   std::uint8_t precision = 0;
+   std::optional<std::string> symbol;
+   std::string action;
+   std::string direction;
+   std::uint64_t amount = 0;
+   AccountNumber counterParty;
+   BlockNum blockNum = 0;
+   TimePointUSec time;
+   std::optional<Memo> memo;
+};
+struct HistoryReply {
+   std::vector<LineReply> entries;
+   std::optional<std::uint64_t> next;
+};
+struct PendingLine {
+   AccountNumber creditor;
+   AccountNumber debitor;
+   TokenId tokenId = 0;
+   std::uint8_t precision = 0;
+   std::optional<std::string> symbol;
+   std::uint64_t amount = 0;
+};
+struct PendingReply {
+   std::vector<PendingLine> pending;
+};
+struct ConfigReply {
+   std::optional<TokenId> systemToken;
+};
+
+template <class T>
+auto table() {
+   return openOf<T>(Tokens::account);
+}
+
+bool flag(std::uint8_t flags, BalanceFlag which) { return flags >> static_cast<unsigned>(which) & 1; }
+
+std::optional<TokenId> systemToken() { return table<Tokens::ConfigTable>().get().value_or(TokensConfig{}).sys_tid; }
+
+/// Symbols are not here yet; the system token of a development chain is known by this one.
+std::optional<std::string> symbolOf(TokenId id) {
+   return systemToken() == id ? std::optional<std::string>("psi") : std::nullopt;
+}
+
+std::uint8_t precisionOf(TokenId id) {
+   const auto token = table<Tokens::TokenTable>().get(id);
+   return token ? token->precision : 0;
+}
+
+TokenReply describe(const Token& token) {
+   return {.id = token.id,
+           .symbol = symbolOf(token.id),
+           .precision = token.precision,
+           .owner = to<Nfts>().getNft(token.nft_id).owner,
+           .nftId = token.nft_id,
+           .issuedSupply = token.issued_supply.value,
+           .burnedSupply = token.burned_supply.value,
+           .maxIssuedSupply = token.max_issued_supply.value,
+           .untransferable = (token.settings_value >> static_cast<unsigned>(TokenFlag::untransferable) & 1) != 0,
+           .unrecallable = (token.settings_value >> static_cast<unsigned>(TokenFlag::unrecallable) & 1) != 0,
+           .system = systemToken() == token.id};
+}
+
+HttpReply tokens(const HttpRequest& request) {
+   const auto after = numberParameter<TokenId>(request, "after").value_or(0);
+   const auto limit = limitParameter(request);
+   TokensReply reply;
+   if (after == UINT32_MAX)
+      return jsonReply(reply);
+   for (const auto& token : table<Tokens::TokenTable>().range().from(TokenId{after + 1})) {
+      if (reply.tokens.size() == limit) {
+         reply.next = reply.tokens.back().id;
+         break;
+      }
+      reply.tokens.push_back(describe(token));
+   }
+   return jsonReply(reply);
+}
+
+HttpReply balances(AccountNumber account) {
+   const auto general = table<Tokens::UserConfigTable>().get(account);
+   BalancesReply reply{.account = account, .autoDebit = general && flag(general->flags, BalanceFlag::autoDebit), .balances = {}};
+   for (const auto& row : table<Tokens::BalanceTable>().range(account)) {
+      const auto own = table<Tokens::BalanceConfigTable>().get(account, row.token_id);
+      reply.balances.push_back({.tokenId = row.token_id,
+                                .symbol = symbolOf(row.token_id),
+                                .precision = precisionOf(row.token_id),
+                                .balance = row.balance.value,
+                                .autoDebit = own ? flag(own->flags, BalanceFlag::autoDebit) : reply.autoDebit});
+      if (reply.balances.size() == apiRowsMax)
+         break;
+   }
+   return jsonReply(reply);
+}
+
+HttpReply history(const HttpRequest& request, AccountNumber account, bool withMemos) {
+   static constexpr const char* actions[] = {"credited", "debited", "uncredited", "rejected", "minted", "burned", "recalled"};
+   static constexpr const char* directions[] = {"none", "in", "out"};
+   const auto limit = limitParameter(request);
+   const auto before = numberParameter<std::uint64_t>(request, "before");
+   HistoryReply reply;
+   const auto newest = table<Tokens::HistoryTable>().range(account).reverse();
+   for (const auto& line : before ? newest.from(account, *before) : newest) {
+      if (reply.entries.size() == limit) {
+         reply.next = reply.entries.back().seq;
+         break;
+      }
+      reply.entries.push_back({.seq = line.seq,
+                               .tokenId = line.token_id,
+                               .precision = precisionOf(line.token_id),
+                               .symbol = symbolOf(line.token_id),
+                               .action = actions[static_cast<std::size_t>(line.action)],
+                               .direction = directions[static_cast<std::size_t>(line.direction)],
+                               .amount = line.amount.value,
+                               .counterParty = line.counter_party,
+                               .blockNum = line.block_num,
+                               .time = line.time,
+                               .memo = withMemos ? std::optional(line.memo) : std::nullopt});
+   }
+   return jsonReply(reply);
+}
+
+HttpReply pending(AccountNumber account) {
+   PendingReply reply;
+   auto add = [&](const SharedBalance& row) {
+      if (reply.pending.size() < apiRowsMax)
+         reply.pending.push_back({.creditor = row.creditor,
+                                  .debitor = row.debitor,
+                                  .tokenId = row.token_id,
+                                  .precision = precisionOf(row.token_id),
+                                  .symbol = symbolOf(row.token_id),
+                                  .amount = row.balance.value});
+      return reply.pending.size() < apiRowsMax;
+   };
+   const auto shared = table<Tokens::SharedTable>();
+   for (const auto& row : shared.index<1>().range(account))
+      if (!add(row))
+         break;
+   for (const auto& row : shared.range(account))
+      if (!add(row))
+         break;
+   return jsonReply(reply);
+}
+
+} // namespace
+
+std::optional<HttpReply> TokensQuery::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber> user) {
+   const auto path = pathOf(request);
+   if (!path.starts_with("/api/"))
+      return std::nullopt;
+   if (request.method != "GET")
+      return methodNotAllowed("GET");
+   if (path == "/api/config")
+      return jsonReply(ConfigReply{systemToken()});
+   if (path == "/api/tokens")
+      return tokens(request);
+   if (path == "/api/token") {
+      const auto id = numberParameter<TokenId>(request, "id");
+      if (!id)
+         return apiError(400, "parameter id: the token's number");
+      const auto token = table<Tokens::TokenTable>().get(*id);
+      return token ? jsonReply(describe(*token)) : apiError(404, "no such token");
+   }
+   if (path != "/api/balances" && path != "/api/history" && path != "/api/pending")
+      return std::nullopt;
+   const auto account = accountParameter(request, "account");
+   if (!account)
+      return apiError(400, "parameter account: an account name");
+   if (path == "/api/balances")
+      return balances(*account);
+   if (path == "/api/history")
+      return history(request, *account, user == account);
+   if (!user)
+      return apiError(401, "log in to see what is pending");
+   if (user != account)
+      return apiError(403, "only the account itself sees what is pending");
+   return pending(*account);
+}
+
+} // namespace polis::services
+
+POLIS_DISPATCH(polis::services::TokensQuery)
