@@ -1489,9 +1489,9 @@ struct CompiledSchema::Types {
       const Type& type = types[id];
       const auto offset = static_cast<std::size_t>((body ? body : slot) - start);
       const bool shownAsNested = type.custom == Custom::hex && types[withoutCustom(id)].kind == Kind::nested;
-      const bool opaque = type.kind == Kind::integer || type.kind == Kind::floating ||
-                          (type.kind == Kind::custom && type.custom != Custom::none && type.custom != Custom::map &&
-                           !shownAsNested);
+      const bool opaque =
+          type.kind == Kind::integer || type.kind == Kind::floating ||
+          (type.kind == Kind::custom && type.custom != Custom::none && type.custom != Custom::map && !shownAsNested);
       if (opaque || !body) {
          std::string text;
          JsonWriter writer(text);

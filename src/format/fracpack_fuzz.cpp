@@ -3,6 +3,7 @@
 #include "format/builtin_types.hpp"
 #include "format/chain.hpp"
 #include "format/dynamic.hpp"
+#include "format/native_tables.hpp"
 #include "format/view.hpp"
 
 #include <vector>
@@ -46,6 +47,14 @@ void readView(ByteView bytes) {
    ASSERT(total < bytes.size() * 8 + 8);
 }
 
+/// A valid value has one encoding only.
+template <class T>
+void repack(ByteView bytes) {
+   const auto value = unpackStrict<T>(bytes);
+   if (value)
+      ASSERT(pack(*value) == Bytes(bytes.begin(), bytes.end()));
+}
+
 void run(ByteView data) {
    if (data.empty())
       return;
@@ -58,16 +67,21 @@ void run(ByteView data) {
    ASSERT(json.has_value() == (typed != Validity::invalid) && dynamicJson.has_value() == json.has_value());
    static_cast<void>(both.schema.explain(both.type, bytes));
    readView(bytes);
+   repack<SignedTransaction>(bytes);
+   repack<Transaction>(bytes);
+   repack<SignedBlock>(bytes);
+   repack<StatusRow>(bytes);
+   repack<SocketRow>(bytes);
+   repack<TransactionTrace>(bytes);
+   repack<std::tuple<HttpRequest, std::optional<TLSInfo>, std::optional<SocketEndpoint>>>(bytes);
    if (!json)
       return;
    if (!holdsMaps(both.builtin->name))
       ASSERT(*json == *dynamicJson);
    const auto again = both.builtin->fromJson(*json);
-   // Invalid UTF-8 is shown as `?`, memos may refuse it, and JSON nests less deeply than bytes.
-   if (!again || both.builtin->toJson(*again) != json)
+   // JSON is not exact: invalid UTF-8 is shown as `?`, names may not come back, and it nests less deeply than bytes.
+   if (!again)
       return;
-   if (typed == Validity::valid && !holdsMaps(both.builtin->name) && json->find('?') == std::string::npos)
-      ASSERT(*again == Bytes(bytes.begin(), bytes.end()));
    const auto dynamicAgain = both.schema.fromJson(both.type, *json);
    ASSERT(dynamicAgain.has_value());
    if (!holdsMaps(both.builtin->name))

@@ -253,27 +253,34 @@ struct Tokenizer {
 } // namespace
 
 JsonReader::JsonReader(std::string_view text) {
-   constexpr unsigned flags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag |
-                              rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag;
+   constexpr unsigned flags =
+       rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseIterativeFlag;
    tokens_.reserve(text.size() / 8 + 2);
    Tokenizer tokenizer{nullptr, tokens_};
-   if (text.size() > bytesMax) {
+   const auto parse = [&]() -> JsonError {
+      if (text.size() > bytesMax)
+         return {"the text is too long"};
+      // Checked here: RapidJSON takes a NUL for the end of the text, and its own check of UTF-8 reads past the end.
+      if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
+         return {"malformed JSON", nul};
+      if (!isUtf8(text))
+         return {"malformed UTF-8"};
+      buffer_ = text;
+      tokenizer.start = buffer_.data();
+      rapidjson::InsituStringStream stream(buffer_.data());
+      rapidjson::Reader reader;
+      if (reader.Parse<flags>(stream, tokenizer).IsError())
+         return {tokenizer.depth > jsonDepthMax ? "nested too deeply" : "malformed JSON", reader.GetErrorOffset()};
+      return {};
+   };
+   if (const JsonError error = parse(); !error.message.empty()) {
+      tokens_.clear();
       tokenizer.put(JsonToken::end);
-      fail("the text is too long");
+      fail(error.message);
+      errorAt_ = error.offset;
       return;
    }
-   buffer_ = text;
-   tokenizer.start = buffer_.data();
-   rapidjson::InsituStringStream stream(buffer_.data());
-   rapidjson::Reader reader;
-   const bool fine = !reader.Parse<flags>(stream, tokenizer).IsError();
    tokenizer.put(JsonToken::end);
-   // RapidJSON takes a NUL for the end of the text.
-   if (!fine || stream.Tell() != text.size()) {
-      fail(tokenizer.depth > jsonDepthMax ? "nested too deeply" : "malformed JSON");
-      errorAt_ = fine ? stream.Tell() : reader.GetErrorOffset();
-      return;
-   }
    token_ = static_cast<JsonToken>(tokens_[0].kind);
 }
 

@@ -199,6 +199,14 @@ std::string typeName() {
       return std::string(declaredName<T>());
 }
 
+template <class M>
+bool isMissingNested(const M& member) {
+   if constexpr (NestedFrac<M>)
+      return !frac::Codec<M>::emptyAllowed && member.packed.empty();
+   else
+      return false;
+}
+
 /// Alternatives whose name starts with `@` stand without a tag.
 inline bool isUntagged(std::string_view name) { return name.starts_with('@'); }
 
@@ -464,6 +472,11 @@ bool readJson(JsonReader& reader, T& out) {
          if (!fine)
             return false;
       }
+      // A nested value has no default: its packed form is never empty.
+      const bool whole =
+          withFields(out, []<class... M>(const M&... members) { return (!json::isMissingNested(members) && ...); });
+      if (!whole)
+         return reader.fail("a nested value is missing");
       return reader.expect(JsonToken::endObject, "}");
    }
 }

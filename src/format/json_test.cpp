@@ -56,6 +56,7 @@ TEST(Json, strings) {
              "\"a?b???\xF0\x9F\x98\x80\"");
    EXPECT_EQ(reformat<std::string>("12.50"), "\"12.50\"");
    EXPECT_TRUE(reformat<std::string>("\"\xFF\"").starts_with("error"));
+   EXPECT_TRUE(reformat<std::string>("\"abcdefgh\xEF").starts_with("error"));
    EXPECT_TRUE(reformat<std::string>("\"\\ud800\"").starts_with("error"));
    EXPECT_TRUE(reformat<std::string>(std::string_view("\"a\"\0", 4)).starts_with("error"));
    EXPECT_TRUE(reformat<std::string>("\"a\" b").starts_with("error"));

@@ -8,6 +8,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <string>
 #include <string_view>
@@ -73,6 +74,16 @@ struct Memo {
 /// True for well-formed UTF-8: no overlong forms, surrogates or values above U+10FFFF.
 constexpr bool isUtf8(std::string_view text) {
    for (std::size_t i = 0; i < text.size();) {
+      if (!std::is_constant_evaluated()) {
+         // Eight characters of ASCII at a time.
+         for (std::uint64_t word; i + sizeof word <= text.size(); i += sizeof word) {
+            std::memcpy(&word, text.data() + i, sizeof word);
+            if (word & 0x8080808080808080)
+               break;
+         }
+         if (i == text.size())
+            break;
+      }
       const auto at = [&](std::size_t k) -> unsigned {
          return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u;
       };
