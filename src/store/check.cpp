@@ -23,7 +23,8 @@ public:
       switch (pool_.node(ref)->kind) {
       case Kind::leaf: leaf(*pool_.leaf(ref)); break;
       case Kind::inner: inner(ref); break;
-      case Kind::blob: damaged("blob in the place of a tree", ref);
+      case Kind::blob:
+      case Kind::group: damaged("wrong kind of node", ref);
       }
    }
 
@@ -53,12 +54,24 @@ private:
             damaged("wrong entry of an inner node", ref);
          ++sum;
       }
-      eachChild(inner, [&](std::uint8_t byte, std::uint32_t index) {
+      bool fresh[groupsMax];
+      for (std::size_t i = 0; i < groupsMax; ++i) {
+         fresh[i] = true;
+         if (!inner.wide || !inner.refs()[i])
+            continue;
+         fresh[i] = enter_(inner.refs()[i], ByteView());
+         const Group& group = *pool_.group(inner.refs()[i]);
+         if (group.kind != Kind::group || group.count != std::popcount(inner.groupPresent(i)))
+            damaged("wrong group", inner.refs()[i]);
+      }
+      eachByte(inner, [&](std::uint8_t byte) {
          path_.push_back(byte);
          if (path_.size() > keyBytesMax)
             damaged("path too long", ref);
-         tree(inner.refs()[index]);
-         sum += treeSize(pool_, inner.refs()[index]);
+         const Ref child = pool_.childOf(inner, byte);
+         if (fresh[byte / groupBytes])
+            tree(child);
+         sum += treeSize(pool_, child);
          path_.pop_back();
       });
       if (sum != inner.count)
@@ -119,8 +132,13 @@ void sealTree(const Pool& pool, Ref root) {
          const Inner& inner = *pool.inner(ref);
          if (inner.own)
             self(self, inner.own);
-         for (std::uint32_t i = 0; i < inner.children; ++i)
-            self(self, inner.refs()[i]);
+         for (std::size_t i = 0; i < inner.refCount(); ++i)
+            if (inner.refs()[i])
+               self(self, inner.refs()[i]);
+      } else if (pool.node(ref)->kind == Kind::group) {
+         const Group& group = *pool.group(ref);
+         for (std::uint32_t i = 0; i < group.count; ++i)
+            self(self, group.refs()[i]);
       }
       seal(ref);
    };

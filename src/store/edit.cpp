@@ -23,37 +23,26 @@ std::uint16_t writeEntry(Leaf& leaf, ByteView key, const std::uint8_t* value, st
    return leaf.heap;
 }
 
-/// There is room.
-void insertRef(Inner& inner, std::uint8_t byte, Ref child) {
-   const std::uint32_t at = inner.below(byte);
-   Ref* refs = inner.refs();
-   std::memmove(refs + at + 1, refs + at, sizeof(Ref) * (inner.children - at));
-   refs[at] = child;
+void insertAt(Ref* refs, std::size_t count, std::size_t at, Ref ref) {
+   std::memmove(refs + at + 1, refs + at, sizeof(Ref) * (count - at));
+   refs[at] = ref;
+}
+
+void setPresent(Inner& inner, std::uint8_t byte) {
    inner.present[byte >> 6] |= std::uint64_t{1} << (byte & 63);
    ++inner.children;
    for (unsigned word = (byte >> 6) + 1u; word < 4; ++word)
       ++inner.rank[word];
 }
 
-std::size_t childrenMax(const Inner& inner) {
-   return (classBytes(inner.sizeClass) - Inner::refsAt(inner.prefixBytes)) / sizeof(Ref);
+/// The node is narrow and there is room.
+void insertRef(Inner& inner, std::uint8_t byte, Ref child) {
+   insertAt(inner.refs(), inner.children, inner.below(byte), child);
+   setPresent(inner, byte);
 }
 
-/// Takes out children whose Ref has become 0.
-void closeGaps(Inner& inner) {
-   Ref* refs = inner.refs();
-   std::uint32_t kept = 0;
-   std::uint64_t present[4] = {};
-   eachChild(inner, [&](std::uint8_t byte, std::uint32_t index) {
-      if (!refs[index])
-         return;
-      refs[kept++] = refs[index];
-      present[byte >> 6] |= std::uint64_t{1} << (byte & 63);
-   });
-   if (kept == inner.children)
-      return;
-   std::memcpy(inner.present, present, sizeof present);
-   inner.fillRank();
+std::size_t refsMax(const Inner& inner) {
+   return (classBytes(inner.sizeClass) - Inner::refsAt(inner.prefixBytes)) / sizeof(Ref);
 }
 
 } // namespace
@@ -127,7 +116,7 @@ void Edit::putItem(Ref& root, const Item& item) {
          break;
       }
       path[length++] = &inner;
-      slot = &inner.refs()[inner.below(byte)];
+      slot = &ownChild(inner, byte);
    }
    if (added)
       while (length)
@@ -150,7 +139,7 @@ void Edit::fork(Ref& slot, std::size_t depth, std::size_t common, const Item& it
    const std::size_t rest = old.prefixBytes - common - 1;
    std::memmove(old.prefix(), old.prefix() + common + 1, rest);
    old.prefixBytes = static_cast<std::uint16_t>(rest);
-   std::memmove(old.refs(), refs, sizeof(Ref) * old.children);
+   std::memmove(old.refs(), refs, sizeof(Ref) * old.refCount());
    slot = above;
 }
 
@@ -166,18 +155,43 @@ Inner& Edit::ownInner(Ref& slot) {
    copy.prefixBytes = old.prefixBytes;
    std::memcpy(&copy.count, &old.count, offsetof(Inner, hash) - offsetof(Inner, count));
    copy.hashState = 0;
-   std::memcpy(copy.prefix(), old.prefix(), Inner::bytesFor(old.prefixBytes, old.children) - sizeof(Inner));
-   if (copy.own)
-      pool_.retain(copy.own);
-   for (std::uint32_t i = 0; i < copy.children; ++i)
-      pool_.retain(copy.refs()[i]);
+   std::memcpy(copy.prefix(), old.prefix(), Inner::bytesFor(old.prefixBytes, old.refCount()) - sizeof(Inner));
+   retainRefs(copy);
    pool_.release(slot, cache_.get());
    slot = ref;
    return copy;
 }
 
-Ref Edit::makeInner(ByteView prefix, std::size_t children) {
-   const Ref ref = pool_.allocate(*cache_, Kind::inner, Inner::bytesFor(prefix.size(), children));
+void Edit::retainRefs(const Inner& inner) {
+   if (inner.own)
+      pool_.retain(inner.own);
+   for (std::size_t i = 0; i < inner.refCount(); ++i)
+      if (inner.refs()[i])
+         pool_.retain(inner.refs()[i]);
+}
+
+Ref& Edit::ownChild(Inner& inner, std::uint8_t byte) {
+   if (!inner.wide)
+      return inner.refs()[inner.below(byte)];
+   Ref& slot = inner.refs()[byte / groupBytes];
+   if (pool_.unique(slot)) {
+      touch(pool_.node(slot));
+   } else {
+      const Group& old = *pool_.group(slot);
+      const Ref ref = pool_.allocate(*cache_, Kind::group, Group::bytesFor(old.count));
+      Group& copy = *pool_.group(ref);
+      copy.count = old.count;
+      for (std::uint32_t i = 0; i < old.count; ++i) {
+         copy.refs()[i] = old.refs()[i];
+         pool_.retain(copy.refs()[i]);
+      }
+      replace(slot, ref);
+   }
+   return pool_.group(slot)->refs()[inner.groupIndex(byte)];
+}
+
+Ref Edit::makeInner(ByteView prefix, std::size_t refs) {
+   const Ref ref = pool_.allocate(*cache_, Kind::inner, Inner::bytesFor(prefix.size(), refs));
    Inner& inner = *pool_.inner(ref);
    inner.prefixBytes = static_cast<std::uint16_t>(prefix.size());
    std::memset(&inner.count, 0, sizeof(Inner) - offsetof(Inner, count));
@@ -187,10 +201,14 @@ Ref Edit::makeInner(ByteView prefix, std::size_t children) {
 }
 
 void Edit::addChild(Ref& slot, std::uint8_t byte, Held& child) {
+   if (!pool_.inner(slot)->wide && pool_.inner(slot)->children >= narrowChildrenMax)
+      widen(slot);
    Inner& old = *pool_.inner(slot);
-   if (old.children < childrenMax(old))
+   if (old.wide)
+      return addToGroup(old, byte, child);
+   if (old.children < refsMax(old))
       return insertRef(old, byte, child.take());
-   const std::size_t room = std::min<std::size_t>(256, old.children + 1u + old.children / 4u);
+   const std::size_t room = std::min<std::size_t>(narrowChildrenMax, old.children + 1u + old.children / 4u);
    const Ref ref = makeInner({old.prefix(), old.prefixBytes}, room);
    Inner& inner = *pool_.inner(ref);
    inner.count = old.count;
@@ -201,6 +219,103 @@ void Edit::addChild(Ref& slot, std::uint8_t byte, Held& child) {
    insertRef(inner, byte, child.take());
    pool_.freeShell(slot, cache_.get());
    slot = ref;
+}
+
+void Edit::addToGroup(Inner& inner, std::uint8_t byte, Held& child) {
+   Ref& slot = inner.refs()[byte / groupBytes];
+   const std::uint32_t at = inner.groupIndex(byte), count = slot ? pool_.group(slot)->count : 0u;
+   if (slot && pool_.unique(slot) && Group::bytesFor(count + 1) <= classBytes(pool_.group(slot)->sizeClass)) {
+      touch(pool_.node(slot));
+   } else {
+      const Ref ref = pool_.allocate(*cache_, Kind::group, Group::bytesFor(count + 1));
+      Group& copy = *pool_.group(ref);
+      copy.count = static_cast<std::uint16_t>(count);
+      for (std::uint32_t i = 0; i < count; ++i) {
+         copy.refs()[i] = pool_.group(slot)->refs()[i];
+         pool_.retain(copy.refs()[i]);
+      }
+      if (slot)
+         pool_.release(slot, cache_.get());
+      slot = ref;
+   }
+   Group& group = *pool_.group(slot);
+   insertAt(group.refs(), count, at, child.take());
+   ++group.count;
+   setPresent(inner, byte);
+}
+
+void Edit::widen(Ref& slot) {
+   const Inner& old = *pool_.inner(slot);
+   Held wide(pool_, *cache_, makeInner({old.prefix(), old.prefixBytes}, groupsMax));
+   Inner& inner = *pool_.inner(wide.get());
+   inner.wide = 1;
+   std::memset(inner.refs(), 0, sizeof(Ref) * groupsMax);
+   // Until all groups are there they refer to nothing, and so does the new node but to them.
+   for (std::size_t i = 0; i < groupsMax; ++i)
+      if (const int count = std::popcount(old.groupPresent(i))) {
+         inner.refs()[i] = pool_.allocate(*cache_, Kind::group, Group::bytesFor(static_cast<std::size_t>(count) + 1));
+         pool_.group(inner.refs()[i])->count = 0;
+      }
+   const Ref* from = old.refs();
+   eachByte(old, [&](std::uint8_t byte) {
+      Group& group = *pool_.group(inner.refs()[byte / groupBytes]);
+      group.refs()[group.count++] = *from++;
+   });
+   inner.count = old.count;
+   inner.own = old.own;
+   std::memcpy(inner.present, old.present, sizeof inner.present);
+   inner.fillRank();
+   pool_.freeShell(slot, cache_.get());
+   slot = wide.take();
+}
+
+void Edit::closeGaps(Inner& inner) {
+   std::uint64_t present[4] = {};
+   std::uint32_t kept = 0;
+   const auto keep = [&](std::uint8_t byte) {
+      present[byte >> 6] |= std::uint64_t{1} << (byte & 63);
+      ++kept;
+   };
+   if (!inner.wide) {
+      Ref* refs = inner.refs();
+      std::uint32_t index = 0;
+      eachByte(inner, [&](std::uint8_t byte) {
+         const Ref ref = refs[index++];
+         if (!ref)
+            return;
+         refs[kept] = ref;
+         keep(byte);
+      });
+   } else {
+      std::uint16_t counts[groupsMax] = {};
+      // A group that others share has no gaps: it is only read.
+      eachByte(inner, [&](std::uint8_t byte) {
+         const std::size_t at = byte / groupBytes;
+         Group& group = *pool_.group(inner.refs()[at]);
+         const Ref ref = group.refs()[inner.groupIndex(byte)];
+         if (!ref)
+            return;
+         if (counts[at] != inner.groupIndex(byte))
+            group.refs()[counts[at]] = ref;
+         ++counts[at];
+         keep(byte);
+      });
+      for (std::size_t at = 0; at < groupsMax; ++at) {
+         Ref& slot = inner.refs()[at];
+         if (!slot || pool_.group(slot)->count == counts[at])
+            continue;
+         if (counts[at]) {
+            pool_.group(slot)->count = counts[at];
+         } else {
+            pool_.freeShell(slot, cache_.get());
+            slot = 0;
+         }
+      }
+   }
+   if (kept == inner.children)
+      return;
+   std::memcpy(inner.present, present, sizeof present);
+   inner.fillRank();
 }
 
 bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item) {
@@ -315,16 +430,17 @@ Ref Edit::makeTree(Items items, std::size_t depth) {
    std::size_t groups = 0;
    for (std::size_t i = 0; i < rest.size(); ++i)
       groups += i == 0 || byteOf(rest[i - 1]) != byteOf(rest[i]);
-   Held ref(pool_, *cache_, makeInner({items.front().key + depth, common - depth}, groups));
-   Inner& inner = *pool_.inner(ref.get());
-   inner.count = items.size();
+   Held ref(pool_, *cache_,
+            makeInner({items.front().key + depth, common - depth}, std::min(groups, narrowChildrenMax)));
    if (own)
-      inner.own = makeLeaf(items.first(1), 0);
+      pool_.inner(ref.get())->own = makeLeaf(items.first(1), 0);
    for (std::size_t from = 0, to; from < rest.size(); from = to) {
       for (to = from + 1; to < rest.size() && byteOf(rest[to]) == byteOf(rest[from]);)
          ++to;
-      insertRef(inner, byteOf(rest[from]), makeTree(rest.subspan(from, to - from), common + 1));
+      Held child(pool_, *cache_, makeTree(rest.subspan(from, to - from), common + 1));
+      addChild(ref.ref(), byteOf(rest[from]), child);
    }
+   pool_.inner(ref.get())->count = items.size();
    return ref.take();
 }
 
@@ -336,7 +452,7 @@ void Edit::removeExisting(Ref& root, ByteView key) {
       Inner& inner = ownInner(*slot);
       path[length++] = slot;
       depth += inner.prefixBytes;
-      slot = key.size() == depth ? &inner.own : &inner.refs()[inner.below(key[depth])];
+      slot = key.size() == depth ? &inner.own : &ownChild(inner, key[depth]);
       ++depth;
    }
    const Leaf& leaf = *pool_.leaf(*slot);
@@ -388,36 +504,49 @@ void Edit::removeFromLeaf(Ref& slot, std::uint32_t at) {
 }
 
 void Edit::mend(Ref& slot) {
-   Inner& inner = *pool_.inner(slot);
+   const Inner& inner = *pool_.inner(slot);
    const unsigned branches = inner.children + (inner.own != 0);
-   if (branches > 1)
-      return tryMerge(slot);
-   const Ref only = inner.children ? inner.refs()[0] : inner.own;
-   if (!only || pool_.node(only)->kind == Kind::leaf) {
-      pool_.freeShell(slot, cache_.get());
-      slot = only;
+   if (branches > 1) {
+      tryMerge(slot);
+      if (pool_.node(slot)->kind == Kind::inner && pool_.inner(slot)->wide &&
+          pool_.inner(slot)->children < wideChildrenMin)
+         replace(slot, makeNarrow(*pool_.inner(slot)));
       return;
+   }
+   const Ref only = inner.children ? pool_.childOf(inner, static_cast<std::uint8_t>(inner.byteFrom(0))) : inner.own;
+   if (!only || pool_.node(only)->kind == Kind::leaf) {
+      if (only)
+         pool_.retain(only);
+      return replace(slot, only);
    }
    // The node and its only child become one.
    const Inner& child = *pool_.inner(only);
    std::uint8_t prefix[keyBytesMax];
    std::size_t length = inner.prefixBytes;
    std::memcpy(prefix, inner.prefix(), length);
-   eachChild(inner, [&](std::uint8_t byte, std::uint32_t) { prefix[length++] = byte; });
+   prefix[length++] = static_cast<std::uint8_t>(inner.byteFrom(0));
    std::memcpy(prefix + length, child.prefix(), child.prefixBytes);
    length += child.prefixBytes;
-   const Ref ref = makeInner({prefix, length}, child.children);
+   const Ref ref = makeInner({prefix, length}, child.refCount());
    Inner& both = *pool_.inner(ref);
    both.count = child.count;
    both.own = child.own;
+   both.wide = child.wide;
    std::memcpy(both.present, child.present, sizeof both.present);
    both.fillRank();
-   std::memcpy(both.refs(), child.refs(), sizeof(Ref) * child.children);
-   if (both.own)
-      pool_.retain(both.own);
-   for (std::uint32_t i = 0; i < both.children; ++i)
-      pool_.retain(both.refs()[i]);
+   std::memcpy(both.refs(), child.refs(), sizeof(Ref) * child.refCount());
+   retainRefs(both);
    replace(slot, ref);
+}
+
+Ref Edit::makeNarrow(const Inner& wide) {
+   const Ref ref = makeInner({wide.prefix(), wide.prefixBytes}, wide.children);
+   Inner& inner = *pool_.inner(ref);
+   inner.count = wide.count;
+   inner.own = wide.own;
+   eachByte(wide, [&](std::uint8_t byte) { insertRef(inner, byte, pool_.childOf(wide, byte)); });
+   retainRefs(inner);
+   return ref;
 }
 
 void Edit::tryMerge(Ref& slot) {
@@ -433,8 +562,8 @@ void Edit::tryMerge(Ref& slot) {
    };
    if (inner.own && !add(inner.own))
       return;
-   for (std::uint32_t i = 0; i < inner.children; ++i)
-      if (!add(inner.refs()[i]))
+   for (int byte = inner.byteFrom(0); byte >= 0; byte = byte < 255 ? inner.byteFrom(byte + 1) : -1)
+      if (!add(pool_.childOf(inner, static_cast<std::uint8_t>(byte))))
          return;
    if (leafBytes(list.view()) <= leafBytesMax / 2)
       replace(slot, makeLeaf(list.view(), 0));
@@ -468,26 +597,27 @@ void Edit::removeWithin(Ref& slot, std::size_t depth, Bounds bounds) {
    Inner& inner = ownInner(slot);
    // Also when a child's change fails for want of space the node must be left whole.
    struct Finish {
-      const Pool& pool;
+      Edit& edit;
       Inner& inner;
       std::uint64_t removed = 0;
       bool done = false;
       ~Finish() {
-         closeGaps(inner);
+         edit.closeGaps(inner);
          if (done) {
             inner.count -= removed;
             return;
          }
          inner.count = inner.own != 0;
-         for (std::uint32_t i = 0; i < inner.children; ++i)
-            inner.count += treeSize(pool, inner.refs()[i]);
+         eachByte(inner, [&](std::uint8_t byte) {
+            inner.count += treeSize(edit.pool_, edit.pool_.childOf(inner, byte));
+         });
       }
    };
    {
-      Finish finish{pool_, inner};
+      Finish finish{*this, inner};
       const std::size_t below = depth + inner.prefixBytes + 1;
-      eachWithin(inner, depth, bounds, [&](int byte, std::uint32_t index, const Bounds& within) {
-         Ref& child = byte < 0 ? inner.own : inner.refs()[index];
+      eachWithin(inner, depth, bounds, [&](int byte, const Bounds& within) {
+         Ref& child = byte < 0 ? inner.own : ownChild(inner, static_cast<std::uint8_t>(byte));
          const std::uint64_t before = treeSize(pool_, child);
          removeWithin(child, below, within);
          finish.removed += before - treeSize(pool_, child);

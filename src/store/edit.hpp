@@ -59,9 +59,18 @@ private:
 
    /// The inner node at `slot`, copied first unless it is only ours.
    Inner& ownInner(Ref& slot);
-   Ref makeInner(ByteView prefix, std::size_t children);
-   /// Takes the child over.
+   /// The child for a byte that has one, in a place that may be written: `inner` is only ours, its group becomes so.
+   Ref& ownChild(Inner& inner, std::uint8_t byte);
+   /// References for what a copied node refers to.
+   void retainRefs(const Inner& inner);
+   Ref makeInner(ByteView prefix, std::size_t refs);
+   /// Takes the child over, when it does not throw.
    void addChild(Ref& slot, std::uint8_t byte, Held& child);
+   void addToGroup(Inner& inner, std::uint8_t byte, Held& child);
+   void widen(Ref& slot);
+   Ref makeNarrow(const Inner& wide);
+   /// Takes out children whose Ref has become 0.
+   void closeGaps(Inner& inner);
    /// The node, ours alone, may have lost branches: does away with it when one or none is left, or few enough entries
    /// for a leaf. `slot` becomes 0 when nothing is left.
    void mend(Ref& slot);

@@ -53,7 +53,12 @@ std::uint32_t nodeChecksum(const NodeHead* node) {
       const auto* inner = reinterpret_cast<const Inner*>(node);
       crc = crc32c(crc, {bytes + 8, offsetof(Inner, hash) - 8});
       crc = crc32c(crc, {inner->prefix(), inner->prefixBytes});
-      crc = crc32c(crc, {reinterpret_cast<const std::uint8_t*>(inner->refs()), sizeof(Ref) * inner->children});
+      crc = crc32c(crc, {reinterpret_cast<const std::uint8_t*>(inner->refs()), sizeof(Ref) * inner->refCount()});
+      break;
+   }
+   case Kind::group: {
+      const auto* group = reinterpret_cast<const Group*>(node);
+      crc = crc32c(crc, {bytes + 8, Group::bytesFor(group->count) - 8});
       break;
    }
    case Kind::blob: {

@@ -2,7 +2,8 @@
 //
 // A leaf holds whole entries, sorted. An inner node stands for a byte string (the path to it, then its own prefix):
 // every key below begins with it; the next byte selects the child; `own` is a leaf with the one entry whose key ends
-// right there. A blob is one long value.
+// right there. A node with many children is wide: it refers to groups of them, so that to copy it costs little. A blob
+// is one long value.
 #pragma once
 
 #include "base/assert.hpp"
@@ -29,7 +30,7 @@ inline constexpr std::size_t leafBytesMax = 2048;
 /// Longer values lie outside the leaf.
 inline constexpr std::size_t inlineValueBytesMax = 512;
 
-enum class Kind : std::uint8_t { leaf = 1, inner = 2, blob = 3 };
+enum class Kind : std::uint8_t { leaf = 1, inner = 2, blob = 3, group = 4 };
 
 struct NodeHead {
    Kind kind;
@@ -95,7 +96,13 @@ inline Ref loadRef(const std::uint8_t* at) {
    return ref;
 }
 
-/// Followed by the prefix, filled up to a multiple of 4, and one Ref per child in the order of their bytes.
+/// More children than this make an inner node wide; with fewer than the other it becomes narrow again.
+inline constexpr std::size_t narrowChildrenMax = 32, wideChildrenMin = 12;
+/// A group is for this many values of the byte.
+inline constexpr std::size_t groupBytes = 32, groupsMax = 256 / groupBytes;
+
+/// Followed by the prefix, filled up to a multiple of 4, then, when narrow, one Ref per child in the order of their
+/// bytes; when wide, one Ref per group, 0 where it would be empty.
 struct Inner {
    Kind kind;
    std::uint8_t sizeClass;
@@ -109,7 +116,7 @@ struct Inner {
    Ref own;
    /// Count of children in the words of `present` before this one.
    std::uint8_t rank[4];
-   std::uint32_t spare;
+   std::uint32_t wide;
    /// Bit b is set when there is a child for byte b.
    std::uint64_t present[4];
    std::uint8_t hash[32];
@@ -121,15 +128,40 @@ struct Inner {
    const Ref* refs() const {
       return reinterpret_cast<const Ref*>(reinterpret_cast<const std::uint8_t*>(this) + refsAt(prefixBytes));
    }
-   static std::size_t bytesFor(std::size_t prefixBytes, std::size_t children) {
-      return refsAt(prefixBytes) + sizeof(Ref) * children;
+   static std::size_t bytesFor(std::size_t prefixBytes, std::size_t refs) {
+      return refsAt(prefixBytes) + sizeof(Ref) * refs;
    }
+   /// Count of the node's refs: children, or groups.
+   std::size_t refCount() const { return wide ? groupsMax : children; }
 
    bool has(std::uint8_t byte) const { return present[byte >> 6] >> (byte & 63) & 1; }
    /// Count of children whose byte is less than `byte`.
    std::uint32_t below(std::uint8_t byte) const {
       const std::uint64_t word = present[byte >> 6] & ((std::uint64_t{1} << (byte & 63)) - 1);
       return rank[byte >> 6] + static_cast<std::uint32_t>(std::popcount(word));
+   }
+   /// The bits of the group that `byte` belongs to.
+   std::uint32_t groupPresent(std::size_t group) const {
+      return static_cast<std::uint32_t>(present[group / 2] >> (group % 2 * groupBytes));
+   }
+   /// Place in its group of the child for `byte`.
+   std::uint32_t groupIndex(std::uint8_t byte) const {
+      const std::uint32_t lower = groupPresent(byte / groupBytes) & ((std::uint32_t{1} << (byte % groupBytes)) - 1);
+      return static_cast<std::uint32_t>(std::popcount(lower));
+   }
+   /// The first byte from `from` on that has a child; -1 when there is none.
+   int byteFrom(int from) const {
+      for (int word = from >> 6; word < 4; ++word, from = word * 64)
+         if (const std::uint64_t bits = present[word] >> (from & 63))
+            return from + std::countr_zero(bits);
+      return -1;
+   }
+   /// The last byte up to `to` that has a child; -1 when there is none.
+   int byteUpTo(int to) const {
+      for (int word = to >> 6; word >= 0 && to >= 0; --word, to = word * 64 + 63)
+         if (const std::uint64_t bits = present[word] << (63 - (to & 63)))
+            return to - std::countl_zero(bits);
+      return -1;
    }
    void fillRank() {
       std::uint32_t sum = 0;
@@ -142,14 +174,26 @@ struct Inner {
 };
 static_assert(sizeof(Inner) == 96);
 
-/// Calls each(byte, index) for every child, in order.
+/// Calls each(byte) for every child, in order.
 template <class Each>
-void eachChild(const Inner& inner, Each&& each) {
-   std::uint32_t index = 0;
+void eachByte(const Inner& inner, Each&& each) {
    for (unsigned word = 0; word < 4; ++word)
       for (std::uint64_t bits = inner.present[word]; bits; bits &= bits - 1)
-         each(static_cast<std::uint8_t>(word * 64 + static_cast<unsigned>(std::countr_zero(bits))), index++);
+         each(static_cast<std::uint8_t>(word * 64 + static_cast<unsigned>(std::countr_zero(bits))));
 }
+
+/// Children of a wide node, in the order of their bytes: as many as the node has bits there.
+struct Group {
+   Kind kind;
+   std::uint8_t sizeClass;
+   std::uint16_t count;
+   std::uint32_t seal;
+
+   Ref* refs() { return reinterpret_cast<Ref*>(this + 1); }
+   const Ref* refs() const { return reinterpret_cast<const Ref*>(this + 1); }
+   static std::size_t bytesFor(std::size_t count) { return sizeof(Group) + sizeof(Ref) * count; }
+};
+static_assert(sizeof(Group) == 8);
 
 /// Followed by the value.
 struct Blob {
@@ -185,7 +229,7 @@ inline constexpr std::uint8_t classFor(std::size_t bytes) {
 static_assert(classFor(1) == 0 && classFor(64) == 0 && classFor(65) == 1 && classFor(512) == 7 && classFor(513) == 8);
 static_assert(classFor(32768) == slabClass - 1 && classFor(32769) == slabClass);
 // A leaf's offsets have 16 bits, and an inner node with the longest prefix and all children must fit a class.
-static_assert(leafBytesMax <= 0xFFFF && 96 + keyBytesMax + 256 * sizeof(Ref) <= classBytes(slabClass - 1));
+static_assert(leafBytesMax <= 0xFFFF && 96 + keyBytesMax + narrowChildrenMax * sizeof(Ref) <= classBytes(slabClass - 1));
 // A single entry always fits a leaf.
 static_assert(16 + 8 + 4 + keyBytesMax + inlineValueBytesMax <= leafBytesMax);
 inline constexpr std::size_t leafEntriesMax = (leafBytesMax - sizeof(Leaf)) / (sizeof(LeafSlot) + 4) + 1;

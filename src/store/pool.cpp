@@ -324,8 +324,15 @@ void Pool::dropOne(Ref ref, std::vector<Ref>& stack) const {
       const Inner& in = *inner(ref);
       if (in.own)
          drop(in.own);
-      for (std::uint32_t i = 0; i < in.children; ++i)
-         drop(in.refs()[i]);
+      for (std::size_t i = 0; i < in.refCount(); ++i)
+         if (in.refs()[i])
+            drop(in.refs()[i]);
+      break;
+   }
+   case Kind::group: {
+      const Group& gr = *group(ref);
+      for (std::uint32_t i = 0; i < gr.count; ++i)
+         drop(gr.refs()[i]);
       break;
    }
    case Kind::leaf: {
@@ -455,7 +462,7 @@ bool Pool::adopt(Ref ref) {
    if (slab == 0 || slab >= slabCount_)
       bad("reference outside the file");
    const NodeHead* head = node(ref);
-   if (head->kind != Kind::leaf && head->kind != Kind::inner && head->kind != Kind::blob)
+   if (head->kind < Kind::leaf || head->kind > Kind::group)
       bad("unknown kind of node");
    const std::uint8_t sizeClass = head->sizeClass;
    if (sizeClass > slabClass)

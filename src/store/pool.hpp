@@ -61,6 +61,13 @@ public:
    NodeHead* node(Ref ref) const { return reinterpret_cast<NodeHead*>(at(ref)); }
    Leaf* leaf(Ref ref) const { return reinterpret_cast<Leaf*>(at(ref)); }
    Inner* inner(Ref ref) const { return reinterpret_cast<Inner*>(at(ref)); }
+   Group* group(Ref ref) const { return reinterpret_cast<Group*>(at(ref)); }
+   /// The child for a byte that has one.
+   Ref childOf(const Inner& inner, std::uint8_t byte) const {
+      if (inner.wide)
+         return group(inner.refs()[byte / groupBytes])->refs()[inner.groupIndex(byte)];
+      return inner.refs()[inner.below(byte)];
+   }
    Blob* blob(Ref ref) const { return reinterpret_cast<Blob*>(at(ref)); }
 
    /// Reference count of a node.
@@ -168,6 +175,7 @@ public:
    Held& operator=(const Held&) = delete;
    Ref get() const { return ref_; }
    Ref take() { return std::exchange(ref_, 0); }
+   Ref& ref() { return ref_; }
 
 private:
    Pool& pool_;

@@ -440,6 +440,13 @@ Bytes randomKey(std::mt19937_64& random) {
    Bytes key;
    const std::uint64_t shape = random() % 16;
    const std::size_t bytes = shape == 0 ? random() % keyBytesMax : random() % 7;
+   if (shape >= 1 && shape <= 5) {
+      // Any bytes: nodes with many children.
+      key.resize(1 + random() % 2);
+      for (auto& byte : key)
+         byte = static_cast<std::uint8_t>(random());
+      return key;
+   }
    if (shape >= 8)
       key = {0, 0, 0, 0, 0, 1, 2, 3, 0, 9};
    for (std::size_t i = 0; i < bytes; ++i)

@@ -10,7 +10,7 @@ std::optional<Entry> firstOf(const Pool& pool, Ref ref) {
       if (pool.node(ref)->kind == Kind::leaf)
          return leafEntry(pool, *pool.leaf(ref), 0);
       const Inner& inner = *pool.inner(ref);
-      ref = inner.own ? inner.own : inner.refs()[0];
+      ref = inner.own ? inner.own : pool.childOf(inner, static_cast<std::uint8_t>(inner.byteFrom(0)));
    }
    return std::nullopt;
 }
@@ -20,7 +20,7 @@ std::optional<Entry> lastOf(const Pool& pool, Ref ref) {
       if (pool.node(ref)->kind == Kind::leaf)
          return leafEntry(pool, *pool.leaf(ref), pool.leaf(ref)->count - 1u);
       const Inner& inner = *pool.inner(ref);
-      ref = inner.children ? inner.refs()[inner.children - 1] : inner.own;
+      ref = inner.children ? pool.childOf(inner, static_cast<std::uint8_t>(inner.byteUpTo(255))) : inner.own;
    }
    return std::nullopt;
 }
@@ -71,20 +71,24 @@ std::optional<ByteView> treeGet(const Pool& pool, Ref ref, ByteView key) {
       const std::uint8_t byte = key[depth++];
       if (!inner.has(byte))
          return std::nullopt;
-      ref = inner.refs()[inner.below(byte)];
+      ref = pool.childOf(inner, byte);
    }
    return std::nullopt;
 }
 
 std::optional<Entry> treeLowerBound(const Pool& pool, Ref ref, ByteView key) {
-   // The subtree right after the path taken.
-   Ref after = 0;
+   // Where the subtree right after the path taken hangs.
+   const Inner* above = nullptr;
+   int afterByte = 0;
+   const auto firstAfter = [&] {
+      return above ? firstOf(pool, pool.childOf(*above, static_cast<std::uint8_t>(afterByte))) : std::nullopt;
+   };
    std::size_t depth = 0;
    while (ref) {
       if (pool.node(ref)->kind == Kind::leaf) {
          const Leaf& leaf = *pool.leaf(ref);
          const std::uint32_t at = leafLowerBound(leaf, key);
-         return at < leaf.count ? leafEntry(pool, leaf, at) : firstOf(pool, after);
+         return at < leaf.count ? leafEntry(pool, leaf, at) : firstAfter();
       }
       const Inner& inner = *pool.inner(ref);
       const Side side = sideOf(inner, depth, key);
@@ -94,13 +98,13 @@ std::optional<Entry> treeLowerBound(const Pool& pool, Ref ref, ByteView key) {
       if (side == Side::after || key.size() == depth)
          return firstOf(pool, ref);
       const std::uint8_t byte = key[depth++];
-      std::uint32_t next = inner.below(byte);
-      const bool has = inner.has(byte);
-      ref = has ? inner.refs()[next++] : 0;
-      if (next < inner.children)
-         after = inner.refs()[next];
+      if (const int next = byte < 255 ? inner.byteFrom(byte + 1) : -1; next >= 0) {
+         above = &inner;
+         afterByte = next;
+      }
+      ref = inner.has(byte) ? pool.childOf(inner, byte) : 0;
    }
-   return firstOf(pool, after);
+   return firstAfter();
 }
 
 std::optional<Entry> treeUpperBound(const Pool& pool, Ref root, ByteView key) {
@@ -118,13 +122,20 @@ std::optional<Entry> treeUpperBound(const Pool& pool, Ref root, ByteView key) {
 }
 
 std::optional<Entry> treeLessThan(const Pool& pool, Ref ref, ByteView key) {
-   Ref before = 0;
+   // Where the subtree, or own, right before the path taken hangs: byte -1 is own.
+   const Inner* above = nullptr;
+   int beforeByte = 0;
+   const auto lastBefore = [&] {
+      if (!above)
+         return std::optional<Entry>();
+      return lastOf(pool, beforeByte < 0 ? above->own : pool.childOf(*above, static_cast<std::uint8_t>(beforeByte)));
+   };
    std::size_t depth = 0;
    while (ref) {
       if (pool.node(ref)->kind == Kind::leaf) {
          const Leaf& leaf = *pool.leaf(ref);
          const std::uint32_t at = leafLowerBound(leaf, key);
-         return at > 0 ? leafEntry(pool, leaf, at - 1) : lastOf(pool, before);
+         return at > 0 ? leafEntry(pool, leaf, at - 1) : lastBefore();
       }
       const Inner& inner = *pool.inner(ref);
       const Side side = sideOf(inner, depth, key);
@@ -134,14 +145,13 @@ std::optional<Entry> treeLessThan(const Pool& pool, Ref ref, ByteView key) {
       if (side == Side::after || key.size() == depth)
          break;
       const std::uint8_t byte = key[depth++];
-      const std::uint32_t next = inner.below(byte);
-      if (next)
-         before = inner.refs()[next - 1];
-      else if (inner.own)
-         before = inner.own;
-      ref = inner.has(byte) ? inner.refs()[next] : 0;
+      if (const int previous = inner.byteUpTo(byte - 1); previous >= 0 || inner.own) {
+         above = &inner;
+         beforeByte = previous;
+      }
+      ref = inner.has(byte) ? pool.childOf(inner, byte) : 0;
    }
-   return lastOf(pool, before);
+   return lastBefore();
 }
 
 std::optional<Bytes> prefixEnd(ByteView prefix) {
@@ -205,8 +215,10 @@ std::uint64_t countWithin(const Pool& pool, Ref ref, std::size_t depth, Bounds b
    if (bounds.all())
       return inner.count;
    std::uint64_t sum = 0;
-   eachWithin(inner, depth, bounds, [&](int byte, std::uint32_t index, const Bounds& below) {
-      sum += byte < 0 ? 1 : countWithin(pool, inner.refs()[index], depth + inner.prefixBytes + 1, below);
+   eachWithin(inner, depth, bounds, [&](int byte, const Bounds& below) {
+      sum += byte < 0 ? 1
+                      : countWithin(pool, pool.childOf(inner, static_cast<std::uint8_t>(byte)),
+                                    depth + inner.prefixBytes + 1, below);
    });
    return sum;
 }
@@ -261,10 +273,20 @@ void checkNode(const Pool& pool, Ref ref, ByteView path) {
       ranks.fillRank();
       need(ranks.children == inner.children && std::memcmp(ranks.rank, inner.rank, sizeof ranks.rank) == 0,
            "wrong count of children");
-      need(Inner::bytesFor(inner.prefixBytes, inner.children) <= classBytes(sizeClass), "wrong bounds of an inner node");
+      need(inner.wide <= 1 && Inner::bytesFor(inner.prefixBytes, inner.refCount()) <= classBytes(sizeClass),
+           "wrong bounds of an inner node");
       need(inner.children + (inner.own != 0) >= 2, "inner node without a branch");
-      for (std::uint32_t i = 0; i < inner.children; ++i)
-         need(inner.refs()[i] != 0, "missing child");
+      for (std::uint32_t i = 0; i < inner.refCount(); ++i)
+         need((inner.refs()[i] != 0) == (!inner.wide || inner.groupPresent(i) != 0), "missing child");
+      break;
+   }
+   case Kind::group: {
+      const Group& group = *pool.group(ref);
+      need(sizeClass < slabClass && group.count >= 1 && group.count <= groupBytes &&
+               Group::bytesFor(group.count) <= classBytes(sizeClass),
+           "wrong bounds of a group");
+      for (std::uint32_t i = 0; i < group.count; ++i)
+         need(group.refs()[i] != 0, "missing child");
       break;
    }
    case Kind::blob: {

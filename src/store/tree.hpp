@@ -28,18 +28,18 @@ struct Bounds {
 /// then `prefix`. False when none of them can lie within.
 bool narrow(Bounds& bounds, std::size_t depth, ByteView prefix);
 
-/// Calls each(ref, byte) for a subtree's own (byte -1) and children that may have keys within `bounds`, which must
+/// Calls each(byte, within) for a node's own (byte -1) and children that may have keys within `bounds`, which must
 /// have been narrowed to the node; `within` is what remains of the bounds below it.
 template <class Each>
 void eachWithin(const Inner& inner, std::size_t depth, const Bounds& bounds, Each&& each) {
    const std::size_t at = depth + inner.prefixBytes;
    const int low = bounds.low ? (*bounds.low)[at] : -1, high = bounds.high ? (*bounds.high)[at] : 256;
    if (inner.own && !bounds.low)
-      each(-1, std::uint32_t{0}, Bounds{});
-   eachChild(inner, [&](std::uint8_t byte, std::uint32_t index) {
+      each(-1, Bounds{});
+   eachByte(inner, [&](std::uint8_t byte) {
       if (byte < low || byte > high)
          return;
-      each(static_cast<int>(byte), index,
+      each(static_cast<int>(byte),
            Bounds{byte == low ? bounds.low : std::nullopt, byte == high ? bounds.high : std::nullopt});
    });
 }

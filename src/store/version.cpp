@@ -58,8 +58,9 @@ bool Cursor::descendFirst(Ref ref) {
    const Pool& pool = *version_.pool_;
    while (pool.node(ref)->kind == Kind::inner) {
       const Inner& inner = *pool.inner(ref);
-      path_.push_back({ref, inner.own ? -1 : 0});
-      ref = inner.own ? inner.own : inner.refs()[0];
+      const int byte = inner.own ? -1 : inner.byteFrom(0);
+      path_.push_back({ref, byte});
+      ref = inner.own ? inner.own : pool.childOf(inner, static_cast<std::uint8_t>(byte));
    }
    leaf_ = ref;
    slot_ = 0;
@@ -70,8 +71,9 @@ bool Cursor::descendLast(Ref ref) {
    const Pool& pool = *version_.pool_;
    while (pool.node(ref)->kind == Kind::inner) {
       const Inner& inner = *pool.inner(ref);
-      path_.push_back({ref, static_cast<std::int32_t>(inner.children) - 1});
-      ref = inner.children ? inner.refs()[inner.children - 1] : inner.own;
+      const int byte = inner.byteUpTo(255);
+      path_.push_back({ref, byte});
+      ref = byte >= 0 ? pool.childOf(inner, static_cast<std::uint8_t>(byte)) : inner.own;
    }
    leaf_ = ref;
    slot_ = pool.leaf(ref)->count - 1u;
@@ -83,13 +85,12 @@ bool Cursor::climbNext() {
    while (!path_.empty()) {
       Frame& frame = path_.back();
       const Inner& inner = *pool.inner(frame.inner);
-      const auto next = static_cast<std::uint32_t>(frame.at + 1);
-      if (next < inner.children) {
-         ++frame.at;
+      if (const int next = frame.at < 255 ? inner.byteFrom(frame.at + 1) : -1; next >= 0) {
+         frame.at = next;
          // The child after it will be wanted soon.
-         if (next + 2 < inner.children)
-            __builtin_prefetch(pool.at(inner.refs()[next + 2]));
-         return descendFirst(inner.refs()[next]);
+         if (const int then = next < 255 ? inner.byteFrom(next + 1) : -1; then >= 0)
+            __builtin_prefetch(pool.at(pool.childOf(inner, static_cast<std::uint8_t>(then))));
+         return descendFirst(pool.childOf(inner, static_cast<std::uint8_t>(next)));
       }
       path_.pop_back();
    }
@@ -102,9 +103,11 @@ bool Cursor::climbPrevious() {
    while (!path_.empty()) {
       Frame& frame = path_.back();
       const Inner& inner = *pool.inner(frame.inner);
-      if (frame.at > 0)
-         return descendLast(inner.refs()[--frame.at]);
-      if (frame.at == 0 && inner.own) {
+      if (const int previous = frame.at > 0 ? inner.byteUpTo(frame.at - 1) : -1; previous >= 0) {
+         frame.at = previous;
+         return descendLast(pool.childOf(inner, static_cast<std::uint8_t>(previous)));
+      }
+      if (frame.at >= 0 && inner.own) {
          frame.at = -1;
          return descendLast(inner.own);
       }
@@ -144,14 +147,11 @@ bool Cursor::seek(ByteView key) {
          return descendFirst(ref);
       depth += prefix.size();
       const std::uint8_t byte = key[depth++];
-      const auto at = static_cast<std::int32_t>(inner.below(byte));
-      if (!inner.has(byte)) {
-         // Stand just before the child that follows.
-         path_.push_back({ref, at - 1});
+      // Also where there is no child: the next one follows it.
+      path_.push_back({ref, byte});
+      if (!inner.has(byte))
          return climbNext();
-      }
-      path_.push_back({ref, at});
-      ref = inner.refs()[at];
+      ref = pool.childOf(inner, byte);
    }
    const std::uint32_t at = leafLowerBound(*pool.leaf(ref), key);
    if (at == pool.leaf(ref)->count)

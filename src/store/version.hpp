@@ -116,7 +116,7 @@ public:
 private:
    struct Frame {
       detail::Ref inner;
-      /// Index of the child; -1 is the entry that ends at the node itself.
+      /// Byte of the child; -1 is the entry that ends at the node itself.
       std::int32_t at;
    };
 
