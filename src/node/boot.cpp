@@ -178,6 +178,15 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
    plan.first.push_back(
        transactionOf({Action{AccountNumber(), AccountNumber(), "boot"_m, format::pack(genesis)}}, options.expiration));
 
+   // `accounts::init` comes before anything that makes or asks for an account.
+   Batches rest(options.expiration);
+   const Package* accountsPackage = packageWith(packages, "accounts"_a);
+   auto accountsScript = scriptOf(*accountsPackage, packer);
+   if (!accountsScript)
+      return std::unexpected(accountsScript.error());
+   for (auto& action : *accountsScript)
+      rest.add(std::move(action));
+
    const auto order = installOrder(packages);
    const Package* transactPackage = packageWith(packages, "transact"_a);
    format::Claim claim;
@@ -190,7 +199,6 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
        act("producers"_a, "producers"_a, "setProducers"_m, std::vector<format::Producer>{{options.producer, claim}}));
    auto second = transactionOf(std::move(*opening), options.expiration);
 
-   Batches rest(options.expiration);
    std::set<AccountNumber> ownAuth; // accounts whose script chooses who may act for them
    for (const auto* package : order) {
       std::set<AccountNumber> codeAccounts;
@@ -200,10 +208,6 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
       auto script = scriptOf(*package, packer);
       if (!script)
          return std::unexpected(script.error());
-      // `accounts::init` must come before any account is made.
-      if (package->service("accounts"_a) && package != transactPackage)
-         for (auto& action : *script)
-            rest.add(action);
       for (const auto account : package->meta.accounts)
          if (!codeAccounts.contains(account) && account == account.base())
             rest.add(act("accounts"_a, "accounts"_a, "newAccount"_m, account, "auth-delg"_a, false));
@@ -215,7 +219,7 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
          rest.add(
              act(file.account, "sites"_a, "storeSys"_m, file.path, file.contentType, stored.encoding, stored.content));
       }
-      if (package != transactPackage && !package->service("accounts"_a))
+      if (package != transactPackage && package != accountsPackage)
          for (auto& action : *script)
             rest.add(action);
       for (const auto& action : *script)

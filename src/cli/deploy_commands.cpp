@@ -1,0 +1,351 @@
+#include "base/fault.hpp"
+#include "base/random.hpp"
+#include "cli/chain_client.hpp"
+#include "format/fracpack.hpp"
+#include "format/hash.hpp"
+#include "format/json.hpp"
+#include "node/boot.hpp"
+#include "node/package.hpp"
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <set>
+#include <tuple>
+
+namespace polis::cli {
+
+namespace {
+
+using namespace format::literals;
+using format::AccountNumber;
+using format::Action;
+
+/// A transaction larger than this is split where that is allowed.
+constexpr std::size_t transactionBytes = std::size_t{1} << 20;
+
+struct DeployArguments {
+   Common common;
+   std::string account, code, schema, server, sender;
+   std::vector<std::string> sign;
+};
+
+struct UploadArguments {
+   Common common;
+   std::string source, destination, type, sender;
+   bool recursive = false;
+   std::vector<std::string> sign;
+};
+
+struct InstallArguments {
+   Common common;
+   std::vector<std::string> packages, sign;
+   std::string folder, sender = "root";
+   bool reinstall = false;
+};
+
+template <class... Args>
+Action act(AccountNumber sender, AccountNumber service, format::MethodNumber method, const Args&... args) {
+   return {sender, service, method, format::pack(std::tuple<Args...>(args...))};
+}
+
+void say(const Common& common, const std::string& text) {
+   if (!common.json)
+      std::cout << text << "\n" << std::flush;
+}
+
+void deploy(const DeployArguments& args) {
+   const auto account = parseAccount(args.account);
+   ChainClient client(args.common);
+   const Bytes code = node::readFile(args.code, std::uint64_t{16} << 20);
+   static constexpr std::array<std::uint8_t, 4> magic = {0, 'a', 's', 'm'};
+   if (code.size() < 8 || !std::equal(magic.begin(), magic.end(), code.begin()))
+      throw Fault(args.code + " is no WebAssembly module.");
+   std::vector<Action> actions;
+   actions.push_back(act(account, "setcode"_a, "setCode"_m, account, std::uint8_t{0}, std::uint8_t{0}, code));
+   if (!args.schema.empty()) {
+      auto schema =
+          format::fromJson<format::ServiceSchema>(asText(node::readFile(args.schema, std::uint64_t{16} << 20)));
+      if (!schema)
+         throw Fault(args.schema + " is no schema: " + schema.error().message + " at byte " +
+                     std::to_string(schema.error().offset));
+      schema->service = account;
+      actions.push_back(act(account, "packages"_a, "setSchema"_m, *schema));
+   }
+   if (!args.server.empty())
+      actions.push_back(act(account, "http"_a, "registerServer"_m, parseAccount(args.server)));
+   const auto trace = client.push(std::move(actions), readKeys(args.sign));
+   if (args.common.json)
+      printTrace(trace, args.common);
+   else
+      std::cout << args.account << " runs the new code: " << client.root().subdomain(args.account).origin() << "/\n";
+}
+
+/// Pushes in as few transactions as fit.
+void pushAll(ChainClient& client, std::vector<Action> actions, const std::vector<format::PrivateKey>& keys) {
+   std::vector<Action> batch;
+   std::size_t bytes = 0;
+   for (auto& action : actions) {
+      if (!batch.empty() && bytes + action.rawData.size() > transactionBytes) {
+         client.push(std::exchange(batch, {}), keys);
+         bytes = 0;
+      }
+      bytes += action.rawData.size();
+      batch.push_back(std::move(action));
+   }
+   if (!batch.empty())
+      client.push(std::move(batch), keys);
+}
+
+void upload(const UploadArguments& args) {
+   const auto sender = parseAccount(args.sender);
+   ChainClient client(args.common);
+   const std::filesystem::path source = args.source;
+   std::vector<std::pair<std::filesystem::path, std::string>> files;
+   if (std::filesystem::is_directory(source)) {
+      if (!args.recursive)
+         throw Fault(args.source + " is a folder; add -r to upload everything in it.");
+      std::string base = args.destination.empty() ? "/" : args.destination;
+      if (!base.ends_with('/'))
+         base += '/';
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(source))
+         if (entry.is_regular_file())
+            files.emplace_back(entry.path(), base + std::filesystem::relative(entry.path(), source).generic_string());
+      std::ranges::sort(files);
+   } else {
+      std::string path = args.destination.empty() ? "/" + source.filename().string() : args.destination;
+      if (path.ends_with('/'))
+         path += source.filename().string();
+      files.emplace_back(source, path);
+   }
+   std::vector<Action> actions;
+   for (const auto& [file, path] : files) {
+      if (!path.starts_with('/'))
+         throw Fault("The destination must begin with /: " + path);
+      node::PackagedFile content{sender, path, args.type.empty() ? std::string(node::contentTypeOf(path)) : args.type,
+                                 node::readFile(file, std::uint64_t{8} << 20)};
+      if (content.contentType.empty())
+         throw Fault("The content type of " + file.string() + " is not known; give it with --type.");
+      auto stored = node::storedContent(content);
+      actions.push_back(
+          act(sender, "sites"_a, "storeSys"_m, path, content.contentType, stored.encoding, stored.content));
+   }
+   const auto count = actions.size();
+   pushAll(client, std::move(actions), readKeys(args.sign));
+   if (args.common.json)
+      std::cout << "{\"files\":" << count << "}\n";
+   else
+      std::cout << count << (count == 1 ? " file is" : " files are") << " at "
+                << client.root().subdomain(args.sender).origin() << "/\n";
+}
+
+struct InstalledRow {
+   std::string name{};
+   std::string version{};
+};
+
+/// One package, into the running chain (spec, services §6.1): what is large goes first and changes nothing, then
+/// everything in order.
+void install(ChainClient& client, const node::Package& package, AccountNumber owner,
+             const std::vector<format::PrivateKey>& keys, const Common& common) {
+   const auto& meta = package.meta;
+   if (meta.scope != "network")
+      throw Fault(meta.name +
+                  " is a package of local services. Put its file where the node looks for packages and restart it.");
+   SystemRandom random;
+   const std::uint64_t id = random.next64();
+
+   std::vector<Action> uploads, steps;
+   const auto step = [&](Action action) { steps.push_back(std::move(action)); };
+   for (const auto account : meta.accounts)
+      if (account == account.base() && !client.accountExists(account))
+         step(act(owner, "auth-delg"_a, "newAccount"_m, account, owner, true));
+   for (const auto& service : package.services) {
+      if (service.code.empty())
+         continue;
+      const auto hash = format::sha256(service.code);
+      uploads.push_back(
+          act(owner, "setcode"_a, "stageCode"_m, service.account, id, std::uint8_t{0}, std::uint8_t{0}, service.code));
+      step(act(service.account, "setcode"_a, "setCodeStaged"_m, owner, id, std::uint8_t{0}, std::uint8_t{0}, hash));
+      if (service.flags)
+         step(act("setcode"_a, "setcode"_a, "setFlags"_m, service.account, service.flags));
+   }
+   node::ActionPacker packer;
+   for (const auto& service : package.services) {
+      if (service.schema) {
+         auto schema = *service.schema;
+         schema.service = service.account;
+         if (auto added = packer.add(schema); !added)
+            throw Fault(meta.name + ": " + added.error());
+         if (service.account == service.account.base())
+            step(act(service.account, "packages"_a, "setSchema"_m, schema));
+      }
+      if (service.server && service.account == service.account.base())
+         step(act(service.account, "http"_a, "registerServer"_m, *service.server));
+   }
+   for (const auto& file : package.files) {
+      auto stored = node::storedContent(file);
+      step(act(file.account, "sites"_a, "storeSys"_m, file.path, file.contentType, stored.encoding, stored.content));
+   }
+   for (const auto& entry : package.postinstall) {
+      Action action{entry.sender, entry.service, entry.method, {}};
+      if (entry.rawData) {
+         action.rawData = *entry.rawData;
+      } else {
+         const std::string json = entry.data ? entry.data->text : "{}";
+         auto packed = packer.knows(entry.service)
+                           ? packer.pack(entry.service, entry.method, json)
+                           : client.schemas(entry.service).pack(entry.service, entry.method, json);
+         if (!packed)
+            throw Fault("The postinstall script of " + meta.name + ": " + packed.error());
+         action.rawData = std::move(*packed);
+      }
+      step(std::move(action));
+   }
+   auto listed = client.schemas("packages"_a)
+                     .pack("packages"_a, "postinstall"_m,
+                           "{\"package\":" + package.metaJson + ",\"manifest\":\"" + toHex(package.manifest()) + "\"}");
+   if (!listed)
+      throw Fault(listed.error());
+   step({owner, "packages"_a, "postinstall"_m, std::move(*listed)});
+
+   say(common, "Installing " + meta.name + " " + meta.version);
+   for (auto& action : uploads)
+      client.push({std::move(action)}, keys);
+   std::uint32_t index = 0;
+   std::vector<Action> batch;
+   std::size_t bytes = 0;
+   const auto pushBatch = [&] {
+      if (batch.empty())
+         return;
+      batch.insert(batch.begin(), act(owner, "packages"_a, "checkOrder"_m, id, index++));
+      client.push(std::exchange(batch, {}), keys);
+      bytes = 0;
+   };
+   for (auto& action : steps) {
+      if (bytes + action.rawData.size() > transactionBytes)
+         pushBatch();
+      bytes += action.rawData.size();
+      batch.push_back(std::move(action));
+   }
+   pushBatch();
+   client.push({act(owner, "packages"_a, "removeOrder"_m, id)}, keys);
+}
+
+void installAll(const InstallArguments& args) {
+   ChainClient client(args.common);
+   const auto owner = parseAccount(args.sender);
+   const auto keys = readKeys(args.sign);
+   std::set<std::string> there;
+   const auto reply = client.get("packages", "/api/installed");
+   if (auto rows = format::fromJson<std::vector<InstalledRow>>(asText(reply.body)))
+      for (const auto& row : *rows)
+         there.insert(row.name);
+
+   std::vector<node::Package> packages;
+   std::vector<std::string> names;
+   for (const auto& what : args.packages) {
+      if (!what.ends_with(".psi")) {
+         names.push_back(what);
+         continue;
+      }
+      auto package = node::parsePackage(node::readFile(what, node::PackageLimits{}.fileBytesMax));
+      if (!package)
+         throw Fault(what + ": " + package.error());
+      packages.push_back(std::move(*package));
+   }
+   if (!names.empty()) {
+      const auto folder = node::PackageFolder::open(args.folder.empty() ? node::defaultPackageFolder()
+                                                                        : std::filesystem::path(args.folder));
+      auto resolved = folder.resolve(names);
+      if (!resolved)
+         throw Fault(resolved.error());
+      for (auto& package : *resolved)
+         if (!there.contains(package.meta.name) ||
+             (args.reinstall && std::ranges::find(names, package.meta.name) != names.end()))
+            packages.push_back(std::move(package));
+   }
+   for (const auto& package : packages)
+      install(client, package, owner, keys, args.common);
+   if (args.common.json) {
+      std::vector<std::string> done;
+      for (const auto& package : packages)
+         done.push_back(package.meta.name);
+      std::cout << "{\"installed\":" << format::toJson(done) << "}\n";
+   } else {
+      std::cout << (packages.empty() ? "Everything is there already; --reinstall installs it again.\n" : "Done.\n");
+   }
+}
+
+} // namespace
+
+void addDeployCommand(CLI::App& app, int& exitCode) {
+   auto args = std::make_shared<DeployArguments>();
+   auto* command = app.add_subcommand(
+       "deploy", "Put a service's code on an account\n"
+                 "\n"
+                 "Takes effect at once; whatever is running finishes with the old code. The account must exist.\n"
+                 "   polis deploy hello hello.wasm hello.schema.json --server hello --sign hello.pem");
+   addCommon(*command, args->common);
+   command->add_option("account", args->account, "Account that gets the code")->required()->type_name("NAME");
+   command->add_option("code", args->code, "WebAssembly module")
+       ->required()
+       ->check(CLI::ExistingFile)
+       ->type_name("FILE");
+   command->add_option("schema", args->schema, "Its schema, JSON")->check(CLI::ExistingFile)->type_name("FILE");
+   command->add_option("-p,--server", args->server, "Account that answers its web requests")->type_name("NAME");
+   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")->type_name("FILE");
+   command->callback([args, &exitCode] {
+      deploy(*args);
+      exitCode = 0;
+   });
+}
+
+void addUploadCommand(CLI::App& app, int& exitCode) {
+   auto args = std::make_shared<UploadArguments>();
+   auto* command =
+       app.add_subcommand("upload", "Put files on an account's site\n"
+                                    "\n"
+                                    "   polis upload -r ui/dist / --sender hello --sign hello.pem\n"
+                                    "They are part of the chain, and served from it on the account's subdomain.");
+   addCommon(*command, args->common);
+   command->add_option("source", args->source, "File, or folder with -r")
+       ->required()
+       ->check(CLI::ExistingPath)
+       ->type_name("PATH");
+   command->add_option("destination", args->destination, "Path on the site (default: the file's name at /)")
+       ->type_name("PATH");
+   command->add_option("-S,--sender", args->sender, "Account whose site it is")->required()->type_name("NAME");
+   command->add_option("-t,--type", args->type, "Content type (default: by the extension)")->type_name("TYPE");
+   command->add_flag("-r,--recursive", args->recursive, "A folder and everything in it");
+   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")->type_name("FILE");
+   command->callback([args, &exitCode] {
+      upload(*args);
+      exitCode = 0;
+   });
+}
+
+void addInstallCommand(CLI::App& app, int& exitCode) {
+   auto args = std::make_shared<InstallArguments>();
+   auto* command = app.add_subcommand(
+       "install", "Install packages into the running chain\n"
+                  "\n"
+                  "   polis install hello.psi --sender alice-one --sign alice.pem\n"
+                  "   polis install Hello --sender prod\n"
+                  "A file is installed as it is, over what is there. A name brings what it depends on.");
+   addCommon(*command, args->common);
+   command->add_option("packages", args->packages, "Package files (.psi) or names")->required()->type_name("PACKAGE");
+   command->add_option("--packages-from", args->folder, "Folder to look for names in")->type_name("DIR");
+   command->add_option("-S,--sender", args->sender, "Account that installs and owns them")
+       ->capture_default_str()
+       ->type_name("NAME");
+   command->add_flag("--reinstall", args->reinstall, "Also what is there already");
+   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")->type_name("FILE");
+   command->callback([args, &exitCode] {
+      installAll(*args);
+      exitCode = 0;
+   });
+}
+
+} // namespace polis::cli

@@ -1,0 +1,84 @@
+#include "base/log.hpp"
+#include "cli/commands.hpp"
+#include "node/node.hpp"
+#include <memory>
+#include <unistd.h>
+
+namespace polis::cli {
+
+namespace {
+
+struct NodeArguments {
+   node::NodeOptions options;
+   std::string folder, packages, logLevel = "info";
+   std::uint32_t minInterval = 0, serviceThreads = 0;
+   bool wasmOnly = false;
+};
+
+} // namespace
+
+void addNodeCommand(CLI::App& app, int& exitCode) {
+   auto args = std::make_shared<NodeArguments>();
+   auto& config = args->options.config;
+   auto* command = app.add_subcommand(
+       "node", "Run a node\n"
+               "\n"
+               "Serves the chain that lives in DIR, and makes it when there is none and --boot is given:\n"
+               "   polis node ./data --boot --producer prod --host polis.localhost --listen 127.0.0.1:8080\n"
+               "Without --boot an empty node shows its administration page, where a chain is started.\n"
+               "Settings may stand in DIR/config as lines `name = value`; options come before them.\n"
+               "Ctrl-C stops it cleanly; it may also be killed at any moment.");
+   command->add_option("dir", args->folder, "Folder of the chain; made if it is not there")
+       ->required()
+       ->type_name("DIR");
+   command->add_option("-p,--producer", config.producer, "Account under which this node makes blocks")
+       ->type_name("NAME");
+   command->add_option("-k,--key", config.key, "File with the producer's private key (PEM); make one with `polis key`")
+       ->type_name("FILE");
+   command->add_option("-o,--host", config.hosts, "Root host name; apps are served below it. Repeatable")
+       ->type_name("HOST");
+   command
+       ->add_option("-l,--listen", config.listen,
+                    "Where to serve: 127.0.0.1:8080, https://0.0.0.0:8443, or /path/of/socket. Repeatable")
+       ->type_name("ADDRESS");
+   command
+       ->add_option("--tls-cert", config.tlsCertificate,
+                    "Certificate chain (PEM) for https://; a wildcard one, for apps are subdomains")
+       ->type_name("FILE");
+   command->add_option("--tls-key", config.tlsKey, "Its private key (PEM)")->type_name("FILE");
+   command->add_flag("--boot", args->options.boot, "Make a chain when there is none");
+   command->add_option("--boot-packages", args->options.bootPackages, "Packages to make it of (default: DevDefault)")
+       ->type_name("NAME");
+   command
+       ->add_option("--packages", args->packages,
+                    "Folder of package files (default: share/polis/packages beside the program)")
+       ->type_name("DIR");
+   command
+       ->add_option("--min-interval", args->minInterval, "Shortest time between two blocks, milliseconds (default 250)")
+       ->check(CLI::Range(100, 1000))
+       ->type_name("MS");
+   command
+       ->add_option("--service-threads", args->serviceThreads, "Threads that verify signatures and run background work")
+       ->check(CLI::Range(1, 256))
+       ->type_name("N");
+   command->add_option("--mount", config.mounts, "Folder whose files services of this node may read. Repeatable")
+       ->type_name("DIR");
+   command->add_flag("--wasm-only", args->wasmOnly, "No native shortcut for any service, as for comparing");
+   command->add_option("--log", args->logLevel, "How much to tell: debug, info, warning, error")
+       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+   command->callback([args, &exitCode] {
+      log::Level level{};
+      if (log::parseLevel(args->logLevel, level))
+         log::setLevel(level);
+      args->options.folder = args->folder;
+      args->options.packages = args->packages;
+      args->options.fastPaths = !args->wasmOnly;
+      if (args->minInterval)
+         args->options.config.minIntervalMs = args->minInterval;
+      if (args->serviceThreads)
+         args->options.config.serviceThreads = args->serviceThreads;
+      exitCode = node::runUntilSignal(std::move(args->options));
+   });
+}
+
+} // namespace polis::cli
