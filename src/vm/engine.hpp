@@ -37,6 +37,9 @@ struct EngineStats {
 };
 
 /// Thread-safe. Must outlive its modules and instances.
+/// The first engine of a process installs handlers for SIGSEGV, SIGBUS, SIGILL and SIGFPE (traps of guest code, and
+/// first writes to pages of guest memory), which hand on what is not theirs. Whoever else handles these signals does so
+/// before, or chains.
 class Engine {
 public:
    /// functions: everything a module may import, in module "env".
