@@ -819,14 +819,36 @@ struct CompiledSchema::Types {
 
    static constexpr std::size_t absent = std::numeric_limits<std::size_t>::max();
 
+   /// The text that is read, and how deep packing is in it: types can nest where the text does not.
+   class Input {
+   public:
+      explicit Input(JsonReader& reader) : reader_(reader) {}
+      JsonReader* operator->() { return &reader_; }
+
+      bool enter() { return ++nesting_ <= jsonDepthMax || reader_.fail("nested too deeply"); }
+      void leave() { --nesting_; }
+
+   private:
+      JsonReader& reader_;
+      unsigned nesting_ = 0;
+   };
+
    /// Appends the complete value; of a fixed-size type its bytes.
-   bool pack(JsonReader& reader, TypeId id, Bytes& out) const {
+   bool pack(Input& reader, TypeId id, Bytes& out) const {
       const Type& type = types[id];
       if (type.isFixed) {
          const std::size_t at = out.size();
          out.resize(at + type.size);
          return packFixed(reader, id, out, at);
       }
+      if (!reader.enter())
+         return false;
+      const bool fine = packVariable(reader, id, type, out);
+      reader.leave();
+      return fine;
+   }
+
+   bool packVariable(Input& reader, TypeId id, const Type& type, Bytes& out) const {
       switch (type.kind) {
       case Kind::custom:
          return packCustom(reader, type, out);
@@ -858,14 +880,14 @@ struct CompiledSchema::Types {
    }
 
    /// Writes a member whose slot at `slot` is there already; its body goes to the end of `out`.
-   bool packSlot(JsonReader& reader, TypeId id, Bytes& out, std::size_t slot) const {
+   bool packSlot(Input& reader, TypeId id, Bytes& out, std::size_t slot) const {
       const Type& type = types[id];
       if (type.isFixed)
          return packFixed(reader, id, out, slot);
       TypeId content = id;
       if (const Type& plain = types[withoutCustom(id)]; plain.kind == Kind::option) {
-         if (reader.token() == JsonToken::null) {
-            reader.advance();
+         if (reader->token() == JsonToken::null) {
+            reader->advance();
             store32(out.data() + slot, 1);
             return true;
          }
@@ -888,7 +910,7 @@ struct CompiledSchema::Types {
       }
    }
 
-   bool packFixed(JsonReader& reader, TypeId id, Bytes& out, std::size_t at) const {
+   bool packFixed(Input& reader, TypeId id, Bytes& out, std::size_t at) const {
       const Type& type = types[id];
       switch (type.kind) {
       case Kind::custom:
@@ -898,12 +920,12 @@ struct CompiledSchema::Types {
       case Kind::floating:
          if (type.bits == 32) {
             float value;
-            if (!reader.takeFloat(value))
+            if (!reader->takeFloat(value))
                return false;
             std::memcpy(out.data() + at, &value, sizeof value);
          } else {
             double value;
-            if (!reader.takeDouble(value))
+            if (!reader->takeDouble(value))
                return false;
             std::memcpy(out.data() + at, &value, sizeof value);
          }
@@ -915,15 +937,15 @@ struct CompiledSchema::Types {
       }
    }
 
-   bool packInteger(JsonReader& reader, const Type& type, std::uint8_t* at) const {
+   bool packInteger(Input& reader, const Type& type, std::uint8_t* at) const {
       std::uint64_t raw;
       if (type.isSigned) {
          const std::int64_t min = std::numeric_limits<std::int64_t>::min() >> (64 - type.bits);
          std::int64_t value;
-         if (!reader.takeSigned(value, min, type.bits == 1 ? 0 : -(min + 1)))
+         if (!reader->takeSigned(value, min, type.bits == 1 ? 0 : -(min + 1)))
             return false;
          raw = type.bits == 1 ? static_cast<std::uint64_t>(-value) : static_cast<std::uint64_t>(value);
-      } else if (!reader.takeUnsigned(raw, ~std::uint64_t{0} >> (64 - type.bits))) {
+      } else if (!reader->takeUnsigned(raw, ~std::uint64_t{0} >> (64 - type.bits))) {
          return false;
       }
       std::memcpy(at, &raw, type.size);
@@ -931,62 +953,62 @@ struct CompiledSchema::Types {
    }
 
    /// The elements of an array, whose fixed area is at `at`.
-   bool packElements(JsonReader& reader, const Type& type, Bytes& out, std::size_t at) const {
-      if (!reader.expect(JsonToken::beginArray, "["))
+   bool packElements(Input& reader, const Type& type, Bytes& out, std::size_t at) const {
+      if (!reader->expect(JsonToken::beginArray, "["))
          return false;
       const TypeId element = type.children[0];
       for (std::uint64_t i = 0; i < type.count; ++i) {
-         if (reader.token() == JsonToken::endArray)
-            return reader.fail("the array has too few elements");
+         if (reader->token() == JsonToken::endArray)
+            return reader->fail("the array has too few elements");
          if (!packSlot(reader, element, out, at + i * types[element].size))
             return false;
       }
-      return reader.expect(JsonToken::endArray, "] after the last element");
+      return reader->expect(JsonToken::endArray, "] after the last element");
    }
 
-   bool packList(JsonReader& reader, const Type& type, Bytes& out) const {
+   bool packList(Input& reader, const Type& type, Bytes& out) const {
       const TypeId element = type.children[0];
       const std::uint32_t slot = types[element].size;
-      const std::size_t mark = reader.mark();
-      if (!reader.expect(JsonToken::beginArray, "["))
+      const std::size_t mark = reader->mark();
+      if (!reader->expect(JsonToken::beginArray, "["))
          return false;
       std::size_t count = 0;
-      for (; reader.token() != JsonToken::endArray; reader.skip())
+      for (; reader->token() != JsonToken::endArray; reader->skip())
          ++count;
       if (slot == 0 && count)
-         return reader.fail("elements of this type have no bytes");
+         return reader->fail("elements of this type have no bytes");
       if (count * std::uint64_t{slot} > sizeMax)
-         return reader.fail("the list is too long");
-      reader.rewind(mark);
-      reader.advance();
+         return reader->fail("the list is too long");
+      reader->rewind(mark);
+      reader->advance();
       const std::size_t start = out.size();
       out.resize(start + 4 + count * slot);
       store32(out.data() + start, count * slot);
       for (std::size_t i = 0; i < count; ++i)
          if (!packSlot(reader, element, out, start + 4 + i * slot))
             return false;
-      reader.advance();
+      reader->advance();
       return true;
    }
 
-   bool packVariant(JsonReader& reader, const Type& type, Bytes& out) const {
+   bool packVariant(Input& reader, const Type& type, Bytes& out) const {
       std::size_t tag = 0;
-      const bool tagged = reader.token() == JsonToken::beginObject;
+      const bool tagged = reader->token() == JsonToken::beginObject;
       if (tagged) {
-         reader.advance();
-         if (reader.token() != JsonToken::key)
-            return reader.fail("expected the name of an alternative");
-         const std::string_view name = reader.text();
+         reader->advance();
+         if (reader->token() != JsonToken::key)
+            return reader->fail("expected the name of an alternative");
+         const std::string_view name = reader->text();
          while (tag < type.names.size() && (type.names[tag] != name || json::isUntagged(name)))
             ++tag;
          if (tag == type.names.size())
-            return reader.fail("no such alternative");
-         reader.advance();
+            return reader->fail("no such alternative");
+         reader->advance();
       } else {
          while (tag < type.names.size() && !json::isUntagged(type.names[tag]))
             ++tag;
          if (tag == type.names.size())
-            return reader.fail("expected {\"type\": value}");
+            return reader->fail("expected {\"type\": value}");
       }
       const std::size_t start = out.size();
       out.resize(start + 5);
@@ -994,10 +1016,10 @@ struct CompiledSchema::Types {
       if (!pack(reader, type.children[tag], out))
          return false;
       store32(out.data() + start + 1, out.size() - start - 5);
-      return !tagged || reader.expect(JsonToken::endObject, "} after the alternative");
+      return !tagged || reader->expect(JsonToken::endObject, "} after the alternative");
    }
 
-   bool packNested(JsonReader& reader, TypeId content, Bytes& out) const {
+   bool packNested(Input& reader, TypeId content, Bytes& out) const {
       const std::size_t start = out.size();
       out.resize(start + 4);
       if (!pack(reader, content, out))
@@ -1007,51 +1029,51 @@ struct CompiledSchema::Types {
    }
 
    /// A struct whose fixed area is at `at`, or a value that is appended where `at` is absent.
-   bool packMembers(JsonReader& reader, const Type& type, Bytes& out, std::size_t at) const {
+   bool packMembers(Input& reader, const Type& type, Bytes& out, std::size_t at) const {
       // First find every member's last value; then pack in order, for bodies lie in the order of the members.
       const std::size_t count = type.children.size();
       std::vector<std::size_t> marks(count, absent);
       bool single = false; // a tuple given as its first member
       if (type.isTuple) {
-         if (reader.token() == JsonToken::null) {
-            reader.advance();
-         } else if (reader.token() == JsonToken::beginArray) {
-            reader.advance();
-            for (std::size_t i = 0; reader.token() != JsonToken::endArray; ++i) {
+         if (reader->token() == JsonToken::null) {
+            reader->advance();
+         } else if (reader->token() == JsonToken::beginArray) {
+            reader->advance();
+            for (std::size_t i = 0; reader->token() != JsonToken::endArray; ++i) {
                if (i == count)
-                  return reader.fail("the tuple has too many elements");
-               marks[i] = reader.mark();
-               reader.skip();
+                  return reader->fail("the tuple has too many elements");
+               marks[i] = reader->mark();
+               reader->skip();
             }
-            reader.advance();
-         } else if (count == 0 || reader.token() == JsonToken::end) {
-            return reader.fail("expected [");
+            reader->advance();
+         } else if (count == 0 || reader->token() == JsonToken::end) {
+            return reader->fail("expected [");
          } else {
-            marks[0] = reader.mark();
+            marks[0] = reader->mark();
             single = true;
          }
       } else {
-         if (!reader.expect(JsonToken::beginObject, "{"))
+         if (!reader->expect(JsonToken::beginObject, "{"))
             return false;
-         for (std::size_t next = 0; reader.token() == JsonToken::key;) {
-            const std::string_view name = reader.text();
-            reader.advance();
+         for (std::size_t next = 0; reader->token() == JsonToken::key;) {
+            const std::string_view name = reader->text();
+            reader->advance();
             std::size_t i = next;
             if (i >= count || type.names[i] != name)
                for (i = 0; i < count && type.names[i] != name;)
                   ++i;
             if (i < count) {
-               marks[i] = reader.mark();
+               marks[i] = reader->mark();
                next = i + 1;
             }
-            reader.skip();
+            reader->skip();
          }
-         if (!reader.expect(JsonToken::endObject, "}"))
+         if (!reader->expect(JsonToken::endObject, "}"))
             return false;
       }
       if (single)
-         reader.skip();
-      const std::size_t behind = reader.mark();
+         reader->skip();
+      const std::size_t behind = reader->mark();
 
       const bool isObject = type.kind == Kind::object;
       std::size_t written = count;
@@ -1075,28 +1097,28 @@ struct CompiledSchema::Types {
             if (!packMissing(reader, type, i, out, slot))
                return false;
          } else {
-            reader.rewind(marks[i]);
+            reader->rewind(marks[i]);
             if (!packSlot(reader, type.children[i], out, slot))
                return false;
          }
       }
-      reader.rewind(behind);
+      reader->rewind(behind);
       return true;
    }
 
-   static bool isPresent(JsonReader& reader, std::size_t mark) {
+   static bool isPresent(Input& reader, std::size_t mark) {
       if (mark == absent)
          return false;
-      reader.rewind(mark);
-      return reader.token() != JsonToken::null;
+      reader->rewind(mark);
+      return reader->token() != JsonToken::null;
    }
 
    /// A member that the JSON does not name. A tuple's is the default; a struct's must be optional, a list or text.
-   bool packMissing(JsonReader& reader, const Type& type, std::size_t i, Bytes& out, std::size_t slot) const {
+   bool packMissing(Input& reader, const Type& type, std::size_t i, Bytes& out, std::size_t slot) const {
       const Type& member = types[type.plain[i]];
       if (!type.isTuple && member.kind != Kind::option && member.kind != Kind::list)
-         return reader.fail("the member \"" + type.names[i] + "\" is missing");
-      return packDefaultSlot(type.plain[i], out, slot) || reader.fail("a missing value has no default");
+         return reader->fail("the member \"" + type.names[i] + "\" is missing");
+      return packDefaultSlot(type.plain[i], out, slot) || reader->fail("a missing value has no default");
    }
 
    bool packDefaultSlot(TypeId id, Bytes& out, std::size_t slot, unsigned nesting = 0) const {
@@ -1166,24 +1188,24 @@ struct CompiledSchema::Types {
       }
    }
 
-   bool packFixedCustom(JsonReader& reader, const Type& type, Bytes& out, std::size_t at) const {
+   bool packFixedCustom(Input& reader, const Type& type, Bytes& out, std::size_t at) const {
       const Type& plain = types[type.plain[0]];
       std::string_view text;
       switch (type.custom) {
       case Custom::boolean:
-         out[at] = reader.token() == JsonToken::boolean && reader.boolean();
-         return reader.expect(JsonToken::boolean, "true or false");
+         out[at] = reader->token() == JsonToken::boolean && reader->boolean();
+         return reader->expect(JsonToken::boolean, "true or false");
       case Custom::hex: {
-         if (!reader.takeHex(out.data() + at, plain.size))
+         if (!reader->takeHex(out.data() + at, plain.size))
             return false;
          Reader check{out.data(), static_cast<std::uint32_t>(out.size())};
          DynamicError where;
          return readFixed(check, plain, static_cast<std::uint32_t>(at), where) ||
-                reader.fail("the bytes are no value of their type");
+                reader->fail("the bytes are no value of their type");
       }
       case Custom::account:
       case Custom::method: {
-         if (!reader.takeText(text, "a name"))
+         if (!reader->takeText(text, "a name"))
             return false;
          const std::uint64_t value =
              type.custom == Custom::account ? AccountNumber(text).value : MethodNumber(text).value;
@@ -1198,41 +1220,41 @@ struct CompiledSchema::Types {
       }
    }
 
-   bool packTime(JsonReader& reader, Custom custom, const Type& integer, std::uint8_t* at) const {
+   bool packTime(Input& reader, Custom custom, const Type& integer, std::uint8_t* at) const {
       std::string_view text;
-      if (!reader.takeText(text, "a time"))
+      if (!reader->takeText(text, "a time"))
          return false;
       std::int64_t value;
       if (custom == Custom::timeSec) {
          const auto time = parseTimeSec(text);
          if (!time)
-            return reader.fail("expected a time such as 2024-02-29T12:00:00Z");
+            return reader->fail("expected a time such as 2024-02-29T12:00:00Z");
          value = time->seconds;
       } else {
          const auto time = parseTimeUSec(text);
          if (!time)
-            return reader.fail("expected a time such as 2024-02-29T12:00:00Z");
+            return reader->fail("expected a time such as 2024-02-29T12:00:00Z");
          value = time->microseconds;
       }
       std::memcpy(at, &value, integer.size);
       const bool fits = integer.isSigned ? loadSigned(integer, at) == value
                                          : value >= 0 && loadUnsigned(integer, at) == static_cast<std::uint64_t>(value);
-      return fits || reader.fail("the time is out of range");
+      return fits || reader->fail("the time is out of range");
    }
 
-   bool packCustom(JsonReader& reader, const Type& type, Bytes& out) const {
+   bool packCustom(Input& reader, const Type& type, Bytes& out) const {
       const Type& plain = types[type.plain[0]];
       switch (type.custom) {
       case Custom::string: {
          std::string_view text;
-         if (!reader.takeText(text, "a string"))
+         if (!reader->takeText(text, "a string"))
             return false;
          appendSized(out, asBytes(text));
          return true;
       }
       case Custom::hex: {
          Bytes bytes;
-         if (!reader.takeHex(bytes))
+         if (!reader->takeHex(bytes))
             return false;
          const std::size_t start = out.size();
          appendSized(out, bytes);
@@ -1240,7 +1262,7 @@ struct CompiledSchema::Types {
          DynamicError where;
          // A list's size word is its own; that of a nested value too.
          return readAll(check, type.plain[0], ByteView(out).subspan(start), where) ||
-                reader.fail("the bytes are no value of their type");
+                reader->fail("the bytes are no value of their type");
       }
       case Custom::map:
          return packMap(reader, plain, out);
@@ -1259,10 +1281,10 @@ struct CompiledSchema::Types {
 
    /// A std::map, whose entries are first and second, goes in ascending order of its keys; any other list of pairs in
    /// the order of the text. Of repeated keys the last counts.
-   bool packMap(JsonReader& reader, const Type& list, Bytes& out) const {
+   bool packMap(Input& reader, const Type& list, Bytes& out) const {
       const TypeId entryId = list.plain[0];
       const Type& entry = types[entryId];
-      if (!reader.expect(JsonToken::beginObject, "{"))
+      if (!reader->expect(JsonToken::beginObject, "{"))
          return false;
       struct Entry {
          Bytes key; ///< packed
@@ -1270,7 +1292,7 @@ struct CompiledSchema::Types {
       };
       std::vector<Entry> entries;
       std::map<Bytes, std::size_t> byOrder; // by order-preserving key
-      while (reader.token() == JsonToken::key) {
+      while (reader->token() == JsonToken::key) {
          Bytes key;
          if (!packKey(reader, entry.children[0], key))
             return false;
@@ -1278,14 +1300,14 @@ struct CompiledSchema::Types {
          keyOfTop(order, entry.plain[0], key.data());
          const auto [at, isNew] = byOrder.emplace(std::move(order), entries.size());
          if (isNew)
-            entries.push_back({std::move(key), reader.mark()});
+            entries.push_back({std::move(key), reader->mark()});
          else
-            entries[at->second].value = reader.mark();
-         reader.skip();
+            entries[at->second].value = reader->mark();
+         reader->skip();
       }
-      if (!reader.expect(JsonToken::endObject, "}"))
+      if (!reader->expect(JsonToken::endObject, "}"))
          return false;
-      const std::size_t behind = reader.mark();
+      const std::size_t behind = reader->mark();
       if (entry.names.size() == 2 && entry.names[0] == "first" && entry.names[1] == "second") {
          std::vector<Entry> sorted;
          for (const auto& [order, index] : byOrder)
@@ -1298,19 +1320,19 @@ struct CompiledSchema::Types {
       store32(out.data() + start, entries.size() * entry.size);
       for (std::size_t i = 0; i < entries.size(); ++i) {
          const std::size_t slot = start + 4 + i * entry.size;
-         reader.rewind(entries[i].value);
+         reader->rewind(entries[i].value);
          if (!packEntry(reader, entry, entries[i].key, out, slot))
             return false;
       }
-      reader.rewind(behind);
+      reader->rewind(behind);
       return true;
    }
 
    /// One pair of a map, whose slot is at `slot`; the reader stands at its value.
-   bool packEntry(JsonReader& reader, const Type& entry, const Bytes& key, Bytes& out, std::size_t slot) const {
+   bool packEntry(Input& reader, const Type& entry, const Bytes& key, Bytes& out, std::size_t slot) const {
       std::size_t fixed = slot;
       const bool isObject = entry.kind == Kind::object;
-      const bool elided = isObject && entry.required < 2 && reader.token() == JsonToken::null;
+      const bool elided = isObject && entry.required < 2 && reader->token() == JsonToken::null;
       if (!entry.isFixed) {
          const std::size_t body = out.size();
          store32(out.data() + slot, body - slot);
@@ -1322,20 +1344,21 @@ struct CompiledSchema::Types {
       }
       placeKey(entry.plain[0], key, out, fixed);
       if (elided) {
-         reader.advance();
+         reader->advance();
          return true;
       }
       return packSlot(reader, entry.children[1], out, fixed + entry.offsets[1]);
    }
 
    /// The key is read as the text that it is; types that are no text take it as they take any string.
-   bool packKey(JsonReader& reader, TypeId id, Bytes& out) const {
+   bool packKey(Input& reader, TypeId id, Bytes& out) const {
       std::string json;
-      JsonWriter(json).string(reader.text());
-      reader.advance();
+      JsonWriter(json).string(reader->text());
+      reader->advance();
       JsonReader text(json);
-      if (!pack(text, id, out) || text.token() != JsonToken::end)
-         return reader.fail("a key is no value of its type");
+      Input input(text);
+      if (!pack(input, id, out) || text.token() != JsonToken::end)
+         return reader->fail("a key is no value of its type");
       return true;
    }
 
@@ -1616,14 +1639,15 @@ std::expected<std::string, DynamicError> CompiledSchema::toJson(TypeId type, Byt
 }
 
 bool CompiledSchema::readJson(TypeId type, JsonReader& reader, Bytes& out) const {
-   return types_->pack(reader, type, out);
+   Types::Input input(reader);
+   return types_->pack(input, type, out);
 }
 
 std::expected<Bytes, JsonError> CompiledSchema::fromJson(TypeId type, std::string_view json) const {
    JsonReader reader(json);
    reader.allowSubnormal(true);
    Bytes out;
-   if (!types_->pack(reader, type, out) || !reader.expect(JsonToken::end, "nothing after the value"))
+   if (!readJson(type, reader, out) || !reader.expect(JsonToken::end, "nothing after the value"))
       return std::unexpected(reader.error());
    return out;
 }

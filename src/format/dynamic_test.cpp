@@ -75,6 +75,18 @@ TEST(Dynamic, refusesImpossibleSchemas) {
    EXPECT_TRUE(refused(chain));
 }
 
+TEST(Dynamic, recursionThatConsumesNothingIsBounded) {
+   const auto schema = CompiledSchema::compile(*fromJson<Schema>(
+       R"({"O":{"Option":"O"},"V":{"Variant":{"@v":"V"}},"L":{"List":"L"},"T":{"Option":{"Tuple":["T"]}}})"));
+   ASSERT_TRUE(schema);
+   for (const auto* name : {"O", "V", "T"}) {
+      const auto packed = schema->fromJson(*schema->find(name), "5");
+      ASSERT_FALSE(packed) << name;
+      EXPECT_EQ(packed.error().message, "nested too deeply");
+   }
+   EXPECT_TRUE(schema->fromJson(*schema->find("L"), "[[[]]]"));
+}
+
 TEST(Dynamic, defaultsAreBounded) {
    // The first alternative holds the variant itself: it has no smallest value.
    const auto schema =
