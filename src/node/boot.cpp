@@ -209,8 +209,9 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
       if (!script)
          return std::unexpected(script.error());
       for (const auto account : package->meta.accounts)
-         if (!codeAccounts.contains(account) && account == account.base())
-            rest.add(act("accounts"_a, "accounts"_a, "newAccount"_m, account, "auth-delg"_a, false));
+         if (!codeAccounts.contains(account))
+            rest.add(act(account == account.base() ? "accounts"_a : account.base(), "accounts"_a, "newAccount"_m,
+                         account, "auth-delg"_a, false));
       for (const auto& service : package->services)
          if (service.server && service.account == service.account.base())
             rest.add(act(service.account, "http"_a, "registerServer"_m, *service.server));
@@ -246,7 +247,7 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
    }
    for (const auto& package : packages)
       for (const auto account : package.meta.accounts)
-         if (!ownAuth.contains(account) && account == account.base())
+         if (!ownAuth.contains(account))
             rest.add(act(account, "auth-delg"_a, "setOwner"_m, root));
    for (const auto& package : packages) {
       const std::string json =
@@ -260,8 +261,14 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
       const auto invitation = makeInvitation(random);
       const InvitePayload payload{Bytes(invitation.fingerprint.begin(), invitation.fingerprint.end()),
                                   invitation.secret};
-      rest.add(act(options.producer, "invite"_a, "createInvite"_m, invitation.id, format::pack(payload),
-                   options.invitationAccounts, false, std::uint64_t{0}));
+      const std::string json = "{\"inviteId\":" + std::to_string(invitation.id) + ",\"payload\":\"" +
+                               toHex(format::pack(payload)) +
+                               "\",\"numAccounts\":" + std::to_string(options.invitationAccounts) +
+                               ",\"useHooks\":false,\"resources\":{\"value\":\"0\"}}";
+      auto packed = packer.pack("invite"_a, "createInvite"_m, json);
+      if (!packed)
+         return std::unexpected(packed.error());
+      rest.add({options.producer, "invite"_a, "createInvite"_m, std::move(*packed)});
       plan.invitationToken = invitation.token;
    }
    rest.add(act("transact"_a, "transact"_a, "finishBoot"_m));
