@@ -76,7 +76,9 @@ void addCreateAccountCommand(CLI::App& app, int& exitCode) {
    how->add_flag("-i,--insecure", args->insecure, "Everybody");
    how->require_option(1);
    command->add_option("-S,--sender", args->sender, "Account that makes it")->capture_default_str()->type_name("NAME");
-   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")->type_name("FILE");
+   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")
+       ->allow_extra_args(false)
+       ->type_name("FILE");
    command->callback([args, &exitCode] {
       createAccount(*args);
       exitCode = 0;

@@ -151,6 +151,7 @@ void addPushCommand(CLI::App& app, int& exitCode) {
    command->add_option("-S,--sender", args->sender, "Account that acts")->type_name("NAME");
    command
        ->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable; the first action's sender comes first")
+       ->allow_extra_args(false)
        ->type_name("FILE");
    command->add_flag("--final", args->final, "Wait until it is irreversible, not only applied");
    command->callback([args, &exitCode] {

@@ -27,10 +27,10 @@ public:
    const node::ActionPacker& schemas(format::AccountNumber service);
    bool accountExists(format::AccountNumber account);
 
-   /// Signs with every key; each adds a claim, the first key's first. Waits until the transaction is applied, or final.
-   /// The trace's error becomes a Fault.
+   /// Signs with every key; each adds a claim, the first key's first. Waits until the transaction is final, and so seen
+   /// by every later request, or only applied. The trace's error becomes a Fault.
    format::TransactionTrace push(std::vector<format::Action> actions, const std::vector<format::PrivateKey>& keys,
-                                 bool final = false);
+                                 bool final = true);
 
    const http::Url& root() const { return root_; }
 

@@ -88,7 +88,7 @@ void pushAll(ChainClient& client, std::vector<Action> actions, const std::vector
    std::size_t bytes = 0;
    for (auto& action : actions) {
       if (!batch.empty() && bytes + action.rawData.size() > transactionBytes) {
-         client.push(std::exchange(batch, {}), keys);
+         client.push(std::exchange(batch, {}), keys, false);
          bytes = 0;
       }
       bytes += action.rawData.size();
@@ -212,7 +212,7 @@ void install(ChainClient& client, const node::Package& package, AccountNumber ow
 
    say(common, "Installing " + meta.name + " " + meta.version);
    for (auto& action : uploads)
-      client.push({std::move(action)}, keys);
+      client.push({std::move(action)}, keys, false);
    std::uint32_t index = 0;
    std::vector<Action> batch;
    std::size_t bytes = 0;
@@ -220,7 +220,7 @@ void install(ChainClient& client, const node::Package& package, AccountNumber ow
       if (batch.empty())
          return;
       batch.insert(batch.begin(), act(owner, "packages"_a, "checkOrder"_m, id, index++));
-      client.push(std::exchange(batch, {}), keys);
+      client.push(std::exchange(batch, {}), keys, false);
       bytes = 0;
    };
    for (auto& action : steps) {
@@ -295,7 +295,9 @@ void addDeployCommand(CLI::App& app, int& exitCode) {
        ->type_name("FILE");
    command->add_option("schema", args->schema, "Its schema, JSON")->check(CLI::ExistingFile)->type_name("FILE");
    command->add_option("-p,--server", args->server, "Account that answers its web requests")->type_name("NAME");
-   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")->type_name("FILE");
+   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")
+       ->allow_extra_args(false)
+       ->type_name("FILE");
    command->callback([args, &exitCode] {
       deploy(*args);
       exitCode = 0;
@@ -319,7 +321,9 @@ void addUploadCommand(CLI::App& app, int& exitCode) {
    command->add_option("-S,--sender", args->sender, "Account whose site it is")->required()->type_name("NAME");
    command->add_option("-t,--type", args->type, "Content type (default: by the extension)")->type_name("TYPE");
    command->add_flag("-r,--recursive", args->recursive, "A folder and everything in it");
-   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")->type_name("FILE");
+   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")
+       ->allow_extra_args(false)
+       ->type_name("FILE");
    command->callback([args, &exitCode] {
       upload(*args);
       exitCode = 0;
@@ -341,7 +345,9 @@ void addInstallCommand(CLI::App& app, int& exitCode) {
        ->capture_default_str()
        ->type_name("NAME");
    command->add_flag("--reinstall", args->reinstall, "Also what is there already");
-   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")->type_name("FILE");
+   command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")
+       ->allow_extra_args(false)
+       ->type_name("FILE");
    command->callback([args, &exitCode] {
       installAll(*args);
       exitCode = 0;

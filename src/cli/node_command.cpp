@@ -1,8 +1,12 @@
+#include "base/fault.hpp"
 #include "base/log.hpp"
 #include "cli/commands.hpp"
 #include "node/node.hpp"
+#include <fstream>
 #include <memory>
+#include <string>
 #include <unistd.h>
+#include <vector>
 
 namespace polis::cli {
 
@@ -14,6 +18,20 @@ struct NodeArguments {
    std::uint32_t minInterval = 0, serviceThreads = 0;
    bool wasmOnly = false;
 };
+
+/// The same program with the same arguments in this process. Returns only when that fails.
+void startAgain() {
+   std::ifstream in("/proc/self/cmdline", std::ios::binary);
+   std::vector<std::string> words;
+   for (std::string word; std::getline(in, word, '\0');)
+      words.push_back(word);
+   std::vector<char*> argv;
+   for (auto& word : words)
+      argv.push_back(word.data());
+   argv.push_back(nullptr);
+   ::execv("/proc/self/exe", argv.data());
+   throwErrno("start again");
+}
 
 } // namespace
 
@@ -36,10 +54,12 @@ void addNodeCommand(CLI::App& app, int& exitCode) {
    command->add_option("-k,--key", config.key, "File with the producer's private key (PEM); make one with `polis key`")
        ->type_name("FILE");
    command->add_option("-o,--host", config.hosts, "Root host name; apps are served below it. Repeatable")
+       ->allow_extra_args(false)
        ->type_name("HOST");
    command
        ->add_option("-l,--listen", config.listen,
                     "Where to serve: 127.0.0.1:8080, https://0.0.0.0:8443, or /path/of/socket. Repeatable")
+       ->allow_extra_args(false)
        ->type_name("ADDRESS");
    command
        ->add_option("--tls-cert", config.tlsCertificate,
@@ -48,6 +68,7 @@ void addNodeCommand(CLI::App& app, int& exitCode) {
    command->add_option("--tls-key", config.tlsKey, "Its private key (PEM)")->type_name("FILE");
    command->add_flag("--boot", args->options.boot, "Make a chain when there is none");
    command->add_option("--boot-packages", args->options.bootPackages, "Packages to make it of (default: DevDefault)")
+       ->allow_extra_args(false)
        ->type_name("NAME");
    command
        ->add_option("--packages", args->packages,
@@ -62,6 +83,7 @@ void addNodeCommand(CLI::App& app, int& exitCode) {
        ->check(CLI::Range(1, 256))
        ->type_name("N");
    command->add_option("--mount", config.mounts, "Folder whose files services of this node may read. Repeatable")
+       ->allow_extra_args(false)
        ->type_name("DIR");
    command->add_flag("--wasm-only", args->wasmOnly, "No native shortcut for any service, as for comparing");
    command->add_option("--log", args->logLevel, "How much to tell: debug, info, warning, error")
@@ -78,6 +100,8 @@ void addNodeCommand(CLI::App& app, int& exitCode) {
       if (args->serviceThreads)
          args->options.config.serviceThreads = args->serviceThreads;
       exitCode = node::runUntilSignal(std::move(args->options));
+      if (exitCode == node::restartCode)
+         startAgain();
    });
 }
 

@@ -295,7 +295,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       flushWake.signal();
       if (flusher.joinable())
          flusher.join();
-      if (theKernel && exitCode.load() == 0) {
+      if (theKernel && exitCode.load() != 1) {
          try {
             vm::onExecutionStack([&] { theKernel->checkpoint(); });
          } catch (const Fault& fault) {
@@ -589,8 +589,6 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          exitCode.store(restartCode);
       end.signal();
    }
-
-   static constexpr int restartCode = 75;
 
    NodeOptions options;
    Config config;

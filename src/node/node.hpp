@@ -36,6 +36,9 @@ private:
    std::unique_ptr<Impl> impl_;
 };
 
+/// Exit code of a node that an administrator told to start again.
+inline constexpr int restartCode = 75;
+
 /// Blocks SIGINT and SIGTERM in all threads and runs the node until one of them comes. For main.
 int runUntilSignal(NodeOptions options);
 

@@ -197,7 +197,9 @@ TEST(Boot, saysWhatIsMissing) {
    auto package = parsePackage(zipOf(hello()));
    ASSERT_TRUE(package);
    SeededRandom random(1);
-   const auto plan = planBoot({*package}, {.producer = AccountNumber(std::string_view("prod"))}, random);
+   BootOptions options;
+   options.producer = AccountNumber(std::string_view("prod"));
+   const auto plan = planBoot({*package}, options, random);
    ASSERT_FALSE(plan);
    EXPECT_NE(plan.error().find("transact"), std::string::npos);
 }
