@@ -68,7 +68,7 @@ void writePrivateFile(const std::filesystem::path& path, std::string_view text) 
 }
 
 struct ShutdownArgs {
-   std::vector<std::string> restart{};
+   std::optional<std::vector<std::string>> restart{}; ///< there: start again
    bool soft = false;
 };
 
@@ -585,7 +585,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
 
    void shutdownRequested(std::string_view json) override {
       const auto args = format::fromJson<ShutdownArgs>(json);
-      if (args && !args->restart.empty())
+      if (args && args->restart)
          exitCode.store(restartCode);
       end.signal();
    }
@@ -633,15 +633,32 @@ int runUntilSignal(NodeOptions options) {
    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
    std::signal(SIGPIPE, SIG_IGN);
    Node node(std::move(options));
-   std::thread([&node, signals] {
+   // The waiting thread outlives the node.
+   struct Target {
+      Mutex mutex;
+      Node* node GUARDED_BY(mutex) = nullptr;
+   };
+   const auto target = std::make_shared<Target>();
+   {
+      Lock lock(target->mutex);
+      target->node = &node;
+   }
+   std::thread([target, signals] {
       int signal = 0;
       sigwait(&signals, &signal);
-      node.stop();
+      {
+         Lock lock(target->mutex);
+         if (target->node)
+            target->node->stop();
+      }
       // Who insists does not wait for the clean way.
       sigwait(&signals, &signal);
       std::_Exit(128 + signal);
    }).detach();
-   return node.run();
+   const int exitCode = node.run();
+   Lock lock(target->mutex);
+   target->node = nullptr;
+   return exitCode;
 }
 
 } // namespace polis::node
