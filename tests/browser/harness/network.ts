@@ -1,6 +1,6 @@
 // A network to test against: a real node in a folder of its own, or the stand-in.
 
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -47,14 +47,25 @@ export async function startNetwork(): Promise<Network> {
   return startNode();
 }
 
-async function startNode(): Promise<Network> {
+export interface NodeOptions {
+  /** Serve over HTTPS, with a wildcard certificate of its own. */
+  tls?: boolean;
+  /** Leave the making of the chain to the administration page. */
+  unbooted?: boolean;
+}
+
+/** A real node in a folder of its own. */
+export async function startNode({ tls = false, unbooted = false }: NodeOptions = {}): Promise<Network> {
   const folder = mkdtempSync(join(tmpdir(), "polis-browser-"));
   const port = await freePort();
-  const child = spawn(
-    binary(),
-    ["node", folder, "--boot", "--producer", "prod", "--host", "polis.localhost", "--listen", `127.0.0.1:${port}`],
-    { env: { ...process.env, PSIBASE_DATADIR: process.env["PSIBASE_DATADIR"] ?? join(repository, "build/release/share/polis") }, stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const scheme = tls ? "https" : "http";
+  const options = ["--producer", "prod", "--host", "polis.localhost", "--listen", `${tls ? "https://" : ""}127.0.0.1:${port}`];
+  if (!unbooted) options.push("--boot");
+  if (tls) options.push(...makeCertificate(folder));
+  const child = spawn(binary(), ["node", join(folder, "chain"), ...options], {
+    env: { ...process.env, PSIBASE_DATADIR: process.env["PSIBASE_DATADIR"] ?? join(repository, "build/release/share/polis") },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let log = "";
   const collect = (part: Buffer): void => {
     log = (log + part.toString()).slice(-100_000);
@@ -68,13 +79,24 @@ async function startNode(): Promise<Network> {
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {
     const invitation = /https?:\/\/accounts\.\S+\/invite\?token=[A-Za-z0-9_=%-]+/.exec(log)?.[0];
-    if (invitation) return { url: `http://polis.localhost:${port}`, invitation, stop };
+    if (invitation || (unbooted && log.includes("Polis is ready")))
+      return { url: `${scheme}://polis.localhost:${port}`, invitation: invitation ?? "", stop };
     if (child.exitCode !== null || Date.now() > deadline) {
       await stop();
       throw new Error(`The node did not come up. The end of its log:\n${log.slice(-4000)}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** A self-signed wildcard certificate, and the options that name it. */
+function makeCertificate(folder: string): string[] {
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  execFileSync("openssl", [
+    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=polis.localhost",
+    "-addext", "subjectAltName=DNS:polis.localhost,DNS:*.polis.localhost", "-keyout", key, "-out", cert,
+  ], { stdio: "ignore" });
+  return ["--tls-cert", cert, "--tls-key", key];
 }
 
 function ended(child: ChildProcess): Promise<void> {

@@ -1,0 +1,65 @@
+// A network that starts from its administration page, and one that a phone reaches over HTTPS.
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Browser } from "playwright-core";
+import { startNode, unavailable, type Network } from "./harness/network.js";
+import { appUrl, launch, Person } from "./harness/person.js";
+
+// Both need a node of their own kind, which neither the stand-in nor a running network is.
+const reason = process.env["POLIS_MOCK"] || process.env["POLIS_INVITATION"] ? "needs nodes of its own" : unavailable();
+
+describe.skipIf(reason !== undefined)("starting", () => {
+  let browser: Browser;
+  const networks: Network[] = [];
+  let person: Person | undefined;
+
+  beforeAll(async () => {
+    browser = await launch();
+  });
+
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") await person?.report(task.name);
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await Promise.all(networks.map((network) => network.stop()));
+  });
+
+  test("an empty node becomes a network by one button", async () => {
+    const network = await startNode({ unbooted: true });
+    networks.push(network);
+    person = await Person.arrive(browser, network.url);
+    const { page } = person;
+    await page.goto(network.url);
+    await page.waitForURL(appUrl(network.url, "x-admin"));
+    await page.getByText("No chain yet").waitFor();
+    await page.getByRole("button", { name: "Create the chain" }).click();
+    await page.getByRole("heading", { name: "The network is up" }).waitFor({ timeout: 60_000 });
+    const link = (await page.getByRole("link", { name: /invite\?token=/ }).getAttribute("href")) ?? "";
+    await page.getByText("Running", { exact: true }).waitFor();
+    await person.acceptInvitation(link, `first-${Math.floor(1000 + Math.random() * 9000)}`);
+    expect(person.problems).toEqual([]);
+  });
+
+  test("a phone does it all over HTTPS", async () => {
+    const network = await startNode({ tls: true });
+    networks.push(network);
+    const account = `phone-${Math.floor(1000 + Math.random() * 9000)}`;
+    person = await Person.arrive(browser, network.url, { ignoreHTTPSErrors: true, viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+    expect(network.invitation).toMatch(/^https:/);
+    await person.acceptInvitation(network.invitation, account);
+    await person.connect("faucet-tok", account);
+    await person.page.getByRole("button", { name: /test tokens/ }).click();
+    await person.page.getByText(/^Sent/).waitFor();
+    await person.connect("tokens", account);
+    await person.page.getByText("What others send arrives at once.").waitFor();
+    await person.page.getByRole("button", { name: "Accept" }).click();
+    await expect.poll(() => person?.balance(), { timeout: 5000 }).toBe("100,000.00");
+    await person.page.getByRole("list", { name: "Transfers" }).getByText("faucet-tok").waitFor();
+    const cookies = await person.context.cookies(appUrl(network.url, "tokens"));
+    // On localhost, whatever the scheme, the cookie has its plain name.
+    expect(cookies.map(({ name, httpOnly, sameSite }) => ({ name, httpOnly, sameSite }))).toEqual([{ name: "SESSION", httpOnly: true, sameSite: "Strict" }]);
+    expect(person.problems).toEqual([]);
+  });
+});
