@@ -8,6 +8,7 @@
 #include "kernel/service_instance.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace polis::kernel {
 
@@ -233,13 +234,18 @@ ServiceInstance& Context::instance(format::AccountNumber service, Mode mode, boo
 }
 
 Context::CodeLookup Context::findCode(format::AccountNumber service, Mode mode) {
-   const Bytes key = format::CodeRow::key(service);
+   // Store key of CodeRow: database, table, 0, account. Looked up for every instance: no allocation.
+   std::array<std::uint8_t, 12> key{0, 0, static_cast<std::uint8_t>(format::NativeTable::code), 0};
+   for (std::size_t i = 0; i < 8; ++i)
+      key[4 + i] = static_cast<std::uint8_t>(service.value >> (56 - 8 * i));
    if (isSubjective(mode)) {
-      if (const auto packed = checkout_->peek(storeKey(db::nativeSubjective, key)))
+      key[0] = static_cast<std::uint8_t>(db::nativeSubjective);
+      if (const auto packed = checkout_->peek(key))
          if (auto row = format::unpack<format::CodeRow>(*packed); row && row->codeHash != format::Checksum256{})
             return {*row, true};
    }
-   const auto packed = state_.get(storeKey(options_.codeDatabase, key));
+   key[0] = static_cast<std::uint8_t>(options_.codeDatabase);
+   const auto packed = state_.get(key);
    if (!packed)
       throw Abort("unknown service account: " + service.str());
    auto row = format::unpack<format::CodeRow>(*packed);
@@ -248,22 +254,28 @@ Context::CodeLookup Context::findCode(format::AccountNumber service, Mode mode) 
    return {*row, false};
 }
 
-std::uint64_t Context::codeFlags(format::AccountNumber service, Mode mode) {
-   const CodeLookup found = findCode(service, mode);
+std::uint64_t Context::maskedFlags(const CodeLookup& found, Mode mode) {
    if (found.local)
       return (found.row.flags & (format::CodeRow::isPrivileged | format::CodeRow::isReplacement)) |
              ServiceCode::isLocal;
    if (mode != Mode::verify)
       return found.row.flags & (format::CodeRow::isPrivileged | format::CodeRow::isVerify);
    if (!(found.row.flags & format::CodeRow::isVerify))
-      throw Abort("service account " + service.str() + " cannot be used in verify mode");
+      throw Abort("service account " + found.row.codeNum.str() + " cannot be used in verify mode");
    return format::CodeRow::isVerify;
+}
+
+std::uint64_t Context::codeFlags(format::AccountNumber service, Mode mode) {
+   for (const auto& i : instances_)
+      if (i->service() == service && i->mode() == mode)
+         return i->code().flags;
+   return maskedFlags(findCode(service, mode), mode);
 }
 
 ServiceCode Context::code(format::AccountNumber service, Mode mode) {
    const CodeLookup found = findCode(service, mode);
    ServiceCode out;
-   out.flags = codeFlags(service, mode);
+   out.flags = maskedFlags(found, mode);
    out.hash = found.row.codeHash;
    if (out.hash == format::Checksum256{})
       throw Abort("service account has no code: " + service.str());

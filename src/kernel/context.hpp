@@ -145,6 +145,7 @@ private:
       bool local;
    };
    CodeLookup findCode(format::AccountNumber service, Mode mode);
+   static std::uint64_t maskedFlags(const CodeLookup& found, Mode mode);
 
    Machine& machine_;
    ChainState& state_;

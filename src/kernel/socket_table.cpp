@@ -21,11 +21,15 @@ void SocketOwner::release() {
 }
 
 std::int32_t SocketTable::add(std::shared_ptr<Socket> socket, SocketOwner* owner, Row row) {
-   std::int32_t fd = 2;
+   std::int32_t fd;
    {
       Lock lock(mutex_);
-      for (auto at = items_.lower_bound(2); at != items_.end() && at->first == fd; ++at)
-         ++fd;
+      if (free_.empty()) {
+         fd = unused_++;
+      } else {
+         fd = free_.top();
+         free_.pop();
+      }
       Item& item = items_[fd];
       item.socket = socket;
       item.row = row;
@@ -194,14 +198,21 @@ void SocketTable::forget(std::int32_t fd) {
       if (at == items_.end())
          return;
       if (at->second.row == Row::none) {
-         items_.erase(at);
+         erase(at);
          return;
       }
    }
    // The descriptor is free for others only after its row is gone.
    local_.write({{socketRowKey(fd), std::nullopt}});
    Lock lock(mutex_);
-   items_.erase(fd);
+   if (const auto at = items_.find(fd); at != items_.end())
+      erase(at);
+}
+
+void SocketTable::erase(std::map<std::int32_t, Item>::iterator at) {
+   if (at->first >= 2)
+      free_.push(at->first);
+   items_.erase(at);
 }
 
 void SocketTable::closeAll() {

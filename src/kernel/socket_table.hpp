@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <string>
 #include <vector>
 
@@ -106,6 +107,10 @@ private:
    std::function<void(std::int32_t)> onClose_;
    mutable Mutex mutex_;
    std::map<std::int32_t, Item> items_ GUARDED_BY(mutex_);
+   /// Every descriptor from 2 to below `unused_` is in `items_` or here.
+   std::priority_queue<std::int32_t, std::vector<std::int32_t>, std::greater<>> free_ GUARDED_BY(mutex_);
+   std::int32_t unused_ GUARDED_BY(mutex_) = 2;
+   void erase(std::map<std::int32_t, Item>::iterator at) REQUIRES(mutex_);
 };
 
 /// Store key of a socket's row.
