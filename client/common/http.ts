@@ -40,8 +40,13 @@ async function reason(response: Response): Promise<string> {
       // Not JSON after all: fall through to the text.
     }
   }
-  const plain = text.replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim();
+  const plain = readableError(text.replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim());
   return plain || `The node answered ${response.status}.`;
+}
+
+/** A service's own words, without the name of the service that said them. */
+export function readableError(error: string): string {
+  return error.replace(/^service '[^']*' aborted with message: /, "").slice(0, 500);
 }
 
 export async function get(url: string): Promise<Response> {

@@ -1,6 +1,6 @@
 // What the supervisor asks of the node.
 
-import { getJson, isRecord, postArrayBufferGetJson, request, RPCError } from "@polis/client/common";
+import { getJson, isRecord, postArrayBufferGetJson, readableError, request, RPCError } from "@polis/client/common";
 import { Codec, methodNumber, type AnyType, type Json, type ServiceSchema, type Tapos, type Value } from "@polis/client/format";
 import { rootOf, type Site } from "./origin.js";
 
@@ -171,9 +171,4 @@ export interface InvitationReply {
   secret: string;
   expires: string;
   state: "open" | "used" | "expired";
-}
-
-/** A service's message without the names of the services it passed through. */
-function readableError(error: string): string {
-  return error.replace(/^service '[^']*' aborted with message: /, "").slice(0, 500);
 }
