@@ -58,7 +58,7 @@ int run(const Options& options) {
    const char* const plainPeer = "bench-a-2";
    const char* const keyed = "bench-k-1";
    const char* const keyedPeer = "bench-k-2";
-   const auto key = format::PrivateKey::generate(format::Curve::secp256r1);
+   const auto key = format::PrivateKey::generate(format::Curve::p256);
    const format::Claim claim{.service = "verify-sig"_a, .rawData = key.publicKey().spki()};
 
    for (const auto* account : {plain, plainPeer, keyed, keyedPeer}) {
@@ -66,7 +66,7 @@ int run(const Options& options) {
       client.mustPush({action(account, "tokens", "setUserConf", std::uint8_t{0}, true),
                        action(account, "faucet-tok", "dispense", format::AccountNumber{account})});
    }
-   client.mustPush({action(keyed, "auth-sig", "setKey", KeyArgument{claim.rawData}),
+   client.mustPush({action(keyed, "auth-sig", "setKey", Bytes(claim.rawData)),
                     action(keyed, "accounts", "setAuthServ", "auth-sig"_a)});
    const auto faucet = client.get("faucet-tok", "/api/token");
    unsigned tokenId = 0;

@@ -1,7 +1,7 @@
 // Input that breaks a rule: each gets a clear error, changes nothing, and the node goes on.
 #include "e2e/fixture.hpp"
 
-#include "format/hash.hpp"
+#include "format/ids.hpp"
 
 #include <chrono>
 
@@ -71,7 +71,7 @@ TEST_F(BadInput, expired) {
 TEST_F(BadInput, expiresTooLate) {
    auto transaction = fresh();
    transaction.tapos.expiration.seconds += 3700;
-   expectRefused(ChainClient::signedBytes(transaction, nullptr), "expiration");
+   expectRefused(ChainClient::signedBytes(transaction, nullptr), "too early");
 }
 
 TEST_F(BadInput, unknownFlag) {
@@ -100,10 +100,10 @@ TEST_F(BadInput, proofsWithoutClaims) {
 }
 
 TEST_F(BadInput, unsignedAndWronglySigned) {
-   const auto key = format::PrivateKey::generate(format::Curve::secp256r1);
-   const auto other = format::PrivateKey::generate(format::Curve::secp256r1);
+   const auto key = format::PrivateKey::generate(format::Curve::p256);
+   const auto other = format::PrivateKey::generate(format::Curve::p256);
    newAccount("keyholder");
-   client().mustPush({action("keyholder", "auth-sig", "setKey", harness::KeyArgument{key.publicKey().spki()}),
+   client().mustPush({action("keyholder", "auth-sig", "setKey", key.publicKey().spki()),
                       action("keyholder", "accounts", "setAuthServ", "auth-sig"_a)});
    auto byKeyholder = [](std::uint8_t note) {
       return std::vector{action("keyholder", "accounts", "exists", "keyholder"_a, note)};
@@ -122,7 +122,8 @@ TEST_F(BadInput, unsignedAndWronglySigned) {
    // The right signature with one bit turned.
    format::SignedTransaction turned;
    turned.transaction = format::Nested<format::Transaction>{transaction};
-   turned.proofs.push_back(key.sign(format::sha256(ByteView(turned.transaction.packed))));
+   const auto signature = key.sign(format::transactionId(turned));
+   turned.proofs.emplace_back(signature.begin(), signature.end());
    turned.proofs[0][10] ^= 1;
    EXPECT_FALSE(ChainClient::succeeded(client().push(format::pack(turned))));
 }

@@ -46,8 +46,10 @@ format::Tapos ChainClient::tapos(std::int64_t seconds) const {
 Bytes ChainClient::signedBytes(const format::Transaction& transaction, const format::PrivateKey* key) {
    format::SignedTransaction result;
    result.transaction = format::Nested<format::Transaction>{transaction};
-   if (key)
-      result.proofs.push_back(key->sign(format::transactionId(result)));
+   if (key) {
+      const auto signature = key->sign(format::transactionId(result));
+      result.proofs.emplace_back(signature.begin(), signature.end());
+   }
    return format::pack(result);
 }
 
@@ -65,7 +67,7 @@ Answer ChainClient::push(ByteView signedTransaction, const std::string& waitFor)
 }
 
 void ChainClient::mustPush(std::vector<format::Action> actions, const format::PrivateKey* key) const {
-   const auto answer = push(transaction(std::move(actions), key));
+   const auto answer = push(transaction(std::move(actions), key), "final");
    if (!succeeded(answer))
       throw std::runtime_error("the push failed: " + std::to_string(answer.status) + " " + answer.body.substr(0, 800));
 }

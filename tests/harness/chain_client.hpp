@@ -14,12 +14,9 @@
 
 namespace polis::harness {
 
-/// Arguments that are structures in the protocol.
+/// An argument that is a structure in the protocol.
 struct Quantity {
    std::uint64_t value = 0;
-};
-struct KeyArgument {
-   Bytes data{};
 };
 
 /// Packs an action; the arguments are packed in order, as they are.
@@ -51,7 +48,7 @@ public:
 
    /// Pushes packed bytes. waitFor: `applied` or `final`.
    Answer push(ByteView signedTransaction, const std::string& waitFor = "applied") const;
-   /// Pushes and throws std::runtime_error with the node's answer unless it succeeded.
+   /// Pushes, waits until it is irreversible, and throws std::runtime_error with the node's answer unless it succeeded.
    void mustPush(std::vector<format::Action> actions, const format::PrivateKey* key = nullptr) const;
    RawRequest pushRequest(ByteView signedTransaction, const std::string& waitFor) const;
 

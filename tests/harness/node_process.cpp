@@ -1,7 +1,5 @@
 #include "harness/node_process.hpp"
 
-#include "harness/http_load.hpp"
-
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -93,6 +91,7 @@ void NodeProcess::start() {
    argv.push_back(nullptr);
    const std::string logFile = (folder_ / "node.log").string();
    const std::string data = dataFolder().string();
+   const auto logged = log().size();
 
    pid_ = ::fork();
    if (pid_ < 0)
@@ -106,13 +105,9 @@ void NodeProcess::start() {
       ::_exit(127);
    }
    while (Steady::now() - began < std::chrono::minutes(5)) {
-      try {
-         if (request(port_, "transact.polis.localhost", "GET", "/common/tapos/head").status == 200) {
-            startSeconds_ = std::chrono::duration<double>(Steady::now() - began).count();
-            return;
-         }
-      } catch (const std::runtime_error&) {
-         // Not listening yet.
+      if (log().find("Polis is ready", logged) != std::string::npos) {
+         startSeconds_ = std::chrono::duration<double>(Steady::now() - began).count();
+         return;
       }
       if (!running())
          break;

@@ -731,9 +731,10 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
             break;
          if (const auto sequence = sequenceOf(row.id))
             erasePending(*sequence, row.id);
-         if (!row.trace.empty())
+         // whoever sent it once more after it was executed was too late for its trace
+         if (!row.trace.empty() || hasClients(row.id))
             if (auto answers = takeClients(row.id, true); !answers.empty())
-               result.push_back({std::move(answers), row.trace});
+               result.push_back({std::move(answers), row.trace.empty() ? traceOfError("duplicate transaction") : row.trace});
          ++count;
       }
       if (count) {
