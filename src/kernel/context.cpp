@@ -318,11 +318,13 @@ bool Context::verifyNatively(ActionNode& node) {
    if (!(found.row.flags & format::CodeRow::isVerify) ||
        std::find(known.begin(), known.end(), found.row.codeHash) == known.end())
       return false;
-   if (!verifySignature(node.action.rawData())) {
-      machine_.counters.verifiedInWasm.fetch_add(1, std::memory_order_relaxed);
+   const Verdict verdict = verifySignature(node.action.rawData());
+   if (verdict == Verdict::unknown)
       return false; // the service says what is wrong
-   }
    machine_.counters.verifiedNatively.fetch_add(1, std::memory_order_relaxed);
+   if (verdict != Verdict::good)
+      throw Abort("service '" + node.action.service.str() + "' aborted with message: " +
+                  (verdict == Verdict::badKey ? "invalid public key" : "incorrect signature"));
    return true;
 }
 

@@ -450,15 +450,10 @@ BlockStatePtr Kernel::stateAt(std::uint32_t num) const {
 
 std::vector<std::pair<std::string, std::uint64_t>> Kernel::counters() const {
    const Counters& c = impl_->machine.counters;
-   return {{"contexts", c.contexts.load()},
-           {"actions", c.actions.load()},
-           {"write_notices", c.writeNotices.load()},
-           {"verified_natively", c.verifiedNatively.load()},
-           {"verified_in_wasm", c.verifiedInWasm.load()},
-           {"local_commits", c.localCommits.load()},
-           {"local_conflicts", c.localConflicts.load()},
-           {"transactions", c.transactions.load()},
-           {"blocks", c.blocks.load()}};
+   return {{"contexts", c.contexts.load()},          {"actions", c.actions.load()},
+           {"write_notices", c.writeNotices.load()}, {"verified_natively", c.verifiedNatively.load()},
+           {"local_commits", c.localCommits.load()}, {"local_conflicts", c.localConflicts.load()},
+           {"transactions", c.transactions.load()},  {"blocks", c.blocks.load()}};
 }
 
 void Kernel::cancelQueries() {

@@ -26,12 +26,12 @@ struct Rejection {
 
 struct KernelOptions {
    /// Code hashes that verify P-256 and secp256k1 signatures exactly as our `verify-sig` does. A service with one
-   /// of them is answered by OpenSSL instead of wasm. Empty switches the fast path off.
+   /// of them is answered natively instead of in wasm. Empty switches the fast path off.
    std::vector<format::Checksum256> verifySigCode;
    /// Blocks whose states stay readable, at least.
    std::uint32_t retainedBlocks = 128;
    /// A checkpoint is due after so many bytes of journal.
-   std::uint64_t checkpointBytes = std::uint64_t{256} << 20;
+   std::uint64_t checkpointBytes = std::uint64_t{64} << 20;
    /// CPU limit of one transaction while producing, in nanoseconds; services may set a lower one.
    std::int64_t transactionCpuNs = 2'000'000'000;
    /// CPU limit of one HTTP request, message, notification, timer or continuation, in nanoseconds.

@@ -58,3 +58,17 @@ CHAIN_TEST(KernelBench, transactions) {
 }
 
 } // namespace polis::kernel
+
+#ifdef POLIS_BENCH_MAIN
+/// [--json] [--quick]: figures only, one JSON object a line either way.
+int main(int argc, char** argv) {
+   bool quick = false;
+   for (int i = 1; i < argc; ++i)
+      quick = quick || std::string_view(argv[i]) == "--quick";
+   setenv("POLIS_BENCH_ROUNDS", quick ? "3000" : "30000", 0);
+   testing::InitGoogleTest(&argc, argv);
+   auto& listeners = testing::UnitTest::GetInstance()->listeners();
+   delete listeners.Release(listeners.default_result_printer());
+   return RUN_ALL_TESTS();
+}
+#endif

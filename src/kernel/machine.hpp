@@ -18,8 +18,8 @@ namespace polis::kernel {
 
 /// Counted on any thread, read for metrics.
 struct Counters {
-   std::atomic<std::uint64_t> contexts{0}, actions{0}, writeNotices{0}, verifiedNatively{0}, verifiedInWasm{0},
-       localCommits{0}, localConflicts{0}, transactions{0}, blocks{0};
+   std::atomic<std::uint64_t> contexts{0}, actions{0}, writeNotices{0}, verifiedNatively{0}, localCommits{0},
+       localConflicts{0}, transactions{0}, blocks{0};
 };
 
 struct Machine {

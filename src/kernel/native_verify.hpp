@@ -1,13 +1,22 @@
-// The signature check of `verify-sig`, by OpenSSL.
+// The signature check of `verify-sig`, natively.
 #pragma once
 
 #include "base/bytes.hpp"
 
+#include <cstdint>
+
 namespace polis::kernel {
 
-/// arguments: frac(VerifyArgs). True only if `verify-sig` accepts them: a P-256 or secp256k1 key as X.509
-/// SubjectPublicKeyInfo in one of the four usual encodings, and a signature r ‖ s of the hash. False: it may accept
-/// or refuse. Thread-safe. Source: spec, formats §7.1.
-bool verifySignature(ByteView arguments);
+/// What the action `verifySys` of our `verify-sig` does with its arguments.
+enum class Verdict : std::uint8_t {
+   good,
+   badKey,       ///< aborts with "invalid public key"
+   badSignature, ///< aborts with "incorrect signature"
+   unknown,      ///< the arguments are not frac(VerifyArgs): the service itself must say
+};
+
+/// arguments: frac(VerifyArgs). Thread-safe. Source: spec, formats §7.1; packages/verify-sig, with the same order of
+/// checks.
+Verdict verifySignature(ByteView arguments);
 
 } // namespace polis::kernel

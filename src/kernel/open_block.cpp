@@ -31,6 +31,12 @@ const std::vector<format::Producer>& producersOf(const format::Consensus& consen
                      consensus.data);
 }
 
+/// sha256(frac(list)); most are empty.
+format::Checksum256 hashOf(const std::vector<Bytes>& list) {
+   static const format::Checksum256 ofNone = format::sha256Of(std::vector<Bytes>());
+   return list.empty() ? ofNone : format::sha256Of(list);
+}
+
 format::TransactionTrace traceOf(const ActionNode& node) {
    format::TransactionTrace out;
    out.actionTraces.push_back(toTrace(node));
@@ -278,8 +284,8 @@ format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, 
          transaction.subjectiveData = std::move(record.entries);
       machine_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
       ids_.push_back(id);
-      leaves_.push_back(format::merkleLeaf(format::TransactionInfo{id, format::sha256Of(transaction.proofs),
-                                                                   format::sha256Of(*transaction.subjectiveData)}));
+      leaves_.push_back(format::merkleLeaf(
+          format::TransactionInfo{id, hashOf(transaction.proofs), hashOf(*transaction.subjectiveData)}));
       bytes_ += transaction.transaction.packed.size();
       transactions_.push_back(std::move(transaction));
    }
