@@ -4,6 +4,9 @@
 say() { printf '\033[1m%s\033[0m\n' "$*"; }
 die() { printf '\033[31m%s\033[0m\n' "$*" >&2; exit 1; }
 
+# The compiler cache also serves another clone of the same sources.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+
 logs=$root/build/logs
 mkdir -p "$logs"
 
