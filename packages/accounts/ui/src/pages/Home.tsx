@@ -52,10 +52,9 @@ function Account({ account: { account, apps }, onRemoved }: { account: DeviceAcc
       <div className="item">
         <Avatar name={account} />
         <span className="grow">
-          <span className="title" style={{ display: "block" }}>{account}</span>
+          <a className="title" href={siblingUrl(null, "explorer", `/account?name=${account}`)}>{account}</a>
           <span className="detail" style={{ display: "block" }}>{apps.length === 0 ? "Not used by any app" : `Used by ${apps.join(", ")}`}</span>
         </span>
-        <a className="button quiet small" href={siblingUrl(null, "explorer", `/account?name=${account}`)}>View</a>
         {asking ? null : <Button kind="quiet" small onClick={() => setAsking(true)} aria-label={`Remove ${account}`}>Remove</Button>}
       </div>
       {asking ? (

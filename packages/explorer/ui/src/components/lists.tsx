@@ -52,7 +52,7 @@ export function TransactionList({ transactions }: { transactions: TransactionIte
 export function summary(actions: ActionLine[]): string {
   const first = actions[0];
   if (!first) return "No action";
-  const text = `${first.service} · ${first.method}`;
+  const text = [first.service, first.method].filter(Boolean).join(" · ");
   return actions.length === 1 ? text : `${text} and ${actions.length - 1} more`;
 }
 

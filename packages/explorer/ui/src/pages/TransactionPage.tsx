@@ -37,8 +37,7 @@ function ActionItem({ action }: { action: Transaction["actions"][number] }) {
   return (
     <li className="action">
       <p>
-        <a href={accountUrl(action.sender)}>{action.sender || "the chain"}</a> <span className="muted">calls</span>{" "}
-        <a href={accountUrl(action.service)}>{action.service}</a> <span className="muted">·</span> <strong>{spelling}</strong>
+        <Actor name={action.sender} /> <span className="muted">calls</span> <Actor name={action.service} /> <span className="muted">·</span> <strong>{spelling}</strong>
       </p>
       {values && values.length > 0 ? (
         <dl className="facts">
@@ -51,4 +50,9 @@ function ActionItem({ action }: { action: Transaction["actions"][number] }) {
       </details>
     </li>
   );
+}
+
+/** The chain itself has no account to look at. */
+function Actor({ name }: { name: string }) {
+  return name === "" ? <>the chain</> : <a href={accountUrl(name)}>{name}</a>;
 }
