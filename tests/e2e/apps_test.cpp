@@ -21,15 +21,16 @@ struct InvitePayload {
 
 class Apps : public WithNode {
 protected:
-   static Answer push(std::vector<Action> actions, const PrivateKey* key = nullptr) {
-      return client().push(client().transaction(std::move(actions), key));
+   /// Until it is irreversible: queries show sealed blocks only.
+   static Answer finish(std::vector<Action> actions, const PrivateKey* key = nullptr) {
+      return client().push(client().transaction(std::move(actions), key), "final");
    }
    static void expectDone(std::vector<Action> actions, const PrivateKey* key = nullptr) {
-      const auto answer = push(std::move(actions), key);
+      const auto answer = finish(std::move(actions), key);
       EXPECT_TRUE(ChainClient::succeeded(answer)) << answer.body;
    }
    static void expectRefused(std::vector<Action> actions, const std::string& reason, const PrivateKey* key = nullptr) {
-      const auto answer = push(std::move(actions), key);
+      const auto answer = client().push(client().transaction(std::move(actions), key));
       EXPECT_FALSE(ChainClient::succeeded(answer)) << answer.body;
       EXPECT_NE(answer.body.find(reason), std::string::npos) << "wanted: " << reason << "\n" << answer.body;
    }
@@ -80,7 +81,7 @@ TEST_F(Apps, accountNames) {
    expectDone({make("somebody")});
    expectRefused({action("prod", "accounts", "newAccount", "somebody"_a, "auth-sig"_a, true)}, "already exists");
    // Without requireMatch a taken name is no failure: the answer is false, and nothing changes.
-   const auto answer = push({action("prod", "accounts", "newAccount", "somebody"_a, "auth-sig"_a, false)});
+   const auto answer = finish({action("prod", "accounts", "newAccount", "somebody"_a, "auth-sig"_a, false)});
    EXPECT_TRUE(ChainClient::succeeded(answer)) << answer.body;
    EXPECT_TRUE(says(answer.body, "\"rawRetval\":\"00\"")) << answer.body;
    EXPECT_TRUE(says(api("accounts", "/api/account?name=somebody"), "\"authService\":\"auth-any\""));

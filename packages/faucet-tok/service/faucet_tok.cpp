@@ -21,6 +21,8 @@ void FaucetTok::create_token() {
    check(!table.get(), "the faucet has a token already");
    to<Nfts>().setUserConf(Nfts::autoDebit, true);
    const auto id = to<Tokens>().create(precision, maxSupply);
+   // The installation makes it the system token by this number.
+   check(id == firstToken, "the faucet is for a new chain, without tokens");
    table.put({.token_id = id});
 }
 

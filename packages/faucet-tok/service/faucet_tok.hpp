@@ -14,11 +14,12 @@ class FaucetTok : public Service {
    static constexpr auto account = "faucet-tok"_a;
    static constexpr std::uint8_t precision = 4;
    static constexpr Quantity maxSupply{1'000'000'000'000'000'000};
+   static constexpr TokenId firstToken = 1;
    static constexpr Quantity drip{1'000'000'000};
    using TokenTable = Singleton<0, FaucetToken>;
    using Tables = std::tuple<TokenTable>;
 
-   /// Makes the token and makes it the network's system token. Sender: tokens. Once.
+   /// Makes the token, the first of its chain. Sender: tokens. Once.
    void create_token();
    /// Mints 100,000.0000 and credits them to `account`. Anyone.
    void dispense(AccountNumber account);

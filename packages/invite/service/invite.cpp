@@ -23,7 +23,6 @@ void tell(std::uint32_t inviteId, AccountNumber actor, std::string event) {
 std::uint32_t Invites::createInvite(std::uint32_t inviteId, Bytes payload, std::uint16_t numAccounts, bool useHooks,
                                     Quantity resources) {
    check(resources.value == 0, "resources are not billed on this network");
-   check(numAccounts > 0, "an invite is for at least one account");
    auto content = unpack<InvitePayload>(payload);
    check(content.has_value(), "malformed invite payload");
    check(content->secret.size() <= secretBytesMax, "the invite's secret is too long");
@@ -76,7 +75,9 @@ Quantity Invites::delInvite(std::uint32_t inviteId) {
    const auto invite = inviteOf(inviteId);
    check(invite.inviter == getSender(), "only its inviter may delete an invite");
    open<Records>(Mode::readWrite).remove(invite);
-   to<Credentials>().consume(invite.cid);
+   // An expired credential may have been cleared away.
+   if (to<Credentials>().find(invite.cid))
+      to<Credentials>().consume(invite.cid);
    tell(inviteId, invite.inviter, "deleted");
    return {};
 }

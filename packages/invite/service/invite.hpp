@@ -53,7 +53,8 @@ class Invites : public Service {
    using HistoryEvents = std::tuple<InviteUpdated>;
 
    /// Makes an invitation of the sender, valid for one week, and returns its id. payload: a packed InvitePayload.
-   /// Refuses: an id that is in use; no accounts; hooks of an inviter without code; a payload that is malformed.
+   /// numAccounts: 0 for an invitation of somebody who has an account.
+   /// Refuses: an id that is in use; hooks of an inviter without code; a payload that is malformed.
    std::uint32_t createInvite(std::uint32_t inviteId, Bytes payload, std::uint16_t numAccounts, bool useHooks, Quantity resources);
    /// Makes an account with the invitation whose key signed. Sender: cred-sys. Refuses: a name that is taken; the invitation's own
    /// key; an invitation that is used up.

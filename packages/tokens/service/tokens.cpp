@@ -20,7 +20,7 @@ constexpr std::uint8_t with(std::uint8_t flags, std::uint8_t index, bool enabled
 void checkBalanceFlag(std::uint8_t index) { check(index <= static_cast<std::uint8_t>(BalanceFlag::keepZero), "unknown setting"); }
 
 void checkTokenFlag(std::uint8_t index) {
-   check(index <= static_cast<std::uint8_t>(TokenFlag::untransferable), "unknown setting");
+   check(index <= static_cast<std::uint8_t>(TokenFlag::unrecallable), "unknown setting");
 }
 
 Token tokenOf(TokenId id) {
@@ -145,6 +145,7 @@ TokenId Tokens::create(std::uint8_t precision, Quantity max_issued_supply) {
              .max_issued_supply = max_issued_supply});
    if (getSender() != getReceiver())
       to<Nfts>().credit(nft, getSender(), Memo{"Owner of a new token"});
+   emitHistory(TokenConfigured{id, "created", Memo{"max supply " + decimalText(max_issued_supply, precision)}});
    return id;
 }
 
@@ -157,7 +158,7 @@ void Tokens::mint(TokenId token_id, Quantity amount, Memo memo) {
    const auto sender = getSender();
    give(sender, token_id, amount);
    History().add(sender, token_id, TokenAction::minted, Direction::in, sender, amount, memo);
-   emitHistory(SupplyChanged{token_id, sender, "minted", amount, memo});
+   emitHistory(SupplyChanged{token_id, sender, "minted", decimalText(amount, token.precision), memo});
 }
 
 void Tokens::burn(TokenId token_id, Quantity amount, Memo memo) {
@@ -168,7 +169,7 @@ void Tokens::burn(TokenId token_id, Quantity amount, Memo memo) {
    token.burned_supply.value += amount.value;
    open<TokenTable>(Mode::readWrite).put(token);
    History().add(sender, token_id, TokenAction::burned, Direction::out, sender, amount, memo);
-   emitHistory(SupplyChanged{token_id, sender, "burned", amount, memo});
+   emitHistory(SupplyChanged{token_id, sender, "burned", decimalText(amount, token.precision), memo});
 }
 
 void Tokens::recall(TokenId token_id, AccountNumber from, Quantity amount, Memo memo) {
@@ -179,7 +180,7 @@ void Tokens::recall(TokenId token_id, AccountNumber from, Quantity amount, Memo 
    token.burned_supply.value += amount.value;
    open<TokenTable>(Mode::readWrite).put(token);
    History().add(from, token_id, TokenAction::recalled, Direction::out, getSender(), amount, memo);
-   emitHistory(SupplyChanged{token_id, getSender(), "recalled", amount, memo});
+   emitHistory(SupplyChanged{token_id, getSender(), "recalled", decimalText(amount, token.precision), memo});
 }
 
 void Tokens::credit(TokenId token_id, AccountNumber debitor, Quantity amount, Memo memo) {
@@ -243,7 +244,8 @@ void Tokens::setTokenConf(TokenId token_id, std::uint8_t index, bool enabled) {
    check(enabled || index != static_cast<std::uint8_t>(TokenFlag::unrecallable), "unrecallable cannot be cleared");
    token.settings_value = with(token.settings_value, index, enabled);
    open<TokenTable>(Mode::readWrite).put(token);
-   emitHistory(TokenConfigured{token_id, index, enabled});
+   const std::string name = index == static_cast<std::uint8_t>(TokenFlag::untransferable) ? "untransferable" : "unrecallable";
+   emitHistory(TokenConfigured{token_id, "configured", Memo{name + (enabled ? ": on" : ": off")}});
 }
 
 bool Tokens::getTokenConf(TokenId token_id, std::uint8_t index) {
@@ -328,10 +330,10 @@ void Tokens::fromSub(TokenId token_id, std::string sub_account, Quantity amount)
    give(sender, token_id, amount);
 }
 
-std::optional<Quantity> Tokens::getSubBal(AccountNumber account, std::string sub_account, TokenId token_id) {
-   if (!open<SubTable>().contains(account, sub_account))
+std::optional<Quantity> Tokens::getSubBal(TokenId token_id, std::string sub_account) {
+   if (!open<SubTable>().contains(getSender(), sub_account))
       return std::nullopt;
-   const auto row = open<SubBalanceTable>().get(account, sub_account, token_id);
+   const auto row = open<SubBalanceTable>().get(getSender(), sub_account, token_id);
    return row ? row->balance : Quantity{};
 }
 

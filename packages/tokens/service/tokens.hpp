@@ -74,7 +74,7 @@ struct TokenCounters {
    std::uint64_t lastHistory = 0;
 };
 
-enum class TokenFlag : std::uint8_t { unrecallable = 0, untransferable = 1 };
+enum class TokenFlag : std::uint8_t { untransferable = 0, unrecallable = 1 };
 enum class BalanceFlag : std::uint8_t { autoDebit = 0, keepZero = 1 };
 
 enum class TokenAction : std::uint8_t { credited, debited, uncredited, rejected, minted, burned, recalled };
@@ -100,15 +100,18 @@ struct HistoryLine {
 struct TokenConfigured {
    static constexpr std::string_view eventName = "configured";
    TokenId token_id = 0;
-   std::uint8_t index = 0;
-   bool enabled = false;
+   /// "created" or "configured".
+   std::string action;
+   Memo memo;
 };
 struct SupplyChanged {
    static constexpr std::string_view eventName = "supplyChanged";
    TokenId token_id = 0;
    AccountNumber actor;
+   /// "minted", "burned" or "recalled".
    std::string action;
-   Quantity amount;
+   /// With the token's decimal point.
+   std::string amount;
    Memo memo;
 };
 
@@ -170,8 +173,8 @@ class Tokens : public Service {
    void deleteSub(std::string sub_account);
    void toSub(TokenId token_id, std::string sub_account, Quantity amount);
    void fromSub(TokenId token_id, std::string sub_account, Quantity amount);
-   /// Nothing when there is no such sub-account.
-   std::optional<Quantity> getSubBal(AccountNumber account, std::string sub_account, TokenId token_id);
+   /// What the sender keeps in a sub-account; nothing when there is no such sub-account.
+   std::optional<Quantity> getSubBal(TokenId token_id, std::string sub_account);
 
    /// Sender: tokens. Once.
    void setSysToken(TokenId token_id);
@@ -200,7 +203,7 @@ POLIS_SERVICE(Tokens,
               action(deleteSub, sub_account),
               action(toSub, token_id, sub_account, amount),
               action(fromSub, token_id, sub_account, amount),
-              action(getSubBal, account, sub_account, token_id),
+              action(getSubBal, token_id, sub_account),
               action(setSysToken, token_id),
               action(getSysToken),
               action(getToken, token_id),
