@@ -121,36 +121,63 @@ std::string_view subdomainOf(std::string_view host, std::string_view root) {
    return host.substr(0, host.size() - root.size() - 1);
 }
 
-/// Asks one service. The packed arguments of serveSys are (HttpRequest, optional<i32>, optional<account>).
-std::optional<HttpReply> ask(AccountNumber server, const HttpRequest& request, std::int32_t socket, std::optional<AccountNumber> user) {
+/// Asks one service: serveSys(request, socket, user), the request's bytes as they are.
+std::optional<HttpReply> ask(AccountNumber server, ByteView request, std::int32_t socket, std::optional<AccountNumber> user) {
    own(socket, server);
-   return to<ServerInterface>(server).serveSys(request, std::optional(socket), user);
+   constexpr MethodNumber serveSys{"serveSys"};
+   Bytes args;
+   args.reserve(32 + request.size());
+   auto word = [&](auto value) {
+      const auto* bytes = reinterpret_cast<const std::uint8_t*>(&value);
+      args.insert(args.end(), bytes, bytes + sizeof value);
+   };
+   const auto size = static_cast<std::uint32_t>(request.size());
+   const std::uint32_t fixedSize = user ? 12 : 8; // an absent user at the end is left out
+   word(static_cast<std::uint16_t>(fixedSize));
+   word(fixedSize);
+   word(fixedSize - 4 + size);
+   if (user)
+      word(std::uint32_t{4} + size + 4);
+   append(args, request);
+   word(socket);
+   if (user)
+      word(user->value);
+   polis::sdk::detail::ResultBuffer<1024> result(callPacked(polis::sdk::detail::packAction(Http::account, server, serveSys, args)));
+   return unpackOrAbort<std::optional<HttpReply>>(result.view(), "malformed reply");
 }
 
-void serveRequest(std::int32_t socket, HttpRequest request) {
-   const auto root = to<XHttp>().rootHost(request.host);
+void serveRequest(std::int32_t socket, ByteView packed, std::string_view root) {
+   RequestView view(packed);
+   Bytes stripped;
    std::optional<AccountNumber> user;
-   if (headerOf(request, "Authorization") || headerOf(request, "Cookie")) {
-      HttpRequest head = request;
-      head.body.clear();
-      user = to<TransactQuery>().getUser(std::move(head));
-   }
-   const auto name = subdomainOf(request.host, root);
+   const auto name = subdomainOf(view.host(), root);
+   auto redirectTo = [&](AccountNumber destination) {
+      const auto request = unpackOrAbort<HttpRequest>(packed);
+      reply(socket, permanentRedirect(siblingUrl(request, socket, destination, true, root)));
+   };
    if (name.empty())
-      return reply(socket, permanentRedirect(siblingUrl(request, socket, homepageService, true, root)));
+      return redirectTo(homepageService);
    const AccountNumber service{name};
    auto notFound = [&] {
-      return httpReply(404, "text/html", "The resource '" + std::string(pathOf(request)) + "' was not found.\n", allowCors());
+      return httpReply(404, "text/html", "The resource '" + std::string(view.path()) + "' was not found.\n", allowCors());
    };
    // names with a dot or a plus are nobody's domain
    if (!service.value || (service.value & 0xFF))
       return reply(socket, notFound());
    if (const auto redirect = open<Http::Redirects>().get(service))
-      return reply(socket, permanentRedirect(siblingUrl(request, socket, redirect->destination, true, root)));
-   stripIdentity(request);
+      return redirectTo(redirect->destination);
+   if (view.header("Authorization") || view.header("Cookie")) {
+      auto request = unpackOrAbort<HttpRequest>(packed);
+      HttpRequest head = request;
+      head.body.clear();
+      user = to<TransactQuery>().getUser(std::move(head));
+      stripIdentity(request);
+      stripped = pack(request);
+      view = RequestView(stripped);
+   }
 
    std::array<AccountNumber, 2> servers{};
-   if (pathOf(request).starts_with("/common/"))
+   if (view.path().starts_with("/common/"))
       servers[0] = commonService;
    else if (const auto row = open<Http::Servers>().get(service))
       servers[0] = row->server;
@@ -158,7 +185,7 @@ void serveRequest(std::int32_t socket, HttpRequest request) {
    for (std::size_t i = 0; i < servers.size(); ++i) {
       if (!servers[i].value || (i == 1 && servers[0] == servers[1]))
          continue;
-      if (auto response = ask(servers[i], request, socket, user)) {
+      if (auto response = ask(servers[i], view.packed(), socket, user)) {
          checkHeaders(*response, servers[i]);
          return reply(socket, std::move(*response));
       }
@@ -167,7 +194,7 @@ void serveRequest(std::int32_t socket, HttpRequest request) {
       if (!row || row->owner != servers[i])
          return;
    }
-   if (request.method == "OPTIONS")
+   if (view.method() == "OPTIONS")
       return reply(socket, httpReply(200, "", "", allowCors()));
    reply(socket, notFound());
 }
@@ -186,9 +213,10 @@ void Http::setRedirect(AccountNumber destination) {
 
 void Http::clearRedirect() { open<Redirects>(Mode::readWrite).erase(getSender()); }
 
-void Http::serve(std::int32_t socket, HttpRequest req) {
+void Http::serve(std::int32_t socket, HttpRequest req, std::optional<std::string> root) {
    check(getSender() == XHttp::account, "requests come from x-http");
-   serveRequest(socket, std::move(req));
+   const auto packed = pack(req);
+   serveRequest(socket, packed, root ? *root : to<XHttp>().rootHost(req.host));
 }
 
 void Http::recv(std::int32_t socket, Bytes data, std::uint32_t) {
@@ -267,6 +295,39 @@ std::string Http::getSiblingUrl(HttpRequest req, std::optional<std::int32_t> soc
    return siblingUrl(req, socket, destination, keepTarget, root);
 }
 
+namespace {
+
+/// http::serve(socket, request, root) on its packed arguments, the request uncopied. False: not in this form.
+bool servePacked(ByteView args) {
+   if (args.size() < 20 || loadU16(args.data()) != 12 || loadU32(args.data() + 6) != 8)
+      return false;
+   const auto rootOffset = loadU32(args.data() + 10);
+   if (rootOffset < 4 || rootOffset > args.size() - 14)
+      return false;
+   const auto rootAt = 10 + std::size_t{rootOffset};
+   const auto rootSize = loadU32(args.data() + rootAt);
+   if (rootSize != args.size() - rootAt - 4)
+      return false;
+   serveRequest(static_cast<std::int32_t>(loadU32(args.data() + 2)), args.subspan(14, rootAt - 14), asText(args.subspan(rootAt + 4)));
+   return true;
+}
+
+} // namespace
+
 } // namespace polis::services
 
-POLIS_DISPATCH(polis::services::Http)
+#ifdef __wasm__
+POLIS_EXPORT(start) void polisStart(std::uint64_t) { __wasm_call_ctors(); }
+
+POLIS_EXPORT(called) void polisCalled(std::uint64_t receiver, std::uint64_t sender) {
+   using namespace polis::sdk;
+   polis::sdk::detail::FrameScope scope(AccountNumber{receiver}, AccountNumber{sender});
+   polis::sdk::detail::ResultBuffer<2048> buffer(env::polis_getCurrentAction());
+   const auto action = polis::sdk::detail::ActionView::of(buffer.view());
+   constexpr MethodNumber serve{"serve"};
+   if (action.method == serve && AccountNumber{sender} == polis::services::XHttp::account && polis::services::servePacked(action.rawData))
+      return;
+   if (!polis::sdk::detail::dispatch<polis::services::Http>(action.method, action.rawData))
+      abortMessage("unknown action: " + action.method.str());
+}
+#endif

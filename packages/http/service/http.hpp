@@ -51,8 +51,8 @@ class Http : public Service {
    void setRedirect(AccountNumber destination);
    void clearRedirect();
 
-   /// From x-http: answers one request.
-   void serve(std::int32_t socket, HttpRequest req);
+   /// From x-http: answers one request. root: the configured host that the request's host lies in, if x-http says so.
+   void serve(std::int32_t socket, HttpRequest req, std::optional<std::string> root);
    /// From x-http: a message on a socket; today transactions that other producers send.
    void recv(std::int32_t socket, Bytes data, std::uint32_t flags);
    /// From x-http: the connection behind a deferred request has gone.
@@ -80,7 +80,7 @@ POLIS_SERVICE(Http,
               action(registerServer, server),
               action(setRedirect, destination),
               action(clearRedirect),
-              action(serve, socket, req),
+              action(serve, socket, req, root),
               action(recv, socket, data, flags),
               action(closed, socket),
               action(sendProds, action),

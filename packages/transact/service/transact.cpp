@@ -341,6 +341,8 @@ NotifyRow notifyRowOf(std::uint32_t type) {
    return native::get<NotifyRow>(Db::native, native::notifyTable, type).value_or(NotifyRow{static_cast<NotifyType>(type), {}});
 }
 
+bool checkFirst(const Checksum256& id, ByteView packed);
+
 void notify(std::uint64_t service, std::uint32_t db, std::uint32_t keyLen, std::uint32_t oldLen, std::uint32_t newLen) {
    (void)service;
    check(oldLen != absent || newLen != absent, "a write that writes nothing");
@@ -545,13 +547,16 @@ Bytes Transact::runAs(Action action, std::vector<ServiceMethod> allowedActions) 
    return result;
 }
 
-bool Transact::checkFirstAuth(Checksum256 id, Transaction transaction) {
-   const Bytes packed = pack(transaction);
+bool Transact::checkFirstAuth(Checksum256 id, Transaction transaction) { return checkFirst(id, pack(transaction)); }
+
+namespace {
+
+bool checkFirst(const Checksum256& id, ByteView packed) {
    const TransactionView trx(packed);
-   check(!transaction.actions.empty(), "transaction has no actions");
+   check(trx.actionCount() > 0, "transaction has no actions");
    const StatusView status;
-   const auto chainStatus = open<StatusTable>().get().value_or(TransactStatus{});
-   const KvSpace own{Db::service, account.value, Mode::read};
+   const auto chainStatus = open<Transact::StatusTable>().get().value_or(TransactStatus{});
+   const KvSpace own{Db::service, Transact::account.value, Mode::read};
    check(own.find(includedKey(trx.expiration(), id)) == env::none, "duplicate transaction");
    checkLifetime(trx, status);
    if (chainStatus.bootTransactions) {
@@ -564,6 +569,8 @@ bool Transact::checkFirstAuth(Checksum256 id, Transaction transaction) {
       authorizeTopAction(ActionView::of(trx.action(0)), true, true, trx.claims());
    return chainStatus.enforceAuth;
 }
+
+} // namespace
 
 void Transact::resMonitoring(bool enable) {
    check(getSender() == VServerInterface::account, "only vserver may switch resource monitoring");
@@ -640,6 +647,17 @@ POLIS_EXPORT(called) void polisCalled(std::uint64_t receiver, std::uint64_t send
       const auto* args = action.rawData.data();
       polis::services::notify(polis::sdk::detail::loadU64(args + 2), polis::sdk::detail::loadU32(args + 10), polis::sdk::detail::loadU32(args + 14), polis::sdk::detail::loadU32(args + 18),
                               polis::sdk::detail::loadU32(args + 22));
+      return;
+   }
+   // (id, transaction), once a push: the transaction uncopied
+   constexpr MethodNumber checkFirstAuth{"checkFirstAuth"};
+   const auto args = action.rawData;
+   if (action.method == checkFirstAuth && args.size() > 61 && polis::sdk::detail::loadU16(args.data()) == 36 &&
+       polis::sdk::detail::loadU32(args.data() + 34) == 4 && validate<Transaction>(args.subspan(38)) == Validity::valid) {
+      Checksum256 id;
+      std::copy_n(args.begin() + 2, id.size(), id.begin());
+      const std::uint8_t enforced = polis::services::checkFirst(id, args.subspan(38));
+      env::polis_setRetval(&enforced, 1);
       return;
    }
    if (!polis::sdk::detail::dispatch<polis::services::Transact>(action.method, action.rawData))

@@ -171,7 +171,27 @@ std::optional<HttpReply> serveOwn(const HttpRequest& request, std::int32_t socke
    return known ? httpReply(200, "text/html", "") : httpReply(404, "text/html", "no such server\n");
 }
 
-void serveRequest(std::int32_t socket, ByteView packedRequest, ByteView packedArgs) {
+/// Calls http::serve(socket, request, root) with the request's bytes as they came, and the root host so that it need not ask.
+void serveByChain(std::int32_t socket, ByteView request, std::string_view root) {
+   constexpr MethodNumber serve{"serve"};
+   constexpr std::uint32_t fixedSize = 12;
+   Bytes args;
+   args.reserve(2 + fixedSize + request.size() + 4 + root.size());
+   auto word = [&](auto value) {
+      const auto* bytes = reinterpret_cast<const std::uint8_t*>(&value);
+      args.insert(args.end(), bytes, bytes + sizeof value);
+   };
+   word(static_cast<std::uint16_t>(fixedSize));
+   word(socket);
+   word(std::uint32_t{8});
+   word(static_cast<std::uint32_t>(4 + request.size()));
+   append(args, request);
+   word(static_cast<std::uint32_t>(root.size()));
+   append(args, asBytes(root));
+   callPacked(polis::sdk::detail::packAction(XHttp::account, httpService, serve, args));
+}
+
+void serveRequest(std::int32_t socket, ByteView packedRequest) {
    const RequestView request(packedRequest);
    own(socket, AccountNumber{"x-http"});
    const auto way = route(request);
@@ -222,8 +242,7 @@ void serveRequest(std::int32_t socket, ByteView packedRequest, ByteView packedAr
          return reply(socket, httpReply(503, "text/html", "Node is not connected to any psibase network."));
       }
       own(socket, httpService);
-      constexpr MethodNumber serve{"serve"};
-      callRaw(AccountNumber{"x-http"}, httpService, serve, packedArgs);
+      serveByChain(socket, packedRequest, way.root);
       return;
    }
    std::string text("The resource '");
@@ -384,7 +403,7 @@ POLIS_EXPORT(serve) void polisServe() {
       const auto socket = static_cast<std::int32_t>(polis::sdk::detail::loadU32(args.data() + 2));
       const auto offset = polis::sdk::detail::loadU32(args.data() + 6);
       check(offset >= 4 && offset < args.size() - 6, "malformed request");
-      polis::services::serveRequest(socket, args.subspan(6 + offset), args);
+      polis::services::serveRequest(socket, args.subspan(6 + offset));
    });
 }
 
