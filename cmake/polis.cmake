@@ -30,6 +30,9 @@ function(polis_library name)
   endif()
 endfunction()
 
+# Every unit test, and nothing else: what a sanitizer build needs.
+add_custom_target(unit_tests)
+
 # polis_test(NAME SOURCES file… DEPS lib…): GoogleTest binary NAME_test, run by ctest.
 function(polis_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
@@ -38,6 +41,7 @@ function(polis_test name)
   target_compile_definitions(${name}_test PRIVATE POLIS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name}_test --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+  add_dependencies(unit_tests ${name}_test)
 endfunction()
 
 # polis_fuzzer(NAME SOURCES file… DEPS lib…): libFuzzer binary NAME_fuzz, only under the fuzz preset.

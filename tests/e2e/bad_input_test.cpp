@@ -105,18 +105,18 @@ TEST_F(BadInput, unsignedAndWronglySigned) {
    newAccount("keyholder");
    client().mustPush({action("keyholder", "auth-sig", "setKey", key.publicKey().spki()),
                       action("keyholder", "accounts", "setAuthServ", "auth-sig"_a)});
-   auto byKeyholder = [](std::uint8_t note) {
+   auto byKeyholder = [](std::string note) {
       return std::vector{action("keyholder", "accounts", "exists", "keyholder"_a, note)};
    };
-   EXPECT_TRUE(ChainClient::succeeded(client().push(client().transaction(byKeyholder(1), &key))));
+   EXPECT_TRUE(ChainClient::succeeded(client().push(client().transaction(byKeyholder("one"), &key))));
    // Nobody signed.
-   EXPECT_FALSE(ChainClient::succeeded(client().push(client().transaction(byKeyholder(2), nullptr))));
+   EXPECT_FALSE(ChainClient::succeeded(client().push(client().transaction(byKeyholder("two"), nullptr))));
    // Somebody else signed.
-   EXPECT_FALSE(ChainClient::succeeded(client().push(client().transaction(byKeyholder(3), &other))));
+   EXPECT_FALSE(ChainClient::succeeded(client().push(client().transaction(byKeyholder("three"), &other))));
    // The right claim, but another's signature.
    format::Transaction transaction;
    transaction.tapos = client().tapos();
-   transaction.actions = byKeyholder(4);
+   transaction.actions = byKeyholder("four");
    transaction.claims.push_back({.service = "verify-sig"_a, .rawData = key.publicKey().spki()});
    EXPECT_FALSE(ChainClient::succeeded(client().push(ChainClient::signedBytes(transaction, &other))));
    // The right signature with one bit turned.
@@ -130,7 +130,7 @@ TEST_F(BadInput, unsignedAndWronglySigned) {
 
 TEST_F(BadInput, senderThatDoesNotExist) {
    expectRefused(client().transaction({action("nobody-at-all", "accounts", "exists", "prod"_a)}), "");
-   expectRefused(client().transaction({action("ghost-user", "accounts", "exists", "prod"_a)}), "account");
+   expectRefused(client().transaction({action("ghost-user", "accounts", "exists", "prod"_a)}), "unknown sender");
 }
 
 TEST_F(BadInput, unknownServiceAndMethod) {
