@@ -35,6 +35,7 @@ namespace {
 
 using format::AccountNumber;
 
+constexpr std::int64_t queryCpuNs = 5'000'000'000;
 constexpr std::uint32_t stopGraceMs = 3'000;
 constexpr std::int64_t bootExpirationSec = 600;
 constexpr std::uint16_t firstInvitationAccounts = 100;
@@ -102,6 +103,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       engine =
           std::make_unique<vm::Engine>(kernel::hostFunctions(), vm::EngineOptions{.cacheDir = options.folder / "code"});
       kernel::KernelOptions kernelOptions;
+      kernelOptions.queryCpuNs = queryCpuNs;
       kernelOptions.fastPaths = options.fastPaths;
       kernelOptions.verifySigCode = verifySigHashes();
       vm::onExecutionStack(
@@ -122,7 +124,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
 
       const std::size_t processors = std::max(2u, std::thread::hardware_concurrency());
       const auto fault = [this](const char* text) { onFault(text); };
-      pool = std::make_unique<QueryPool>(processors, fault);
+      // A few more than processors: a service that computes for seconds does not keep the quick ones waiting.
+      pool = std::make_unique<QueryPool>(processors + 2, fault);
       sockets.kernel = theKernel.get();
       sockets.pool = pool.get();
       sockets.native = [this](const auto& exchange, const auto& request) { endpoints.serve(exchange, request); };

@@ -8,9 +8,13 @@ namespace polis::node {
 
 namespace {
 
-format::HttpReply errorPage(std::string_view text) {
+/// host: the request's. What a service on chain says may be read by pages of its siblings, as all that it replies;
+/// a local one (x-…) tells pages of other origins nothing.
+format::HttpReply errorPage(std::string_view text, std::string_view host) {
    auto reply = http::textReply(500, text);
    reply.contentType = "text/html";
+   if (!host.starts_with("x-"))
+      reply.headers.push_back({"Access-Control-Allow-Origin", "*"});
    std::string page;
    for (char c : text) {
       switch (c) {
@@ -65,17 +69,22 @@ http::Peer peerOf(const format::SocketEndpoint& endpoint) {
 }
 
 HttpSocket::HttpSocket(SocketContext& context, std::shared_ptr<http::Exchange> exchange, format::HttpRequest&& request)
-   : context_(context), exchange_(std::move(exchange)), request_(std::move(request)),
-     endpoint_(endpointOf(exchange_->peer())), tls_(exchange_->peer().tls), client_(false) {}
+   : context_(context), request_(std::move(request)), endpoint_(endpointOf(exchange->peer())),
+     tls_(exchange->peer().tls), client_(false), exchange_(std::move(exchange)) {}
 
 HttpSocket::HttpSocket(SocketContext& context, std::optional<format::SocketEndpoint> endpoint, bool tls, Open open)
    : context_(context), endpoint_(std::move(endpoint)), tls_(tls), client_(true), open_(std::move(open)) {}
+
+std::shared_ptr<http::Exchange> HttpSocket::exchange() {
+   Lock lock(mutex_);
+   return exchange_;
+}
 
 void HttpSocket::refuse() {
    replied_.store(true);
    auto reply = http::textReply(503, "The node is busy. Try again soon.");
    reply.headers.push_back({"Retry-After", "1"});
-   (void)exchange_->reply(std::move(reply));
+   (void)exchange()->reply(std::move(reply));
 }
 
 void HttpSocket::served() {
@@ -96,7 +105,8 @@ kernel::SendOutcome HttpSocket::send(ByteView data, std::uint32_t flags) {
    if (webSocket_.load()) {
       if (flags != 1 && flags != 2)
          return {.abort = "A WebSocket message must be text (1) or binary (2)"};
-      exchange_->send(Bytes(data.begin(), data.end()), static_cast<http::MessageKind>(flags));
+      if (const auto open = exchange())
+         open->send(Bytes(data.begin(), data.end()), static_cast<http::MessageKind>(flags));
       return {};
    }
    if (client_)
@@ -109,7 +119,7 @@ kernel::SendOutcome HttpSocket::send(ByteView data, std::uint32_t flags) {
    if (replied_.exchange(true))
       return {};
    const bool upgrade = reply->status == 101;
-   if (auto sent = exchange_->reply(std::move(*reply)); !sent)
+   if (auto sent = exchange()->reply(std::move(*reply)); !sent)
       return {.abort = std::move(sent.error())};
    if (upgrade) {
       webSocket_.store(true);
@@ -120,8 +130,17 @@ kernel::SendOutcome HttpSocket::send(ByteView data, std::uint32_t flags) {
 
 void HttpSocket::attached(std::int32_t fd) {
    fd_.store(fd);
-   if (client_)
-      exchange_ = open_(shared_from_this());
+   if (client_) {
+      auto opened = open_(shared_from_this());
+      bool wanted = false;
+      {
+         Lock lock(mutex_);
+         exchange_ = opened;
+         wanted = webSocket_.load() && std::exchange(wanted_, false);
+      }
+      if (wanted)
+         opened->receive();
+   }
    if (gone_.load())
       tellClosed();
 }
@@ -136,32 +155,32 @@ void HttpSocket::readyToReceive() {
          deliver(std::move(message));
          return;
       }
-      if (!webSocket_.load()) {
+      if (!webSocket_.load() || !exchange_) {
          wanted_ = true;
          return;
       }
    }
-   exchange_->receive();
+   exchange()->receive();
 }
 
 void HttpSocket::close(const kernel::CloseReason& reason) {
    // The descriptor may soon be another's.
    forgotten_.store(true);
    if (client_ || webSocket_.load()) {
-      if (exchange_)
-         exchange_->close();
+      if (const auto open = exchange())
+         open->close();
       return;
    }
    if (replied_.exchange(true))
       return;
    if (reason.error) {
-      (void)exchange_->reply(errorPage(*reason.error));
+      (void)exchange()->reply(errorPage(*reason.error, request_.host));
    } else if (isNative()) {
       if (!context_.pool->submit(
-              [self = shared_from_this()] { self->context_.native(self->exchange_, self->request_); }))
-         (void)exchange_->reply(http::textReply(503, "The node is busy. Try again soon."));
+              [self = shared_from_this()] { self->context_.native(self->exchange(), self->request_); }))
+         (void)exchange()->reply(http::textReply(503, "The node is busy. Try again soon."));
    } else {
-      (void)exchange_->reply(errorPage("service did not send a response"));
+      (void)exchange()->reply(errorPage("service did not send a response", request_.host));
    }
 }
 
@@ -174,13 +193,14 @@ void HttpSocket::answered(format::HttpReply&& reply) {
 }
 
 void HttpSocket::opened() {
-   bool wanted = false;
+   std::shared_ptr<http::Exchange> wanting;
    {
       Lock lock(mutex_);
-      wanted = std::exchange(wanted_, false);
+      if (exchange_ && std::exchange(wanted_, false))
+         wanting = exchange_;
    }
-   if (wanted)
-      exchange_->receive();
+   if (wanting)
+      wanting->receive();
 }
 
 void HttpSocket::message(Bytes&& data, http::MessageKind kind) {
@@ -198,8 +218,8 @@ void HttpSocket::deliver(Message&& message) {
    if (context_.pool->submit([self = shared_from_this(), shared] { self->hand(shared); }))
       return;
    log::warning("A message on a socket was dropped, and with it the connection: the node is busy");
-   if (exchange_)
-      exchange_->close();
+   if (const auto open = exchange())
+      open->close();
    gone();
 }
 
@@ -223,7 +243,7 @@ void HttpSocket::hand(std::shared_ptr<Message> message) {
 
 void HttpSocket::tellUpgraded() {
    if (!context_.pool->submit([self = shared_from_this()] { self->context_.kernel->socketUpgraded(self->fd_.load()); }))
-      exchange_->close();
+      exchange()->close();
 }
 
 void HttpSocket::tellClosed() {

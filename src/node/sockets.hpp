@@ -37,7 +37,7 @@ public:
    const format::HttpRequest& request() const { return request_; }
    bool peerGone() const { return gone_.load(); }
    /// Hears the client from now on. On the net thread, before anything else.
-   void listen() { exchange_->setEvents(shared_from_this()); }
+   void listen() { exchange()->setEvents(shared_from_this()); }
    /// Too much to do: the client is told to come again.
    void refuse();
    /// The services have the request: its body is not needed any more, unless the node answers itself.
@@ -62,13 +62,14 @@ private:
       std::uint32_t flags = 0;
    };
    bool isNative() const { return request_.target.starts_with("/native/"); }
+   /// Null for an outgoing request that is not attached yet.
+   std::shared_ptr<http::Exchange> exchange();
    void deliver(Message&& message);
    void hand(std::shared_ptr<Message> message);
    void tellUpgraded();
    void tellClosed();
 
    SocketContext& context_;
-   std::shared_ptr<http::Exchange> exchange_; ///< outgoing: null until attached
    format::HttpRequest request_;
    std::optional<format::SocketEndpoint> endpoint_;
    bool tls_ = false;
@@ -77,9 +78,10 @@ private:
    std::atomic<std::int32_t> fd_ = -1;
    std::atomic<bool> replied_ = false, webSocket_ = false, gone_ = false, closedTold_ = false, forgotten_ = false;
    Mutex mutex_;
-   std::optional<Message> held_ GUARDED_BY(mutex_); ///< came while nobody wanted it
-   bool wanted_ GUARDED_BY(mutex_) = false;         ///< asked for before there was a connection to ask
-   std::uint64_t asked_ GUARDED_BY(mutex_) = 0;     ///< how often readyToReceive was called
+   std::shared_ptr<http::Exchange> exchange_ GUARDED_BY(mutex_); ///< set once: by the constructor, or when attached
+   std::optional<Message> held_ GUARDED_BY(mutex_);              ///< came while nobody wanted it
+   bool wanted_ GUARDED_BY(mutex_) = false;                      ///< asked for before there was a connection to ask
+   std::uint64_t asked_ GUARDED_BY(mutex_) = 0;                  ///< how often readyToReceive was called
 };
 
 /// fd 0: messages to all producers. A node alone has nobody to tell.
