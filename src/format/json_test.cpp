@@ -122,6 +122,8 @@ TEST(TimeText, readsAndRejects) {
    for (const auto* bad : {"2023-11-14T22:13:20", "2023-02-29T00:00:00Z", "2023-11-14T24:00:01Z",
                            "2023-11-14T22:13:20-00:00", "2023-11-14t22:13:20Z", "2023-11-14T22:13:20+15:00", ""})
       EXPECT_FALSE(parseTimeSec(bad)) << bad;
+   EXPECT_EQ(timeText(TimePointSec{std::numeric_limits<std::int64_t>::min()}).size(), 20u);
+   EXPECT_EQ(timeText(TimePointUSec{std::numeric_limits<std::int64_t>::min()}).size(), 27u);
    for (std::int64_t day = -719'528; day < 2'900'000; day += 37)
       EXPECT_EQ(parseTimeSec(timeText(TimePointSec{day * 86400 + 1})), TimePointSec{day * 86400 + 1}) << day;
 }

@@ -13,6 +13,8 @@ struct Date {
 };
 
 constexpr std::int64_t floorDivide(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0); }
+/// In [0, b), and without the overflow of a - floorDivide(a, b) * b.
+constexpr std::int64_t floorModulo(std::int64_t a, std::int64_t b) { return a % b + (a % b < 0 ? b : 0); }
 
 /// Years count from March, so that the leap day is a year's last.
 constexpr Date dateOfDay(std::int64_t day) {
@@ -51,7 +53,7 @@ void putDigits(std::string& out, std::int64_t value, std::size_t digits) {
 
 std::string textOfSeconds(std::int64_t seconds) {
    const std::int64_t day = floorDivide(seconds, secondsPerDay);
-   const std::int64_t ofDay = seconds - day * secondsPerDay;
+   const std::int64_t ofDay = floorModulo(seconds, secondsPerDay);
    const Date date = dateOfDay(day);
    const std::int64_t year = date.year - floorDivide(date.year, 10000) * 10000;
    std::string out;
@@ -168,7 +170,7 @@ std::string timeText(TimePointUSec time) {
    const std::int64_t seconds = floorDivide(time.microseconds, 1'000'000);
    std::string out = textOfSeconds(seconds);
    out += '.';
-   putDigits(out, time.microseconds - seconds * 1'000'000, 6);
+   putDigits(out, floorModulo(time.microseconds, 1'000'000), 6);
    out += 'Z';
    return out;
 }
