@@ -28,6 +28,8 @@ std::optional<HttpReply> AccountsQuery::serveSys(HttpRequest request, std::optio
    const auto path = pathOf(request);
    if (path != "/api/account" && path != "/api/accounts" && path != "/api/status")
       return std::nullopt;
+   if (request.method == "OPTIONS")
+      return std::nullopt; // http answers a preflight
    if (request.method != "GET")
       return methodNotAllowed("GET");
    if (path == "/api/status")

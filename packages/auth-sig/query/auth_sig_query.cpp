@@ -44,6 +44,8 @@ std::optional<HttpReply> AuthSigQuery::serveSys(HttpRequest request, std::option
    const auto path = pathOf(request);
    if (path != "/api/key" && path != "/api/accounts")
       return std::nullopt;
+   if (request.method == "OPTIONS")
+      return std::nullopt; // http answers a preflight
    if (request.method != "GET")
       return methodNotAllowed("GET");
    const auto records = openOf<AuthSig::Records>(AuthSig::account);

@@ -273,6 +273,8 @@ std::optional<HttpReply> Explorer::serveSys(HttpRequest request, std::optional<s
    const auto path = pathOf(request);
    if (!path.starts_with("/api/"))
       return std::nullopt;
+   if (request.method == "OPTIONS")
+      return std::nullopt; // http answers a preflight
    if (request.method != "GET")
       return methodNotAllowed("GET");
    if (path == "/api/head")

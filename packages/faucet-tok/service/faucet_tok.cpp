@@ -36,6 +36,8 @@ void FaucetTok::dispense(AccountNumber account) {
 std::optional<HttpReply> FaucetTok::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
    if (pathOf(request) != "/api/token")
       return std::nullopt;
+   if (request.method == "OPTIONS")
+      return std::nullopt; // http answers a preflight
    if (request.method != "GET")
       return methodNotAllowed("GET");
    const auto token = open<TokenTable>().get();

@@ -21,6 +21,8 @@ void Hello::greet(std::string text) {
 std::optional<HttpReply> Hello::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
    if (pathOf(request) != "/api/greetings")
       return std::nullopt; // the page is served by `sites`
+   if (request.method == "OPTIONS")
+      return std::nullopt; // http answers a preflight
    if (request.method != "GET")
       return methodNotAllowed("GET");
    GreetingsReply reply;

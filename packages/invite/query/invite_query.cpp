@@ -56,6 +56,8 @@ std::optional<HttpReply> InvitesQuery::serveSys(HttpRequest request, std::option
    const auto path = pathOf(request);
    if (path != "/api/invite" && path != "/api/invites" && path != "/api/cost")
       return std::nullopt;
+   if (request.method == "OPTIONS")
+      return std::nullopt; // http answers a preflight
    if (request.method != "GET")
       return methodNotAllowed("GET");
    if (path == "/api/cost")

@@ -191,6 +191,8 @@ std::optional<HttpReply> TokensQuery::serveSys(HttpRequest request, std::optiona
    const auto path = pathOf(request);
    if (!path.starts_with("/api/"))
       return std::nullopt;
+   if (request.method == "OPTIONS")
+      return std::nullopt; // http answers a preflight
    if (request.method != "GET")
       return methodNotAllowed("GET");
    if (path == "/api/config")
