@@ -14,7 +14,8 @@ Checksum256 sha256(ByteView data) {
 
 Checksum256 hmacSha256(ByteView key, ByteView data) {
    Checksum256 out;
-   mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), key.data(), key.size(), data.data(), data.size(), out.data());
+   mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), key.data(), key.size(), data.data(), data.size(),
+                   out.data());
    return out;
 }
 

@@ -7,22 +7,19 @@ namespace greeter {
 
 using namespace polis::sdk;
 
-struct Greeting
-{
+struct Greeting {
    AccountNumber account;
    std::string text;
 };
 
-struct Greeted
-{
+struct Greeted {
    static constexpr std::string_view eventName = "greeted";
    AccountNumber account;
    std::string text;
 };
 
-class Greeter : public Service
-{
- public:
+class Greeter : public Service {
+public:
    static constexpr AccountNumber account = "greeter"_a;
 
    using Greetings = Table<0, Greeting, &Greeting::account>;
@@ -39,4 +36,4 @@ class Greeter : public Service
 
 POLIS_SERVICE(Greeter, action(greet, text), action(get, who), action(serveSys, request, socket, user))
 
-}  // namespace greeter
+} // namespace greeter

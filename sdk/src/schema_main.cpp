@@ -43,7 +43,8 @@ void addAction(SchemaBuilder& builder, ServiceSchema& schema, const Info& info) 
 }
 
 template <class... E>
-void addEvents(SchemaBuilder& builder, std::map<std::string, EventType, MethodOrder>& out, std::type_identity<std::tuple<E...>>) {
+void addEvents(SchemaBuilder& builder, std::map<std::string, EventType, MethodOrder>& out,
+               std::type_identity<std::tuple<E...>>) {
    (out.emplace(std::string(E::eventName), EventType{builder.add<E>(), "public"}), ...);
 }
 
@@ -62,7 +63,7 @@ std::string databaseName(Db db) {
 
 /// Index of a member among a row's, found by its address in an object.
 template <class Row, class M>
-std::optional<std::uint32_t> memberIndex(M Row::*member) {
+std::optional<std::uint32_t> memberIndex(M Row::* member) {
    static Row row{};
    const void* wanted = &(row.*member);
    std::optional<std::uint32_t> found;
@@ -103,15 +104,17 @@ ServiceSchema makeSchema() {
    ServiceSchema schema;
    SchemaBuilder builder;
    schema.service = S::account;
-   std::apply([&](const auto&... info) { (addAction(builder, schema, info), ...); }, polisActions(static_cast<const S*>(nullptr)));
+   std::apply([&](const auto&... info) { (addAction(builder, schema, info), ...); },
+              polisActions(static_cast<const S*>(nullptr)));
    if constexpr (requires { typename S::HistoryEvents; })
       addEvents(builder, schema.history, std::type_identity<typename S::HistoryEvents>());
    if constexpr (requires { typename S::MerkleEvents; })
       addEvents(builder, schema.merkle, std::type_identity<typename S::MerkleEvents>());
    if constexpr (requires { typename S::Tables; }) {
       schema.database.emplace();
-      [&]<class... T>(std::type_identity<std::tuple<T...>>) { (addTable<T>(builder, *schema.database), ...); }(
-          std::type_identity<typename S::Tables>());
+      [&]<class... T>(std::type_identity<std::tuple<T...>>) {
+         (addTable<T>(builder, *schema.database), ...);
+      }(std::type_identity<typename S::Tables>());
    }
    schema.types = builder.take();
    return schema;

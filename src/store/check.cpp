@@ -21,10 +21,15 @@ public:
       if (!enter_(ref, ByteView(path_)))
          return;
       switch (pool_.node(ref)->kind) {
-      case Kind::leaf: leaf(*pool_.leaf(ref)); break;
-      case Kind::inner: inner(ref); break;
+      case Kind::leaf:
+         leaf(*pool_.leaf(ref));
+         break;
+      case Kind::inner:
+         inner(ref);
+         break;
       case Kind::blob:
-      case Kind::group: damaged("wrong kind of node", ref);
+      case Kind::group:
+         damaged("wrong kind of node", ref);
       }
    }
 
@@ -116,9 +121,7 @@ void adoptTree(Pool& pool, Ref root) {
 void sealTree(const Pool& pool, Ref root) {
    // A sealed node has only sealed ones below it: whoever changes one has made the whole path to it their own.
    const auto unsealed = [&](Ref ref) { return sealOf(pool, ref).load(std::memory_order_acquire) == 0; };
-   const auto seal = [&](Ref ref) {
-      sealOf(pool, ref).store(nodeChecksum(pool.node(ref)), std::memory_order_release);
-   };
+   const auto seal = [&](Ref ref) { sealOf(pool, ref).store(nodeChecksum(pool.node(ref)), std::memory_order_release); };
    const auto visit = [&](const auto& self, Ref ref) -> void {
       if (!unsealed(ref))
          return;

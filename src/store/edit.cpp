@@ -608,9 +608,8 @@ void Edit::removeWithin(Ref& slot, std::size_t depth, Bounds bounds) {
             return;
          }
          inner.count = inner.own != 0;
-         eachByte(inner, [&](std::uint8_t byte) {
-            inner.count += treeSize(edit.pool_, edit.pool_.childOf(inner, byte));
-         });
+         eachByte(inner,
+                  [&](std::uint8_t byte) { inner.count += treeSize(edit.pool_, edit.pool_.childOf(inner, byte)); });
       }
    };
    {

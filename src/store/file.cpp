@@ -11,7 +11,7 @@
 namespace polis::store::detail {
 
 File::File(const std::filesystem::path& path, int flags)
-    : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)), name_(path.string()) {
+   : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)), name_(path.string()) {
    if (fd_ < 0)
       throwErrno("open " + name_);
 }

@@ -109,7 +109,7 @@ File createSegment(const std::filesystem::path& folder, JournalPosition start) {
 class SegmentReader {
 public:
    SegmentReader(const std::filesystem::path& folder, JournalPosition start)
-       : file_(segmentPath(folder, start), O_RDONLY), size_(file_.size()), start_(start) {
+      : file_(segmentPath(folder, start), O_RDONLY), size_(file_.size()), start_(start) {
       SegmentHead head{};
       const std::size_t got = file_.readAt(0, {reinterpret_cast<std::uint8_t*>(&head), sizeof head});
       if (got < sizeof head)
@@ -189,7 +189,7 @@ private:
 
 struct Journal::State {
    State(std::filesystem::path where, const JournalOptions& opts, File lockFile)
-       : folder(std::move(where)), options(opts), lock(std::move(lockFile)) {}
+      : folder(std::move(where)), options(opts), lock(std::move(lockFile)) {}
 
    const std::filesystem::path folder;
    const JournalOptions options;

@@ -226,7 +226,9 @@ TEST(Journal, DamageBeforeTheDurableEndIsAFault) {
 
 TEST(Journal, ForeignAndNewerFilesAreFaults) {
    const TestFolder folder;
-   { Journal::open(folder.path()); }
+   {
+      Journal::open(folder.path());
+   }
    const auto path = segmentsIn(folder.path()).front();
    writeFile(path, std::string(1000, 'x'));
    EXPECT_THROW(Journal::open(folder.path()), Fault);

@@ -77,8 +77,8 @@ TEST(Merkle, SmallCases) {
    const TestFolder folder;
    auto store = Store::open(folder.path());
    EXPECT_EQ(rootOf(*store, {}), MerkleRoot{});
-   const Map rows{{toBytes(""), toBytes("x")}, {toBytes("a"), toBytes("1")}, {toBytes("ab"), toBytes("2")},
-                  {toBytes("b"), {}}};
+   const Map rows{
+       {toBytes(""), toBytes("x")}, {toBytes("a"), toBytes("1")}, {toBytes("ab"), toBytes("2")}, {toBytes("b"), {}}};
    EXPECT_EQ(toHex(rootOf(*store, rows)), "8CF7701CD8717BFBAA2D7687258DDEC0A4BC5B8FED34E662B82EEB4377615935");
 }
 

@@ -89,7 +89,9 @@ static_assert(sizeof(Leaf) == 16);
 
 inline constexpr std::uint32_t blobFlag = 0x8000'0000;
 inline std::size_t storedValueBytes(std::uint32_t word) { return word & blobFlag ? sizeof(Ref) : word; }
-inline std::size_t entryBytes(std::size_t keyBytes, std::uint32_t word) { return 4 + keyBytes + storedValueBytes(word); }
+inline std::size_t entryBytes(std::size_t keyBytes, std::uint32_t word) {
+   return 4 + keyBytes + storedValueBytes(word);
+}
 inline Ref loadRef(const std::uint8_t* at) {
    Ref ref;
    std::memcpy(&ref, at, sizeof ref);
@@ -211,8 +213,8 @@ struct Blob {
 static_assert(sizeof(Blob) == 16);
 
 /// Sizes of nodes, in units. The last class stands for whole slabs.
-inline constexpr std::uint16_t classUnits[] = {1,  2,  3,  4,  5,  6,  7,  8,  10,  12,  14,  16,  20,       24,
-                                               28, 32, 36, 40, 48, 56, 64, 96, 128, 170, 204, 256, 341,      512};
+inline constexpr std::uint16_t classUnits[] = {1,  2,  3,  4,  5,  6,  7,  8,  10,  12,  14,  16,  20,  24,
+                                               28, 32, 36, 40, 48, 56, 64, 96, 128, 170, 204, 256, 341, 512};
 inline constexpr std::uint8_t slabClass = sizeof classUnits / sizeof classUnits[0];
 inline constexpr std::uint8_t classCount = slabClass + 1;
 inline constexpr std::uint8_t noClass = 0xFF;
@@ -229,7 +231,8 @@ inline constexpr std::uint8_t classFor(std::size_t bytes) {
 static_assert(classFor(1) == 0 && classFor(64) == 0 && classFor(65) == 1 && classFor(512) == 7 && classFor(513) == 8);
 static_assert(classFor(32768) == slabClass - 1 && classFor(32769) == slabClass);
 // A leaf's offsets have 16 bits, and an inner node with the longest prefix and all children must fit a class.
-static_assert(leafBytesMax <= 0xFFFF && 96 + keyBytesMax + narrowChildrenMax * sizeof(Ref) <= classBytes(slabClass - 1));
+static_assert(leafBytesMax <= 0xFFFF &&
+              96 + keyBytesMax + narrowChildrenMax * sizeof(Ref) <= classBytes(slabClass - 1));
 // A single entry always fits a leaf.
 static_assert(16 + 8 + 4 + keyBytesMax + inlineValueBytesMax <= leafBytesMax);
 inline constexpr std::size_t leafEntriesMax = (leafBytesMax - sizeof(Leaf)) / (sizeof(LeafSlot) + 4) + 1;

@@ -45,9 +45,9 @@ constexpr std::uint32_t growSlabsMin = 64, growSlabsMax = 1024;
 } // namespace
 
 Reserve::Reserve(std::size_t bytes)
-    : data_(static_cast<std::uint8_t*>(
-          ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))),
-      bytes_(bytes) {
+   : data_(static_cast<std::uint8_t*>(
+         ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))),
+     bytes_(bytes) {
    if (data_ == MAP_FAILED)
       throwErrno("reserve address space");
 }
@@ -66,12 +66,12 @@ void Reserve::commit(std::size_t bytes) {
 }
 
 Pool::Pool(File file, std::uint64_t fileBytesMax)
-    : file_(std::move(file)), space_(fileBytesMax & ~(slabBytes - 1)),
-      countSpace_(space_.bytes() / unitBytes * sizeof(std::uint32_t)), classSpace_(space_.bytes() / slabBytes + 65536),
-      slabSpace_(space_.bytes() / slabBytes * sizeof(Slab) + 65536), base_(space_.data()),
-      counts_(reinterpret_cast<std::atomic<std::uint32_t>*>(countSpace_.data())), slabClass_(classSpace_.data()),
-      slabsMax_(static_cast<std::uint32_t>(space_.bytes() / slabBytes)),
-      slabs_(reinterpret_cast<Slab*>(slabSpace_.data())) {
+   : file_(std::move(file)), space_(fileBytesMax & ~(slabBytes - 1)),
+     countSpace_(space_.bytes() / unitBytes * sizeof(std::uint32_t)), classSpace_(space_.bytes() / slabBytes + 65536),
+     slabSpace_(space_.bytes() / slabBytes * sizeof(Slab) + 65536), base_(space_.data()),
+     counts_(reinterpret_cast<std::atomic<std::uint32_t>*>(countSpace_.data())), slabClass_(classSpace_.data()),
+     slabsMax_(static_cast<std::uint32_t>(space_.bytes() / slabBytes)),
+     slabs_(reinterpret_cast<Slab*>(slabSpace_.data())) {
    static_assert(sizeof(std::atomic<std::uint32_t>) == 4 && std::atomic<std::uint32_t>::is_always_lock_free);
    const std::uint64_t bytes = file_.size() & ~(slabBytes - 1);
    if (bytes > space_.bytes())
@@ -183,8 +183,8 @@ void Pool::format(std::uint32_t slab, std::uint8_t sizeClass) {
    Slab& info = slabs_[slab];
    info = Slab{};
    slabClass_[slab] = sizeClass;
-   info.capacity = sizeClass == slabClass ? std::uint16_t{1}
-                                          : static_cast<std::uint16_t>(slabUnits / classUnits[sizeClass]);
+   info.capacity =
+       sizeClass == slabClass ? std::uint16_t{1} : static_cast<std::uint16_t>(slabUnits / classUnits[sizeClass]);
    for (std::uint32_t i = 0; i < info.capacity; ++i)
       info.free[i / 64] |= std::uint64_t{1} << (i % 64);
 }
@@ -343,7 +343,8 @@ void Pool::dropOne(Ref ref, std::vector<Ref>& stack) const {
                drop(loadRef(lf.valueAt(i)));
       break;
    }
-   case Kind::blob: break;
+   case Kind::blob:
+      break;
    }
 }
 

@@ -106,7 +106,8 @@ public:
    /// After the last adopt: makes the rest free, cuts the file behind the last slab in use, starts the reclaimer.
    void startUse();
 
-   /// For tests: checks slabs against counts; `references` holds for each live node how many should exist. Throws Fault.
+   /// For tests: checks slabs against counts; `references` holds for each live node how many should exist. Throws
+   /// Fault.
    void verify(const std::map<Ref, std::uint32_t>& references);
 
 private:

@@ -117,7 +117,7 @@ private:
 
 struct Store::State {
    State(File lockFile, File dataFile, std::uint64_t fileBytesMax)
-       : lock(std::move(lockFile)), pool(std::move(dataFile), fileBytesMax) {}
+      : lock(std::move(lockFile)), pool(std::move(dataFile), fileBytesMax) {}
    ~State() {
       // The held versions go first, into a pool that still runs.
       held.reset();

@@ -60,7 +60,8 @@ public:
    std::optional<Checkpoint> lastCheckpoint();
 
    /// Makes `next` the checkpoint: durable when this returns, and all or nothing after a crash. Writers and readers
-   /// go on meanwhile. Versions are kept alive by the checkpoint until the next one. One at a time; a second caller waits.
+   /// go on meanwhile. Versions are kept alive by the checkpoint until the next one. One at a time; a second caller
+   /// waits.
    void checkpoint(const Checkpoint& next);
 
    Stat stat();

@@ -30,9 +30,7 @@ struct Parameters {
    std::filesystem::path folder = std::filesystem::temp_directory_path() / "polis_store_bench";
 };
 
-double seconds() {
-   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::uint64_t mix(std::uint64_t x) {
    x += 0x9E3779B97F4A7C15;
@@ -64,8 +62,9 @@ const Bytes filler(512, 'v');
 ByteView valueOf(const Row& row) { return ByteView(filler).first(row.valueBytes); }
 
 void report(const char* engine, const std::string& name, const char* metric, double value, const char* unit) {
-   std::printf("{\"suite\":\"store\",\"case\":\"%s\",\"engine\":\"%s\",\"metric\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"}\n",
-               name.c_str(), engine, metric, value, unit);
+   std::printf(
+       "{\"suite\":\"store\",\"case\":\"%s\",\"engine\":\"%s\",\"metric\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"}\n",
+       name.c_str(), engine, metric, value, unit);
    std::fflush(stdout);
 }
 
@@ -103,7 +102,7 @@ public:
 class PolisEngine final : public Engine {
 public:
    explicit PolisEngine(const std::filesystem::path& folder)
-       : store_(Store::open(folder / "store")), journal_(Journal::open(folder / "journal")), writer_(store_->empty()) {}
+      : store_(Store::open(folder / "store")), journal_(Journal::open(folder / "journal")), writer_(store_->empty()) {}
    const char* name() const override { return "polis"; }
    void begin() override {}
    void put(ByteView key, ByteView value) override {
@@ -426,7 +425,10 @@ int main(int argc, char** argv) {
       else if (option == "--folder")
          p.folder = next();
       else
-         return std::fprintf(stderr, "store_bench [--rows N] [--operations N] [--quick] [--tiny] [--only polis|lmdb] [--folder DIR]\n"), 2;
+         return std::fprintf(
+                    stderr,
+                    "store_bench [--rows N] [--operations N] [--quick] [--tiny] [--only polis|lmdb] [--folder DIR]\n"),
+                2;
    }
    polis::store::run(p);
 }

@@ -69,7 +69,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       bool reopen = false;
       while (!input.done() && !reopen) {
          switch (input.byte() % 12) {
-         case 0: reopen = true; break;
+         case 0:
+            reopen = true;
+            break;
          case 1:
             kept.emplace_back(writer.snapshot(), model);
             break;

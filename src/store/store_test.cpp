@@ -31,9 +31,7 @@ std::optional<std::pair<std::string, std::string>> text(std::optional<Entry> ent
 
 using Pair = std::pair<std::string, std::string>;
 
-void verify(Store& store, std::initializer_list<const Version*> alive) {
-   store.verify({alive.begin(), alive.size()});
-}
+void verify(Store& store, std::initializer_list<const Version*> alive) { store.verify({alive.begin(), alive.size()}); }
 
 Map contents(const Version& version) {
    Map out;
@@ -468,12 +466,11 @@ void expectSameReads(const Writer& writer, const Map& model, std::mt19937_64& ra
    const auto low = model.lower_bound(key), up = model.upper_bound(key);
    ASSERT_EQ(text(writer.lowerBound(key)), low == model.end() ? std::nullopt : std::optional(pair(low)));
    ASSERT_EQ(text(writer.upperBound(key)), up == model.end() ? std::nullopt : std::optional(pair(up)));
-   ASSERT_EQ(text(writer.lessThan(key)),
-             low == model.begin() ? std::nullopt : std::optional(pair(std::prev(low))));
+   ASSERT_EQ(text(writer.lessThan(key)), low == model.begin() ? std::nullopt : std::optional(pair(std::prev(low))));
    auto behind = low;
-   while (behind != model.end() && std::equal(key.begin(), key.end(), behind->first.begin(),
-                                              behind->first.begin() + static_cast<std::ptrdiff_t>(
-                                                                          std::min(key.size(), behind->first.size()))))
+   while (behind != model.end() &&
+          std::equal(key.begin(), key.end(), behind->first.begin(),
+                     behind->first.begin() + static_cast<std::ptrdiff_t>(std::min(key.size(), behind->first.size()))))
       ++behind;
    ASSERT_EQ(text(writer.last(key)), behind == low ? std::nullopt : std::optional(pair(std::prev(behind))));
    ASSERT_EQ(writer.size(), model.size());
@@ -514,9 +511,13 @@ void runModel(std::uint64_t seed, int operations) {
             const Bytes low = randomKey(random), high = randomKey(random);
             const bool bounded = random() % 16 != 0;
             // Mostly small ranges, lest nothing be left.
-            const Bytes end = random() % 4 ? [&] { Bytes e = low; e.push_back(0x80); return e; }() : high;
-            const std::uint64_t got =
-                writer.removeRange(low, bounded ? std::optional<ByteView>(end) : std::nullopt);
+            const Bytes end = random() % 4 ? [&] {
+               Bytes e = low;
+               e.push_back(0x80);
+               return e;
+            }()
+                                           : high;
+            const std::uint64_t got = writer.removeRange(low, bounded ? std::optional<ByteView>(end) : std::nullopt);
             std::uint64_t expected = 0;
             for (auto at = model.lower_bound(low); at != model.end() && (!bounded || at->first < end); ++expected)
                at = model.erase(at);

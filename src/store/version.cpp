@@ -21,9 +21,7 @@ Version::~Version() {
 }
 
 // A default-made version has no pool.
-std::optional<ByteView> Version::get(ByteView key) const {
-   return root_ ? treeGet(*pool_, root_, key) : std::nullopt;
-}
+std::optional<ByteView> Version::get(ByteView key) const { return root_ ? treeGet(*pool_, root_, key) : std::nullopt; }
 std::optional<Entry> Version::lowerBound(ByteView key) const {
    return root_ ? treeLowerBound(*pool_, root_, key) : std::nullopt;
 }

@@ -36,7 +36,9 @@ struct Writer::State {
    }
 
    /// Whether the change about to be made must be noted.
-   bool noting() const { return !marks.empty() && !(undo.size() > marks.back() && undo.back().kind == Undo::Kind::root); }
+   bool noting() const {
+      return !marks.empty() && !(undo.size() > marks.back() && undo.back().kind == Undo::Kind::root);
+   }
 
    void noteRoot() {
       if (root)
@@ -191,8 +193,12 @@ void Writer::rollBack(Mark mark) {
          if (treeGet(s.edit.pool(), s.root, key))
             s.edit.removeExisting(s.root, key);
          break;
-      case Undo::Kind::value: s.edit.put(s.root, key, ByteView(key.data() + key.size(), item.word)); break;
-      case Undo::Kind::blob: s.edit.putBlob(s.root, key, item.word); break;
+      case Undo::Kind::value:
+         s.edit.put(s.root, key, ByteView(key.data() + key.size(), item.word));
+         break;
+      case Undo::Kind::blob:
+         s.edit.putBlob(s.root, key, item.word);
+         break;
       case Undo::Kind::root: {
          const Ref now = std::exchange(s.root, item.word);
          if (item.word)

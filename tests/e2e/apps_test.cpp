@@ -1,4 +1,5 @@
-// The services of accounts, keys, invitations, tokens and the explorer on a real chain: what they allow and what they refuse.
+// The services of accounts, keys, invitations, tokens and the explorer on a real chain: what they allow and what they
+// refuse.
 #include "e2e/fixture.hpp"
 
 #include "format/hash.hpp"
@@ -55,14 +56,16 @@ protected:
    }
 
    static Action credit(const char* from, const char* to, std::uint64_t amount, std::string memo = "") {
-      return action(from, "tokens", "credit", std::uint32_t{1}, format::AccountNumber{to}, Quantity{amount}, std::move(memo));
+      return action(from, "tokens", "credit", std::uint32_t{1}, format::AccountNumber{to}, Quantity{amount},
+                    std::move(memo));
    }
    static Action dispense(const char* to) { return action(to, "faucet-tok", "dispense", format::AccountNumber{to}); }
    static Action autoDebit(const char* who, bool on = true) {
       return action(who, "tokens", "setUserConf", std::uint8_t{0}, on);
    }
    static bool hasBalance(const char* who, std::uint64_t amount) {
-      return says(api("tokens", std::string("/api/balances?account=") + who), "\"balance\":\"" + std::to_string(amount) + "\"");
+      return says(api("tokens", std::string("/api/balances?account=") + who),
+                  "\"balance\":\"" + std::to_string(amount) + "\"");
    }
    static constexpr std::uint64_t drip = 1'000'000'000;
 };
@@ -76,7 +79,8 @@ TEST_F(Apps, accountNames) {
    expectRefused({make("short")}, "at least 8 characters");
    expectRefused({make("x-longname")}, "reserved");
    expectRefused({make("bob-two+1")}, "primary account");
-   expectRefused({action("prod", "accounts", "newAccount", format::AccountNumber{}, "auth-any"_a, true)}, "invalid account name");
+   expectRefused({action("prod", "accounts", "newAccount", format::AccountNumber{}, "auth-any"_a, true)},
+                 "invalid account name");
    expectRefused({make("somebody", "nobody-here")}, "unknown auth service");
    expectDone({make("somebody")});
    expectRefused({action("prod", "accounts", "newAccount", "somebody"_a, "auth-sig"_a, true)}, "already exists");
@@ -135,7 +139,9 @@ TEST_F(Apps, invitations) {
    expectRefused({invite(8001, other, 1)}, "in use");
    expectRefused({invite(8002, key, 1)}, "a credential with this key exists");
    const auto shown = api("invite", "/api/invite?id=8001");
-   EXPECT_TRUE(says(shown, "\"state\":\"open\"") && says(shown, "\"secret\":\"encrypted\"") && says(shown, "\"inviter\":\"prod\"")) << shown;
+   EXPECT_TRUE(says(shown, "\"state\":\"open\"") && says(shown, "\"secret\":\"encrypted\"") &&
+               says(shown, "\"inviter\":\"prod\""))
+       << shown;
    api("invite", "/api/invite?id=8999", 404);
    api("invite", "/api/invite?id=x", 400);
 
@@ -145,7 +151,8 @@ TEST_F(Apps, invitations) {
    expectRefused({redeem("invited-1", key)}, "must differ", &key);
    expectRefused({action("cred-sys", "accounts", "exists", "prod"_a)}, "only call its issuer", &key);
    expectRefused({action("cred-sys", "invite", "delInvite", std::uint32_t{8001})}, "does not allow", &key);
-   expectRefused({action("prod", "invite", "createAccount", "invited-1"_a, member.publicKey().spki())}, "cred-sys", &key);
+   expectRefused({action("prod", "invite", "createAccount", "invited-1"_a, member.publicKey().spki())}, "cred-sys",
+                 &key);
    expectRefused({redeem("short", member)}, "at least 8", &key);
    EXPECT_TRUE(says(api("invite", "/api/invite?id=8001"), "\"numAccounts\":1"));
 
@@ -162,7 +169,8 @@ TEST_F(Apps, invitations) {
    expectDone({action("prod", "invite", "delInvite", std::uint32_t{8001})});
    api("invite", "/api/invite?id=8001", 404);
    expectRefused({redeem("invited-2", other)}, "not a known credential", &key);
-   expectRefused({action("prod", "invite", "createInvite", std::uint32_t{8003}, Bytes{1, 2}, std::uint16_t{1}, false, Quantity{})},
+   expectRefused({action("prod", "invite", "createInvite", std::uint32_t{8003}, Bytes{1, 2}, std::uint16_t{1}, false,
+                         Quantity{})},
                  "malformed");
 }
 
@@ -195,7 +203,8 @@ TEST_F(Apps, tokensWaitUntilTheyAreDebited) {
    EXPECT_FALSE(hasBalance("waiter-1", 500));
    api("tokens", "/api/pending?account=waiter-1", 401);
    const auto with = [](const char* who, const char* method, const char* other, std::uint64_t amount) {
-      return action(who, "tokens", method, std::uint32_t{1}, format::AccountNumber{other}, Quantity{amount}, std::string{});
+      return action(who, "tokens", method, std::uint32_t{1}, format::AccountNumber{other}, Quantity{amount},
+                    std::string{});
    };
    expectRefused({with("waiter-1", "debit", "sender-1", 501)}, "insufficient");
    expectRefused({with("waiter-1", "debit", "prod", 1)}, "insufficient");
@@ -209,7 +218,8 @@ TEST_F(Apps, tokensWaitUntilTheyAreDebited) {
    expectDone({credit("sender-1", "waiter-1", 70)});
    expectDone({action("waiter-1", "tokens", "reject", std::uint32_t{1}, "sender-1"_a, std::string{"no"})});
    EXPECT_TRUE(hasBalance("sender-1", drip - 200));
-   expectRefused({action("waiter-1", "tokens", "reject", std::uint32_t{1}, "sender-1"_a, std::string{})}, "nothing is waiting");
+   expectRefused({action("waiter-1", "tokens", "reject", std::uint32_t{1}, "sender-1"_a, std::string{})},
+                 "nothing is waiting");
 }
 
 TEST_F(Apps, tokensMove) {
@@ -222,7 +232,8 @@ TEST_F(Apps, tokensMove) {
    EXPECT_TRUE(hasBalance("payer-one", drip - 50));
    EXPECT_TRUE(hasBalance("payee-one", 50));
    const auto history = api("tokens", "/api/history?account=payee-one&limit=3");
-   EXPECT_TRUE(says(history, "\"action\":\"debited\"") && says(history, "\"direction\":\"in\"") && says(history, "\"counterParty\":\"payer-one\""))
+   EXPECT_TRUE(says(history, "\"action\":\"debited\"") && says(history, "\"direction\":\"in\"") &&
+               says(history, "\"counterParty\":\"payer-one\""))
        << history;
    // Memos are for the account itself.
    EXPECT_FALSE(says(history, "number ")) << history;
@@ -238,7 +249,9 @@ TEST_F(Apps, tokensMove) {
    expectRefused({credit("payer-one", "nobody-1", 1)}, "does not exist");
    expectRefused({credit("payer-one", "payee-one", 1, std::string(81, 'x'))}, "");
    expectRefused({credit("payer-one", "payee-one", 1, "\xFF")}, "");
-   expectRefused({action("payer-one", "tokens", "credit", std::uint32_t{99}, "payee-one"_a, Quantity{1}, std::string{})}, "token does not exist");
+   expectRefused(
+       {action("payer-one", "tokens", "credit", std::uint32_t{99}, "payee-one"_a, Quantity{1}, std::string{})},
+       "token does not exist");
    // One action of two fails: neither happened.
    expectRefused({credit("payer-one", "payee-one", 1), credit("payer-one", "payee-one", drip)}, "insufficient");
    EXPECT_TRUE(hasBalance("payee-one", 50));
@@ -256,8 +269,8 @@ TEST_F(Apps, tokenOwners) {
    };
    expectRefused({action("issuer-1", "tokens", "create", std::uint8_t{9}, Quantity{1000})}, "precision");
    expectRefused({action("issuer-1", "tokens", "create", std::uint8_t{2}, Quantity{0})}, "greater than 0");
-   expectDone({action("issuer-1", "nft", "setUserConf", std::uint8_t{0}, true), autoDebit("holder-1"), autoDebit("issuer-1"),
-               action("issuer-1", "tokens", "create", std::uint8_t{2}, Quantity{1000})});
+   expectDone({action("issuer-1", "nft", "setUserConf", std::uint8_t{0}, true), autoDebit("holder-1"),
+               autoDebit("issuer-1"), action("issuer-1", "tokens", "create", std::uint8_t{2}, Quantity{1000})});
    const auto list = api("tokens", "/api/tokens");
    const auto end = list.find("\"owner\":\"issuer-1\"");
    ASSERT_NE(end, std::string::npos) << list;
@@ -271,7 +284,8 @@ TEST_F(Apps, tokenOwners) {
    expectDone({act("issuer-1", "credit", id, "holder-1"_a, Quantity{100}, std::string{})});
    expectRefused({act("holder-1", "setTokenConf", id, std::uint8_t{0}, true)}, "owner");
    expectDone({act("issuer-1", "setTokenConf", id, std::uint8_t{0}, true)});
-   EXPECT_TRUE(says(api("tokens", "/api/token?id=" + std::to_string(id)), "\"untransferable\":true,\"unrecallable\":false"));
+   EXPECT_TRUE(
+       says(api("tokens", "/api/token?id=" + std::to_string(id)), "\"untransferable\":true,\"unrecallable\":false"));
    expectRefused({act("holder-1", "credit", id, "issuer-1"_a, Quantity{1}, std::string{})}, "untransferable");
    expectDone({act("issuer-1", "credit", id, "holder-1"_a, Quantity{1}, std::string{})});
    expectRefused({act("holder-1", "recall", id, "issuer-1"_a, Quantity{1}, std::string{})}, "owner");

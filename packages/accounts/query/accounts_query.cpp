@@ -24,7 +24,8 @@ AccountReply describe(const Account& row) { return {row.accountNum, row.authServ
 
 } // namespace
 
-std::optional<HttpReply> AccountsQuery::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+std::optional<HttpReply> AccountsQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
+                                                 std::optional<AccountNumber>) {
    const auto path = pathOf(request);
    if (path != "/api/account" && path != "/api/accounts" && path != "/api/status")
       return std::nullopt;

@@ -22,7 +22,7 @@ using AccountsStatusTable = Singleton<0, AccountsStatus>;
 using AccountTable = Table<1, Account, &Account::accountNum>;
 
 class Accounts : public Service {
- public:
+public:
    static constexpr auto account = "accounts"_a;
    static constexpr std::size_t freeNameMinLength = 8;
    using Tables = std::tuple<AccountsStatusTable, AccountTable>;
@@ -36,8 +36,9 @@ class Accounts : public Service {
 
    /// Creates an account. Returns false, having changed nothing, if the name is taken: callers must test the result.
    /// requireMatch: fail instead if the name is taken by an account of another auth service.
-   /// Refuses: names that are invalid; not preapproved: subaccounts unless the sender is their base account, and, unless the
-   /// sender is accounts, names below eight characters or starting with `x-`; an auth service that is no account.
+   /// Refuses: names that are invalid; not preapproved: subaccounts unless the sender is their base account, and,
+   /// unless the sender is accounts, names below eight characters or starting with `x-`; an auth service that is no
+   /// account.
    bool newAccount(AccountNumber name, AccountNumber authService, bool requireMatch);
 
    /// Puts the sender under another auth service, which has to agree.
@@ -51,14 +52,8 @@ class Accounts : public Service {
    AccountNumber getAuthOf(AccountNumber account);
    bool exists(AccountNumber name);
 };
-POLIS_SERVICE(Accounts,
-              action(init),
-              action(preapproveAcc, name),
-              action(newAccount, name, authService, requireMatch),
-              action(setAuthServ, authService),
-              action(incAuthSeq, name),
-              action(getAccount, name),
-              action(getAuthOf, account),
-              action(exists, name))
+POLIS_SERVICE(Accounts, action(init), action(preapproveAcc, name), action(newAccount, name, authService, requireMatch),
+              action(setAuthServ, authService), action(incAuthSeq, name), action(getAccount, name),
+              action(getAuthOf, account), action(exists, name))
 
 } // namespace polis::services

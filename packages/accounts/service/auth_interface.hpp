@@ -10,7 +10,7 @@ using namespace polis::sdk;
 /// Implemented by every auth service; called by transact, accounts, and auth services that pass the question on.
 /// Source: spec, services, auth interface.
 class AuthInterface : public Service {
- public:
+public:
    static constexpr std::uint32_t readOnlyFlag = 0x80000000;  ///< a question only: writes are impossible
    static constexpr std::uint32_t firstAuthFlag = 0x40000000; ///< the first action, whose sender pays
    static constexpr std::uint32_t requestMask = 0xFF;
@@ -34,11 +34,8 @@ class AuthInterface : public Service {
    /// Whether these rejecters together can stop an action of `sender`.
    bool isRejectSys(AccountNumber sender, std::vector<AccountNumber> rejecters, std::optional<ServiceMethod> method);
 };
-POLIS_SERVICE(AuthInterface,
-              action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
-              action(canAuthUserSys, user),
-              action(getDlgsSys, sender, method),
-              action(isAuthSys, sender, authorizers, method),
-              action(isRejectSys, sender, rejecters, method))
+POLIS_SERVICE(AuthInterface, action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
+              action(canAuthUserSys, user), action(getDlgsSys, sender, method),
+              action(isAuthSys, sender, authorizers, method), action(isRejectSys, sender, rejecters, method))
 
 } // namespace polis::services

@@ -6,7 +6,7 @@
 namespace polis::services {
 
 class AuthAny : public Service {
- public:
+public:
    static constexpr auto account = "auth-any"_a;
 
    bool checkAuthSys(std::uint32_t flags, AccountNumber requester, AccountNumber sender, ServiceMethod action,
@@ -16,11 +16,8 @@ class AuthAny : public Service {
    bool isAuthSys(AccountNumber sender, std::vector<AccountNumber> authorizers, std::optional<ServiceMethod> method);
    bool isRejectSys(AccountNumber sender, std::vector<AccountNumber> rejecters, std::optional<ServiceMethod> method);
 };
-POLIS_SERVICE(AuthAny,
-              action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
-              action(canAuthUserSys, user),
-              action(getDlgsSys, sender, method),
-              action(isAuthSys, sender, authorizers, method),
-              action(isRejectSys, sender, rejecters, method))
+POLIS_SERVICE(AuthAny, action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
+              action(canAuthUserSys, user), action(getDlgsSys, sender, method),
+              action(isAuthSys, sender, authorizers, method), action(isRejectSys, sender, rejecters, method))
 
 } // namespace polis::services

@@ -17,8 +17,9 @@ AccountNumber ownerOf(AccountNumber account) {
 
 } // namespace
 
-bool AuthDelegate::checkAuthSys(std::uint32_t flags, AccountNumber requester, AccountNumber sender, ServiceMethod action,
-                                std::vector<ServiceMethod> allowedActions, std::vector<Claim> claims) {
+bool AuthDelegate::checkAuthSys(std::uint32_t flags, AccountNumber requester, AccountNumber sender,
+                                ServiceMethod action, std::vector<ServiceMethod> allowedActions,
+                                std::vector<Claim> claims) {
    const auto owner = ownerOf(sender);
    const auto request = flags & AuthInterface::requestMask;
    if (request != AuthInterface::topActionReq && requester == owner)
@@ -35,11 +36,13 @@ std::vector<AccountNumber> AuthDelegate::getDlgsSys(AccountNumber sender, std::o
    return {ownerOf(sender)};
 }
 
-bool AuthDelegate::isAuthSys(AccountNumber sender, std::vector<AccountNumber> authorizers, std::optional<ServiceMethod>) {
+bool AuthDelegate::isAuthSys(AccountNumber sender, std::vector<AccountNumber> authorizers,
+                             std::optional<ServiceMethod>) {
    return std::ranges::contains(authorizers, ownerOf(sender));
 }
 
-bool AuthDelegate::isRejectSys(AccountNumber sender, std::vector<AccountNumber> rejecters, std::optional<ServiceMethod>) {
+bool AuthDelegate::isRejectSys(AccountNumber sender, std::vector<AccountNumber> rejecters,
+                               std::optional<ServiceMethod>) {
    return std::ranges::contains(rejecters, ownerOf(sender));
 }
 

@@ -25,7 +25,8 @@ std::string pem(const Bytes& der) {
    std::string base64;
    for (std::size_t i = 0; i < der.size(); i += 3) {
       const auto left = der.size() - i;
-      const std::uint32_t bits = static_cast<std::uint32_t>(der[i]) << 16 | (left > 1 ? static_cast<std::uint32_t>(der[i + 1]) << 8 : 0) |
+      const std::uint32_t bits = static_cast<std::uint32_t>(der[i]) << 16 |
+                                 (left > 1 ? static_cast<std::uint32_t>(der[i + 1]) << 8 : 0) |
                                  (left > 2 ? der[i + 2] : 0);
       base64 += digits[bits >> 18];
       base64 += digits[bits >> 12 & 63];
@@ -40,7 +41,8 @@ std::string pem(const Bytes& der) {
 
 } // namespace
 
-std::optional<HttpReply> AuthSigQuery::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+std::optional<HttpReply> AuthSigQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
+                                                std::optional<AccountNumber>) {
    const auto path = pathOf(request);
    if (path != "/api/key" && path != "/api/accounts")
       return std::nullopt;

@@ -19,17 +19,17 @@ void store(AccountNumber account, Bytes key) {
 bool AuthSig::checkAuthSys(std::uint32_t flags, AccountNumber, AccountNumber sender, ServiceMethod,
                            std::vector<ServiceMethod>, std::vector<Claim> claims) {
    switch (flags & AuthInterface::requestMask) {
-      case AuthInterface::topActionReq:
-         break;
-      case AuthInterface::runAsRequesterReq:
-      case AuthInterface::runAsMatchedReq:
-         return true;
-      case AuthInterface::runAsMatchedExpandedReq:
-         abortMessage("runAs: the caller has attempted to expand its authority");
-      case AuthInterface::runAsOtherReq:
-         abortMessage("runAs: the caller is not authorized");
-      default:
-         abortMessage("unsupported auth type");
+   case AuthInterface::topActionReq:
+      break;
+   case AuthInterface::runAsRequesterReq:
+   case AuthInterface::runAsMatchedReq:
+      return true;
+   case AuthInterface::runAsMatchedExpandedReq:
+      abortMessage("runAs: the caller has attempted to expand its authority");
+   case AuthInterface::runAsOtherReq:
+      abortMessage("runAs: the caller is not authorized");
+   default:
+      abortMessage("unsupported auth type");
    }
    const auto record = open<Records>().get(sender);
    if (!record)

@@ -14,7 +14,7 @@ struct KeyRecord {
 };
 
 class AuthSig : public Service {
- public:
+public:
    static constexpr auto account = "auth-sig"_a;
    static constexpr auto verifyService = "verify-sig"_a;
    using Records = Table<0, KeyRecord, &KeyRecord::account, Index<&KeyRecord::fingerprint, &KeyRecord::account>>;
@@ -33,13 +33,9 @@ class AuthSig : public Service {
    /// Creates an account with a key. Fails, having changed nothing, when the name is taken, whoever has it (SEC-1).
    void newAccount(AccountNumber name, Bytes key);
 };
-POLIS_SERVICE(AuthSig,
-              action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
-              action(canAuthUserSys, user),
-              action(getDlgsSys, sender, method),
-              action(isAuthSys, sender, authorizers, method),
-              action(isRejectSys, sender, rejecters, method),
-              action(setKey, key),
-              action(newAccount, name, key))
+POLIS_SERVICE(AuthSig, action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
+              action(canAuthUserSys, user), action(getDlgsSys, sender, method),
+              action(isAuthSys, sender, authorizers, method), action(isRejectSys, sender, rejecters, method),
+              action(setKey, key), action(newAccount, name, key))
 
 } // namespace polis::services

@@ -39,7 +39,8 @@ std::vector<HttpHeader> supervisorCors(const HttpRequest& request, std::optional
 /// A token is one word; anything else could smuggle attributes into the cookie.
 bool isToken(std::string_view text) {
    for (const char c : text)
-      if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
+      if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+            c == '.'))
          return false;
    return !text.empty();
 }
@@ -60,7 +61,8 @@ HttpReply setCookie(const HttpRequest& request, std::optional<std::int32_t> sock
 
 } // namespace
 
-std::optional<HttpReply> CommonApi::serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user) {
+std::optional<HttpReply> CommonApi::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                             std::optional<AccountNumber> user) {
    check(getSender() == Http::account, "requests come from http");
    const auto path = pathOf(request);
    if (request.method == "GET" || request.method == "HEAD") {
@@ -112,7 +114,8 @@ std::optional<HttpReply> CommonApi::serveSys(HttpRequest request, std::optional<
       const auto plain = readJsonBody<PlainSignedTransaction>(request);
       if (!plain)
          return badJson();
-      return packed(pack(SignedTransaction{Nested<Transaction>(plain->transaction), plain->proofs, plain->subjectiveData}));
+      return packed(
+          pack(SignedTransaction{Nested<Transaction>(plain->transaction), plain->proofs, plain->subjectiveData}));
    }
    if (isCookie) {
       // a page of another origin could otherwise log the visitor in or out

@@ -8,7 +8,7 @@ namespace polis::services {
 using namespace polis::sdk;
 
 class CpuLimit : public Service {
- public:
+public:
    static constexpr auto account = "cpu-limit"_a;
 
    /// Nanoseconds that this transaction has used.

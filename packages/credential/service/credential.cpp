@@ -94,18 +94,18 @@ bool Credentials::checkAuthSys(std::uint32_t flags, AccountNumber requester, Acc
                                std::vector<ServiceMethod>, std::vector<Claim> claims) {
    check(sender == bearer, "sender must be " + bearer.str());
    switch (flags & AuthInterface::requestMask) {
-      case AuthInterface::topActionReq:
-         break;
-      case AuthInterface::runAsRequesterReq:
-      case AuthInterface::runAsMatchedReq:
-         return true;
-      case AuthInterface::runAsOtherReq:
-         check(requester == account, "runAs: the caller is not authorized");
-         return true;
-      case AuthInterface::runAsMatchedExpandedReq:
-         abortMessage("runAs: the caller has attempted to expand its authority");
-      default:
-         abortMessage("unsupported auth type");
+   case AuthInterface::topActionReq:
+      break;
+   case AuthInterface::runAsRequesterReq:
+   case AuthInterface::runAsMatchedReq:
+      return true;
+   case AuthInterface::runAsOtherReq:
+      check(requester == account, "runAs: the caller is not authorized");
+      return true;
+   case AuthInterface::runAsMatchedExpandedReq:
+      abortMessage("runAs: the caller has attempted to expand its authority");
+   default:
+      abortMessage("unsupported auth type");
    }
    check(claims.size() == 1, "a credential must be the only claim");
    check(claims.front().service == verifyService, "a credential is claimed through verify-sig");
@@ -113,7 +113,8 @@ bool Credentials::checkAuthSys(std::uint32_t flags, AccountNumber requester, Acc
    check(credential.has_value(), "claim is not a known credential");
    check(!expired(*credential), "credential has expired");
    check(action.service == credential->issuer, "a credential may only call its issuer");
-   check(std::ranges::contains(credential->allowed_actions, action.method), "this credential does not allow that action");
+   check(std::ranges::contains(credential->allowed_actions, action.method),
+         "this credential does not allow that action");
    return true;
 }
 

@@ -28,7 +28,7 @@ struct Credential {
 };
 
 class Credentials : public Service {
- public:
+public:
    static constexpr auto account = "credential"_a;
    /// The sender of every transaction that is signed with a credential alone.
    static constexpr auto bearer = "cred-sys"_a;
@@ -44,10 +44,12 @@ class Credentials : public Service {
    void init();
    /// Issues a credential for the sender's service and returns its id.
    /// expires: seconds from now. Refuses a fingerprint that is in use.
-   std::uint32_t issue(Checksum256 pubkey_fingerprint, std::optional<std::uint32_t> expires, std::vector<MethodNumber> allowed_actions);
+   std::uint32_t issue(Checksum256 pubkey_fingerprint, std::optional<std::uint32_t> expires,
+                       std::vector<MethodNumber> allowed_actions);
    Checksum256 getFingerprint(std::uint32_t id);
    std::optional<TimePointSec> get_expiry_date(std::uint32_t id);
-   /// The credential whose key is among the claims of the transaction being run. Fails when there are two, or it has expired.
+   /// The credential whose key is among the claims of the transaction being run. Fails when there are two, or it has
+   /// expired.
    std::optional<std::uint32_t> get_active();
    /// The credential, or nothing.
    std::optional<Credential> find(std::uint32_t id);
@@ -62,18 +64,10 @@ class Credentials : public Service {
    bool isAuthSys(AccountNumber sender, std::vector<AccountNumber> authorizers, std::optional<ServiceMethod> method);
    bool isRejectSys(AccountNumber sender, std::vector<AccountNumber> rejecters, std::optional<ServiceMethod> method);
 };
-POLIS_SERVICE(Credentials,
-              action(init),
-              action(issue, pubkey_fingerprint, expires, allowed_actions),
-              action(getFingerprint, id),
-              action(get_expiry_date, id),
-              action(get_active),
-              action(find, id),
-              action(consume, id),
-              action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
-              action(canAuthUserSys, user),
-              action(getDlgsSys, sender, method),
-              action(isAuthSys, sender, authorizers, method),
-              action(isRejectSys, sender, rejecters, method))
+POLIS_SERVICE(Credentials, action(init), action(issue, pubkey_fingerprint, expires, allowed_actions),
+              action(getFingerprint, id), action(get_expiry_date, id), action(get_active), action(find, id),
+              action(consume, id), action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
+              action(canAuthUserSys, user), action(getDlgsSys, sender, method),
+              action(isAuthSys, sender, authorizers, method), action(isRejectSys, sender, rejecters, method))
 
 } // namespace polis::services

@@ -20,7 +20,7 @@ struct EventMerkle {
 };
 
 class Events : public Service {
- public:
+public:
    static constexpr auto account = "events"_a;
 
    using Numbers = Table<1, EventNumber, &EventNumber::type>;

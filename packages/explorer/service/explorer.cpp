@@ -95,7 +95,7 @@ Bytes packedBlock(BlockNum num) {
 
 /// A block of the log, read in place.
 class StoredBlock {
- public:
+public:
    explicit StoredBlock(BlockNum num) : packed_(packedBlock(num)) {
       if (packed_.empty())
          return;
@@ -112,7 +112,7 @@ class StoredBlock {
       return std::move(block->header);
    }
 
- private:
+private:
    /// A block's first field; the rest counts as an extension of it.
    struct HeaderOnly {
       BlockHeader header;
@@ -266,10 +266,13 @@ void Explorer::onBlock() {
    const auto places = open<Places>();
    std::uint32_t index = 0;
    for (const auto transaction : block.transactions())
-      places.put({.id = sha256(transaction.get<&SignedTransaction::transaction>().bytes()), .blockNum = num, .index = index++});
+      places.put({.id = sha256(transaction.get<&SignedTransaction::transaction>().bytes()),
+                  .blockNum = num,
+                  .index = index++});
 }
 
-std::optional<HttpReply> Explorer::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+std::optional<HttpReply> Explorer::serveSys(HttpRequest request, std::optional<std::int32_t>,
+                                            std::optional<AccountNumber>) {
    const auto path = pathOf(request);
    if (!path.starts_with("/api/"))
       return std::nullopt;

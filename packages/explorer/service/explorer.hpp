@@ -15,14 +15,15 @@ struct TransactionPlace {
 };
 
 class Explorer : public Service {
- public:
+public:
    static constexpr auto account = "explorer"_a;
    /// Outside the state hash.
    using Places = WriteOnlyTable<0, TransactionPlace, &TransactionPlace::id>;
 
    /// Enters the newest block's transactions into the index. The kernel's acceptBlock notification; sender 0.
    void onBlock();
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
 };
 POLIS_SERVICE(Explorer, action(onBlock), action(serveSys, request, socket, user))
 

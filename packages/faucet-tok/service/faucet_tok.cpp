@@ -33,7 +33,8 @@ void FaucetTok::dispense(AccountNumber account) {
    to<Tokens>().credit(token->token_id, account, drip, Memo{"Faucet drip"});
 }
 
-std::optional<HttpReply> FaucetTok::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+std::optional<HttpReply> FaucetTok::serveSys(HttpRequest request, std::optional<std::int32_t>,
+                                             std::optional<AccountNumber>) {
    if (pathOf(request) != "/api/token")
       return std::nullopt;
    if (request.method == "OPTIONS")

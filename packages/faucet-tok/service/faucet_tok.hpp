@@ -10,7 +10,7 @@ struct FaucetToken {
 };
 
 class FaucetTok : public Service {
- public:
+public:
    static constexpr auto account = "faucet-tok"_a;
    static constexpr std::uint8_t precision = 4;
    static constexpr Quantity maxSupply{1'000'000'000'000'000'000};
@@ -23,7 +23,8 @@ class FaucetTok : public Service {
    void create_token();
    /// Mints 100,000.0000 and credits them to `account`. Anyone.
    void dispense(AccountNumber account);
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
 };
 POLIS_SERVICE(FaucetTok, action(create_token), action(dispense, account), action(serveSys, request, socket, user))
 

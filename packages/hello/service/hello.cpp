@@ -18,7 +18,8 @@ void Hello::greet(std::string text) {
    open<Greetings>(Mode::readWrite).put({.account = getSender(), .text = std::move(text)});
 }
 
-std::optional<HttpReply> Hello::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+std::optional<HttpReply> Hello::serveSys(HttpRequest request, std::optional<std::int32_t>,
+                                         std::optional<AccountNumber>) {
    if (pathOf(request) != "/api/greetings")
       return std::nullopt; // the page is served by `sites`
    if (request.method == "OPTIONS")

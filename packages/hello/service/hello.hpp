@@ -13,7 +13,7 @@ struct Greeting {
 };
 
 class Hello : public Service {
- public:
+public:
    static constexpr auto account = "hello"_a;
    static constexpr std::uint32_t version = 1;
    static constexpr std::size_t textBytesMax = 80;
@@ -25,7 +25,8 @@ class Hello : public Service {
    void greet(std::string text);
 
    /// GET /api/greetings
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
 };
 POLIS_SERVICE(Hello, action(greet, text), action(serveSys, request, socket, user))
 

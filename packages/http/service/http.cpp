@@ -17,13 +17,23 @@ constexpr AccountNumber sitesService{"sites"};
 constexpr AccountNumber commonService{"common-api"};
 constexpr AccountNumber homepageService{"homepage"};
 
-constexpr std::array<std::string_view, 12> replyHeaders{
-    "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods", "Access-Control-Allow-Origin",
-    "Allow", "Cache-Control", "Content-Encoding", "Content-Security-Policy", "ETag", "Location", "Set-Cookie", "X-Content-Type-Options"};
+constexpr std::array<std::string_view, 12> replyHeaders{"Access-Control-Allow-Credentials",
+                                                        "Access-Control-Allow-Headers",
+                                                        "Access-Control-Allow-Methods",
+                                                        "Access-Control-Allow-Origin",
+                                                        "Allow",
+                                                        "Cache-Control",
+                                                        "Content-Encoding",
+                                                        "Content-Security-Policy",
+                                                        "ETag",
+                                                        "Location",
+                                                        "Set-Cookie",
+                                                        "X-Content-Type-Options"};
 
 void checkHeaders(const HttpReply& reply, AccountNumber service) {
    for (const auto& header : reply.headers) {
-      const bool known = std::any_of(replyHeaders.begin(), replyHeaders.end(), [&](std::string_view name) { return equalIgnoringCase(name, header.name); });
+      const bool known = std::any_of(replyHeaders.begin(), replyHeaders.end(),
+                                     [&](std::string_view name) { return equalIgnoringCase(name, header.name); });
       if (!known)
          abortMessage("service " + service.str() + " attempted to set http header " + header.name);
    }
@@ -56,8 +66,8 @@ std::string_view schemeOf(const HttpRequest& request, std::optional<std::int32_t
    return isLocalHost(root) ? "http" : "https";
 }
 
-std::string siblingUrl(const HttpRequest& request, std::optional<std::int32_t> socket, AccountNumber destination, bool keepTarget,
-                       std::string_view root) {
+std::string siblingUrl(const HttpRequest& request, std::optional<std::int32_t> socket, AccountNumber destination,
+                       bool keepTarget, std::string_view root) {
    std::string url(schemeOf(request, socket, root));
    url += "://";
    if (destination.value) {
@@ -73,7 +83,8 @@ std::string siblingUrl(const HttpRequest& request, std::optional<std::int32_t> s
 
 /// What identifies the user to this node stays between them.
 void stripIdentity(HttpRequest& request) {
-   std::erase_if(request.headers, [](const HttpHeader& header) { return equalIgnoringCase(header.name, "Authorization"); });
+   std::erase_if(request.headers,
+                 [](const HttpHeader& header) { return equalIgnoringCase(header.name, "Authorization"); });
    for (auto& header : request.headers) {
       if (!equalIgnoringCase(header.name, "Cookie"))
          continue;
@@ -93,14 +104,18 @@ void stripIdentity(HttpRequest& request) {
       }
       header.value = std::move(kept);
    }
-   std::erase_if(request.headers, [](const HttpHeader& header) { return equalIgnoringCase(header.name, "Cookie") && header.value.empty(); });
+   std::erase_if(request.headers, [](const HttpHeader& header) {
+      return equalIgnoringCase(header.name, "Cookie") && header.value.empty();
+   });
 }
 
 void own(std::int32_t socket, AccountNumber owner, std::vector<AccountNumber> previous = {}) {
    open<Http::RequestsHere>(Mode::readWrite).put({socket, owner, std::move(previous)});
 }
 
-std::optional<HttpRequestHere> requestHere(std::int32_t socket) { return open<Http::RequestsHere>(Mode::readWrite).get(socket); }
+std::optional<HttpRequestHere> requestHere(std::int32_t socket) {
+   return open<Http::RequestsHere>(Mode::readWrite).get(socket);
+}
 
 /// Fails unless the sender owns the request in this context.
 HttpRequestHere ownedHere(std::int32_t socket) {
@@ -122,7 +137,8 @@ std::string_view subdomainOf(std::string_view host, std::string_view root) {
 }
 
 /// Asks one service: serveSys(request, socket, user), the request's bytes as they are.
-std::optional<HttpReply> ask(AccountNumber server, ByteView request, std::int32_t socket, std::optional<AccountNumber> user) {
+std::optional<HttpReply> ask(AccountNumber server, ByteView request, std::int32_t socket,
+                             std::optional<AccountNumber> user) {
    own(socket, server);
    constexpr MethodNumber serveSys{"serveSys"};
    Bytes args;
@@ -142,7 +158,8 @@ std::optional<HttpReply> ask(AccountNumber server, ByteView request, std::int32_
    word(socket);
    if (user)
       word(user->value);
-   polis::sdk::detail::ResultBuffer<1024> result(callPacked(polis::sdk::detail::packAction(Http::account, server, serveSys, args)));
+   polis::sdk::detail::ResultBuffer<1024> result(
+       callPacked(polis::sdk::detail::packAction(Http::account, server, serveSys, args)));
    return unpackOrAbort<std::optional<HttpReply>>(result.view(), "malformed reply");
 }
 
@@ -159,7 +176,8 @@ void serveRequest(std::int32_t socket, ByteView packed, std::string_view root) {
       return redirectTo(homepageService);
    const AccountNumber service{name};
    auto notFound = [&] {
-      return httpReply(404, "text/html", "The resource '" + std::string(view.path()) + "' was not found.\n", allowCors());
+      return httpReply(404, "text/html", "The resource '" + std::string(view.path()) + "' was not found.\n",
+                       allowCors());
    };
    // names with a dot or a plus are nobody's domain
    if (!service.value || (service.value & 0xFF))
@@ -225,7 +243,8 @@ void Http::recv(std::int32_t socket, Bytes data, std::uint32_t) {
       return;
    constexpr MethodNumber recvMethod{"recv"};
    const auto message = unpack<Action>(data);
-   check(message && message->service == TransactQuery::account && message->method == recvMethod, "unknown message from a producer");
+   check(message && message->service == TransactQuery::account && message->method == recvMethod,
+         "unknown message from a producer");
    callRaw(getReceiver(), message->service, message->method, message->rawData);
 }
 
@@ -236,8 +255,10 @@ void Http::closed(std::int32_t socket) {
 
 void Http::sendProds(Action action) {
    constexpr MethodNumber recvMethod{"recv"};
-   check(getSender() == TransactQuery::account && action.sender == getSender(), "only transact+1 may send to the producers");
-   check(action.service == TransactQuery::account && action.method == recvMethod, "only transactions are sent to the producers");
+   check(getSender() == TransactQuery::account && action.sender == getSender(),
+         "only transact+1 may send to the producers");
+   check(action.service == TransactQuery::account && action.method == recvMethod,
+         "only transactions are sent to the producers");
    to<XHttp>().send(SocketRow::producerMulticast, pack(action), 0u);
 }
 
@@ -274,7 +295,8 @@ void Http::sendReply(std::int32_t socket, HttpReply response) {
 
 void Http::giveSocket(std::int32_t socket, AccountNumber service) {
    auto row = ownedHere(socket);
-   check(std::find(row.prevOwners.begin(), row.prevOwners.end(), service) == row.prevOwners.end() && service != row.owner,
+   check(std::find(row.prevOwners.begin(), row.prevOwners.end(), service) == row.prevOwners.end() &&
+             service != row.owner,
          "a socket is not given back");
    row.prevOwners.push_back(row.owner);
    own(socket, service, std::move(row.prevOwners));
@@ -289,7 +311,8 @@ bool Http::takeSocket(std::int32_t socket) {
 
 std::string Http::rootHost(std::string host) { return to<XHttp>().rootHost(std::move(host)); }
 
-std::string Http::getSiblingUrl(HttpRequest req, std::optional<std::int32_t> socket, AccountNumber destination, bool keepTarget) {
+std::string Http::getSiblingUrl(HttpRequest req, std::optional<std::int32_t> socket, AccountNumber destination,
+                                bool keepTarget) {
    const auto root = to<XHttp>().rootHost(req.host);
    check(req.host == root || std::string_view(req.host).ends_with("." + root), "the request is for another host");
    return siblingUrl(req, socket, destination, keepTarget, root);
@@ -308,7 +331,8 @@ bool servePacked(ByteView args) {
    const auto rootSize = loadU32(args.data() + rootAt);
    if (rootSize != args.size() - rootAt - 4)
       return false;
-   serveRequest(static_cast<std::int32_t>(loadU32(args.data() + 2)), args.subspan(14, rootAt - 14), asText(args.subspan(rootAt + 4)));
+   serveRequest(static_cast<std::int32_t>(loadU32(args.data() + 2)), args.subspan(14, rootAt - 14),
+                asText(args.subspan(rootAt + 4)));
    return true;
 }
 
@@ -325,7 +349,8 @@ POLIS_EXPORT(called) void polisCalled(std::uint64_t receiver, std::uint64_t send
    polis::sdk::detail::ResultBuffer<2048> buffer(env::polis_getCurrentAction());
    const auto action = polis::sdk::detail::ActionView::of(buffer.view());
    constexpr MethodNumber serve{"serve"};
-   if (action.method == serve && AccountNumber{sender} == polis::services::XHttp::account && polis::services::servePacked(action.rawData))
+   if (action.method == serve && AccountNumber{sender} == polis::services::XHttp::account &&
+       polis::services::servePacked(action.rawData))
       return;
    if (!polis::sdk::detail::dispatch<polis::services::Http>(action.method, action.rawData))
       abortMessage("unknown action: " + action.method.str());

@@ -30,13 +30,14 @@ struct HttpRequestHere {
 
 /// What a service that answers HTTP implements.
 class ServerInterface : public Service {
- public:
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+public:
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
 };
 POLIS_SERVICE(ServerInterface, action(serveSys, request, socket, user))
 
 class Http : public Service {
- public:
+public:
    static constexpr auto account = "http"_a;
 
    using Servers = Table<0, RegisteredServer, &RegisteredServer::service>;
@@ -74,22 +75,13 @@ class Http : public Service {
    /// The configured host that `host` lies in.
    std::string rootHost(std::string host);
    /// The URL of a sibling service, as the client of this request has to write it.
-   std::string getSiblingUrl(HttpRequest req, std::optional<std::int32_t> socket, AccountNumber destination, bool keepTarget);
+   std::string getSiblingUrl(HttpRequest req, std::optional<std::int32_t> socket, AccountNumber destination,
+                             bool keepTarget);
 };
-POLIS_SERVICE(Http,
-              action(registerServer, server),
-              action(setRedirect, destination),
-              action(clearRedirect),
-              action(serve, socket, req, root),
-              action(recv, socket, data, flags),
-              action(closed, socket),
-              action(sendProds, action),
-              action(deferReply, socket),
-              action(claimReply, socket),
-              action(sendReply, socket, response),
-              action(giveSocket, socket, service),
-              action(takeSocket, socket),
-              action(rootHost, host),
-              action(getSiblingUrl, req, socket, destination, keepTarget))
+POLIS_SERVICE(Http, action(registerServer, server), action(setRedirect, destination), action(clearRedirect),
+              action(serve, socket, req, root), action(recv, socket, data, flags), action(closed, socket),
+              action(sendProds, action), action(deferReply, socket), action(claimReply, socket),
+              action(sendReply, socket, response), action(giveSocket, socket, service), action(takeSocket, socket),
+              action(rootHost, host), action(getSiblingUrl, req, socket, destination, keepTarget))
 
 } // namespace polis::services

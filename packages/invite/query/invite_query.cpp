@@ -45,14 +45,16 @@ InviteReply describe(const Invite& invite, bool withSecret) {
    const auto credential = to<Credentials>().find(invite.cid);
    if (credential)
       reply.expires = credential->expiry_date;
-   if (credential && (!credential->expiry_date || credential->expiry_date->seconds > currentBlockTime().microseconds / 1'000'000))
+   if (credential &&
+       (!credential->expiry_date || credential->expiry_date->seconds > currentBlockTime().microseconds / 1'000'000))
       reply.state = invite.numAccounts ? "open" : "used";
    return reply;
 }
 
 } // namespace
 
-std::optional<HttpReply> InvitesQuery::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+std::optional<HttpReply> InvitesQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
+                                                std::optional<AccountNumber>) {
    const auto path = pathOf(request);
    if (path != "/api/invite" && path != "/api/invites" && path != "/api/cost")
       return std::nullopt;

@@ -38,13 +38,13 @@ struct InviteUpdated {
 
 /// What an inviter with hooks implements.
 class InviteHooks : public Service {
- public:
+public:
    void onInvAccept(std::uint32_t inviteId, AccountNumber accepter);
 };
 POLIS_SERVICE(InviteHooks, action(onInvAccept, inviteId, accepter))
 
 class Invites : public Service {
- public:
+public:
    static constexpr auto account = "invite"_a;
    static constexpr std::uint32_t lifetimeS = 7 * 24 * 3600;
    static constexpr std::size_t secretBytesMax = 2048;
@@ -55,9 +55,10 @@ class Invites : public Service {
    /// Makes an invitation of the sender, valid for one week, and returns its id. payload: a packed InvitePayload.
    /// numAccounts: 0 for an invitation of somebody who has an account.
    /// Refuses: an id that is in use; hooks of an inviter without code; a payload that is malformed.
-   std::uint32_t createInvite(std::uint32_t inviteId, Bytes payload, std::uint16_t numAccounts, bool useHooks, Quantity resources);
-   /// Makes an account with the invitation whose key signed. Sender: cred-sys. Refuses: a name that is taken; the invitation's own
-   /// key; an invitation that is used up.
+   std::uint32_t createInvite(std::uint32_t inviteId, Bytes payload, std::uint16_t numAccounts, bool useHooks,
+                              Quantity resources);
+   /// Makes an account with the invitation whose key signed. Sender: cred-sys. Refuses: a name that is taken; the
+   /// invitation's own key; an invitation that is used up.
    void createAccount(AccountNumber account, Bytes accountKey);
    /// The sender takes note of the invitation whose key also signed.
    void accept(std::uint32_t inviteId);
@@ -69,13 +70,8 @@ class Invites : public Service {
    /// Nothing, for accounts are not billed.
    Quantity getInvCost(std::uint16_t numAccounts);
 };
-POLIS_SERVICE(Invites,
-              action(createInvite, inviteId, payload, numAccounts, useHooks, resources),
-              action(createAccount, account, accountKey),
-              action(accept, inviteId),
-              action(delInvite, inviteId),
-              action(getInvite, inviteId),
-              action(getExpDate, inviteId),
-              action(getInvCost, numAccounts))
+POLIS_SERVICE(Invites, action(createInvite, inviteId, payload, numAccounts, useHooks, resources),
+              action(createAccount, account, accountKey), action(accept, inviteId), action(delInvite, inviteId),
+              action(getInvite, inviteId), action(getExpDate, inviteId), action(getInvCost, numAccounts))
 
 } // namespace polis::services

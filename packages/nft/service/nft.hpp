@@ -71,7 +71,7 @@ struct NftTransferred {
 };
 
 class Nfts : public Service {
- public:
+public:
    static constexpr auto account = "nft"_a;
    static constexpr std::uint8_t autoDebit = 0;
    using NftTable = Table<0, Nft, &Nft::id, Index<&Nft::owner, &Nft::id>, Index<&Nft::issuer, &Nft::id>>;
@@ -101,15 +101,8 @@ class Nfts : public Service {
    Nft getNft(std::uint32_t nftId);
    bool exists(std::uint32_t nftId);
 };
-POLIS_SERVICE(Nfts,
-              action(mint),
-              action(burn, nftId),
-              action(credit, nftId, debitor, memo),
-              action(uncredit, nftId, memo),
-              action(debit, nftId, memo),
-              action(setUserConf, index, enabled),
-              action(getUserConf, account, index),
-              action(getNft, nftId),
-              action(exists, nftId))
+POLIS_SERVICE(Nfts, action(mint), action(burn, nftId), action(credit, nftId, debitor, memo),
+              action(uncredit, nftId, memo), action(debit, nftId, memo), action(setUserConf, index, enabled),
+              action(getUserConf, account, index), action(getNft, nftId), action(exists, nftId))
 
 } // namespace polis::services

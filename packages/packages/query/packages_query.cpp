@@ -4,7 +4,8 @@
 
 namespace polis::services {
 
-std::optional<HttpReply> PackagesQuery::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+std::optional<HttpReply> PackagesQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
+                                                 std::optional<AccountNumber>) {
    check(getSender() == "http"_a, "requests come from http");
    if (request.method != "GET" && request.method != "HEAD")
       return std::nullopt;
@@ -23,7 +24,8 @@ std::optional<HttpReply> PackagesQuery::serveSys(HttpRequest request, std::optio
       const auto package = queryParameter(request, "package");
       if (!owner || !package)
          return httpReply(400, "text/html", "which owner and package?\n", allowCors());
-      const auto row = openOf<PackageManifestTable>(Packages::account).get(*package, AccountNumber{std::string_view(*owner)});
+      const auto row =
+          openOf<PackageManifestTable>(Packages::account).get(*package, AccountNumber{std::string_view(*owner)});
       if (!row)
          return httpReply(404, "text/html", "no such package\n", allowCors());
       auto reply = httpReply(200, "application/json", asText(row->data), allowCors());

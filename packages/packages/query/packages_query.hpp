@@ -6,11 +6,12 @@
 namespace polis::services {
 
 class PackagesQuery : public Service {
- public:
+public:
    static constexpr auto account = "packages+1"_a;
 
    /// GET /schema?service=, /manifest?owner=&package=, /api/installed
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
 };
 POLIS_SERVICE(PackagesQuery, action(serveSys, request, socket, user))
 

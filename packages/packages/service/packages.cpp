@@ -8,7 +8,6 @@ namespace polis::services {
 
 namespace {
 
-
 AccountNumber ownerOf(AccountNumber user) {
    constexpr AccountNumber delegate{"auth-delg"};
    constexpr MethodNumber getOwner{"getOwner"};
@@ -64,7 +63,8 @@ void checkUpgrade(const ServiceSchema& before, const ServiceSchema& after) {
          if (table.indexes.size() != next->indexes.size())
             abortMessage("the indexes of a table have changed: " + name);
          for (std::size_t i = 0; i < table.indexes.size(); ++i)
-            if (!std::equal(table.indexes[i].begin(), table.indexes[i].end(), next->indexes[i].begin(), next->indexes[i].end(), samePath))
+            if (!std::equal(table.indexes[i].begin(), table.indexes[i].end(), next->indexes[i].begin(),
+                            next->indexes[i].end(), samePath))
                abortMessage("the indexes of a table have changed: " + name);
       }
    }
@@ -78,8 +78,9 @@ void Packages::postinstall(PackageMeta package, Bytes manifest) {
       checkMayInstall(user, sender, package.accounts);
    open<PackageManifestTable>(Mode::readWrite).put({package.name, sender, std::move(manifest)});
    open<InstalledPackageTable>(Mode::readWrite)
-       .put({std::move(package.name), std::move(package.version), std::move(package.description), std::move(package.depends),
-             std::move(package.accounts), std::move(package.services), std::move(package.exports), sender});
+       .put({std::move(package.name), std::move(package.version), std::move(package.description),
+             std::move(package.depends), std::move(package.accounts), std::move(package.services),
+             std::move(package.exports), sender});
 }
 
 void Packages::setSchema(ServiceSchema schema) {
@@ -94,9 +95,9 @@ void Packages::publish(PackageMeta package, Checksum256 sha256, std::string file
    auto table = open<PublishedPackageTable>(Mode::readWrite);
    const auto old = table.get(getSender(), package.name, package.version);
    check(!old || old->sha256 == sha256, "this version has been published with other content");
-   table.put({getSender(), std::move(package.name), std::move(package.version), std::move(package.scope), std::move(package.description),
-              std::move(package.depends), std::move(package.accounts), std::move(package.services), std::move(package.exports), sha256,
-              std::move(file)});
+   table.put({getSender(), std::move(package.name), std::move(package.version), std::move(package.scope),
+              std::move(package.description), std::move(package.depends), std::move(package.accounts),
+              std::move(package.services), std::move(package.exports), sha256, std::move(file)});
 }
 
 void Packages::setSources(std::vector<PackageSource> sources) {

@@ -86,17 +86,19 @@ using InstalledPackageTable = Table<0, InstalledPackage, key<&InstalledPackage::
 using PackageManifestTable = Table<1, PackageManifest, key<&PackageManifest::name, &PackageManifest::owner>>;
 using TransactionOrderTable = Table<2, TransactionOrder, key<&TransactionOrder::owner, &TransactionOrder::id>>;
 using InstalledSchemaTable = Table<3, InstalledSchema, &InstalledSchema::account>;
-using PublishedPackageTable = Table<4, PublishedPackage, key<&PublishedPackage::owner, &PublishedPackage::name, &PublishedPackage::version>>;
+using PublishedPackageTable =
+    Table<4, PublishedPackage, key<&PublishedPackage::owner, &PublishedPackage::name, &PublishedPackage::version>>;
 using PackageSourcesTable = Table<5, PackageSources, &PackageSources::owner>;
 
 class Packages : public Service {
- public:
+public:
    static constexpr auto account = "packages"_a;
 
-   /// Enters a package as installed by the sender. Refuses an account that is not the sender's: its owner is another, or its
-   /// auth service is neither auth-delg nor one of the package's accounts.
+   /// Enters a package as installed by the sender. Refuses an account that is not the sender's: its owner is another,
+   /// or its auth service is neither auth-delg nor one of the package's accounts.
    void postinstall(PackageMeta package, Bytes manifest);
-   /// Keeps the sender's schema. Refuses one that cannot read what is stored: a table gone, rows or indexes or events changed.
+   /// Keeps the sender's schema. Refuses one that cannot read what is stored: a table gone, rows or indexes or events
+   /// changed.
    void setSchema(ServiceSchema schema);
    /// Offers a package of the sender to others. The same version again only with the same file.
    void publish(PackageMeta package, Checksum256 sha256, std::string file);
@@ -106,13 +108,8 @@ class Packages : public Service {
    void checkOrder(std::uint64_t id, std::uint32_t index);
    void removeOrder(std::uint64_t id);
 };
-POLIS_SERVICE(Packages,
-              action(postinstall, package, manifest),
-              action(setSchema, schema),
-              action(publish, package, sha256, file),
-              action(setSources, sources),
-              action(getSchema, service),
-              action(checkOrder, id, index),
-              action(removeOrder, id))
+POLIS_SERVICE(Packages, action(postinstall, package, manifest), action(setSchema, schema),
+              action(publish, package, sha256, file), action(setSources, sources), action(getSchema, service),
+              action(checkOrder, id, index), action(removeOrder, id))
 
 } // namespace polis::services

@@ -88,7 +88,8 @@ void Producers::unregCand() {
    const auto sender = getSender();
    const auto status = statusRow();
    auto isProducer = [&](const Consensus& consensus) { return countIn(producersOf(consensus.data), {sender}) > 0; };
-   check(!isProducer(status.consensus.current) && !(status.consensus.next && isProducer(status.consensus.next->consensus)),
+   check(!isProducer(status.consensus.current) &&
+             !(status.consensus.next && isProducer(status.consensus.next->consensus)),
          "an active or scheduled producer cannot withdraw");
    open<Candidates>(Mode::readWrite).erase(sender);
 }
@@ -108,7 +109,9 @@ std::vector<AccountNumber> Producers::getProducers() {
 
 std::uint8_t Producers::getMaxProds() { return open<Config>().get().value_or(ProdsConfig{}).maxProds; }
 
-std::uint32_t Producers::getThreshold(AccountNumber user) { return thresholdOf(statusRow().consensus.current.data, user); }
+std::uint32_t Producers::getThreshold(AccountNumber user) {
+   return thresholdOf(statusRow().consensus.current.data, user);
+}
 
 std::uint32_t Producers::antiThreshold(AccountNumber user) {
    const auto status = statusRow();
@@ -117,8 +120,8 @@ std::uint32_t Producers::antiThreshold(AccountNumber user) {
    return n == 0 ? 0 : n - threshold + 1;
 }
 
-bool Producers::checkAuthSys(std::uint32_t flags, AccountNumber, AccountNumber sender, ServiceMethod, std::vector<ServiceMethod>,
-                             std::vector<Claim> claims) {
+bool Producers::checkAuthSys(std::uint32_t flags, AccountNumber, AccountNumber sender, ServiceMethod,
+                             std::vector<ServiceMethod>, std::vector<Claim> claims) {
    switch (flags & 0xFF) {
    case 1:
       break;

@@ -18,7 +18,7 @@ struct ProdsConfig {
 };
 
 class Producers : public Service {
- public:
+public:
    static constexpr auto account = "producers"_a;
    /// Speaks when enough producers that at least one honest one is among them agree.
    static constexpr auto weakAccount = "producers+2"_a;
@@ -55,20 +55,11 @@ class Producers : public Service {
    bool isAuthSys(AccountNumber sender, std::vector<AccountNumber> authorizers, std::optional<ServiceMethod> method);
    bool isRejectSys(AccountNumber sender, std::vector<AccountNumber> rejecters, std::optional<ServiceMethod> method);
 };
-POLIS_SERVICE(Producers,
-              action(setConsensus, consensus),
-              action(setProducers, producers),
-              action(regCandidate, endpoint, claim),
-              action(unregCand),
-              action(setMaxProds, maxProds),
-              action(getProducers),
-              action(getMaxProds),
-              action(getThreshold, account),
-              action(antiThreshold, account),
+POLIS_SERVICE(Producers, action(setConsensus, consensus), action(setProducers, producers),
+              action(regCandidate, endpoint, claim), action(unregCand), action(setMaxProds, maxProds),
+              action(getProducers), action(getMaxProds), action(getThreshold, account), action(antiThreshold, account),
               action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
-              action(canAuthUserSys, user),
-              action(getDlgsSys, sender, method),
-              action(isAuthSys, sender, authorizers, method),
-              action(isRejectSys, sender, rejecters, method))
+              action(canAuthUserSys, user), action(getDlgsSys, sender, method),
+              action(isAuthSys, sender, authorizers, method), action(isRejectSys, sender, rejecters, method))
 
 } // namespace polis::services

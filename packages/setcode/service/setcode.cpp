@@ -34,7 +34,8 @@ void reference(const Checksum256& hash, std::uint8_t vmType, std::uint8_t vmVers
       const auto key = native::rowKey(native::codeByHashTable, hash, vmType, vmVersion);
       if (native::space(Db::native, Mode::readWrite).find(key) == env::none) {
          check(code != nullptr, "unknown code");
-         native::put(Db::native, native::codeByHashTable, CodeByHashRow{hash, vmType, vmVersion, *code}, hash, vmType, vmVersion);
+         native::put(Db::native, native::codeByHashTable, CodeByHashRow{hash, vmType, vmVersion, *code}, hash, vmType,
+                     vmVersion);
       }
    }
    ++row->numRefs;
@@ -113,7 +114,8 @@ void SetCode::setCode(AccountNumber service, std::uint8_t vmType, std::uint8_t v
    putRow(row);
 }
 
-void SetCode::stageCode(AccountNumber service, std::uint64_t id, std::uint8_t vmType, std::uint8_t vmVersion, Bytes code) {
+void SetCode::stageCode(AccountNumber service, std::uint64_t id, std::uint8_t vmType, std::uint8_t vmVersion,
+                        Bytes code) {
    check(!code.empty(), "staged code must not be empty");
    checkVm(vmType, vmVersion);
    auto staged = open<StagedCodes>(Mode::readWrite);
@@ -131,12 +133,14 @@ void SetCode::unstageCode(AccountNumber service, std::uint64_t id) {
    release(row->codeHash, row->vmType, row->vmVersion);
 }
 
-void SetCode::setCodeStaged(AccountNumber from, std::uint64_t id, std::uint8_t vmType, std::uint8_t vmVersion, Checksum256 codeHash) {
+void SetCode::setCodeStaged(AccountNumber from, std::uint64_t id, std::uint8_t vmType, std::uint8_t vmVersion,
+                            Checksum256 codeHash) {
    const auto service = getSender();
    auto staged = open<StagedCodes>(Mode::readWrite);
    const auto source = staged.get(from, id, service);
    check(source.has_value(), "no code is staged under this id");
-   check(source->codeHash == codeHash && source->vmType == vmType && source->vmVersion == vmVersion, "other code is staged under this id");
+   check(source->codeHash == codeHash && source->vmType == vmType && source->vmVersion == vmVersion,
+         "other code is staged under this id");
    staged.remove(*source);
    auto row = rowOf(service);
    if (row.codeHash == codeHash) {

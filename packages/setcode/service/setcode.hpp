@@ -30,10 +30,11 @@ struct VerifySequence {
 };
 
 class SetCode : public Service {
- public:
+public:
    static constexpr auto account = "setcode"_a;
 
-   using CodeRefCounts = Table<0, CodeRefCount, key<&CodeRefCount::codeHash, &CodeRefCount::vmType, &CodeRefCount::vmVersion>>;
+   using CodeRefCounts =
+       Table<0, CodeRefCount, key<&CodeRefCount::codeHash, &CodeRefCount::vmType, &CodeRefCount::vmVersion>>;
    using StagedCodes = Table<1, StagedCode, key<&StagedCode::from, &StagedCode::id, &StagedCode::service>>;
    using VerifySequences = Singleton<2, VerifySequence>;
    using Tables = std::tuple<CodeRefCounts, StagedCodes, VerifySequences>;
@@ -48,18 +49,15 @@ class SetCode : public Service {
    /// Drops what the sender has staged.
    void unstageCode(AccountNumber service, std::uint64_t id);
    /// Makes code that `from` staged for the sender the sender's code. All fields must match what was staged.
-   void setCodeStaged(AccountNumber from, std::uint64_t id, std::uint8_t vmType, std::uint8_t vmVersion, Checksum256 codeHash);
+   void setCodeStaged(AccountNumber from, std::uint64_t id, std::uint8_t vmType, std::uint8_t vmVersion,
+                      Checksum256 codeHash);
    /// Sender: setcode itself, that is, whoever governs it.
    void setFlags(AccountNumber service, std::uint64_t flags);
    std::uint64_t verifySeq();
 };
-POLIS_SERVICE(SetCode,
-              action(init),
-              action(setCode, service, vmType, vmVersion, code),
-              action(stageCode, service, id, vmType, vmVersion, code),
-              action(unstageCode, service, id),
-              action(setCodeStaged, from, id, vmType, vmVersion, codeHash),
-              action(setFlags, service, flags),
+POLIS_SERVICE(SetCode, action(init), action(setCode, service, vmType, vmVersion, code),
+              action(stageCode, service, id, vmType, vmVersion, code), action(unstageCode, service, id),
+              action(setCodeStaged, from, id, vmType, vmVersion, codeHash), action(setFlags, service, flags),
               action(verifySeq))
 
 } // namespace polis::services

@@ -96,7 +96,9 @@ std::string_view trimmed(std::string_view text) {
 
 /// Thousandths. Aborts when malformed.
 int quality(std::string_view text) {
-   check(!text.empty() && (text[0] == '0' || text[0] == '1') && (text.size() == 1 || (text[1] == '.' && text.size() <= 5)), "malformed q value");
+   check(!text.empty() && (text[0] == '0' || text[0] == '1') &&
+             (text.size() == 1 || (text[1] == '.' && text.size() <= 5)),
+         "malformed q value");
    int value = (text[0] - '0') * 1000;
    int scale = 100;
    for (const char c : text.substr(std::min<std::size_t>(2, text.size()))) {
@@ -139,7 +141,9 @@ Accepted acceptedOf(std::string_view header, const std::optional<std::string>& s
 }
 
 std::vector<HttpHeader> readCors() {
-   return {{"Access-Control-Allow-Origin", "*"}, {"Access-Control-Allow-Methods", "GET, OPTIONS, HEAD"}, {"Access-Control-Allow-Headers", "*"}};
+   return {{"Access-Control-Allow-Origin", "*"},
+           {"Access-Control-Allow-Methods", "GET, OPTIONS, HEAD"},
+           {"Access-Control-Allow-Headers", "*"}};
 }
 
 std::string expandRoot(std::string text, const HttpRequest& request) {
@@ -148,7 +152,8 @@ std::string expandRoot(std::string text, const HttpRequest& request) {
       return text;
    std::string root = to<Http>().rootHost(request.host);
    if (const auto host = headerOf(request, "Host"))
-      if (const auto colon = host->rfind(':'); colon != std::string_view::npos && host->find(']', colon) == std::string_view::npos)
+      if (const auto colon = host->rfind(':');
+          colon != std::string_view::npos && host->find(']', colon) == std::string_view::npos)
          root += host->substr(colon);
    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at + root.size()))
       text.replace(at, mark.size(), root);
@@ -176,7 +181,8 @@ std::optional<Bytes> dataOf(const Checksum256& hash) {
 
 } // namespace
 
-void Sites::storeSys(std::string path, std::string contentType, std::optional<std::string> contentEncoding, Bytes content) {
+void Sites::storeSys(std::string path, std::string contentType, std::optional<std::string> contentEncoding,
+                     Bytes content) {
    checkPath(path);
    checkEncoding(contentEncoding);
    const auto hash = sha256(ByteView(content));
@@ -186,7 +192,8 @@ void Sites::storeSys(std::string path, std::string contentType, std::optional<st
    store(std::move(path), std::move(contentType), std::move(contentEncoding), hash);
 }
 
-void Sites::hardlink(std::string path, std::string contentType, std::optional<std::string> contentEncoding, Checksum256 contentHash) {
+void Sites::hardlink(std::string path, std::string contentType, std::optional<std::string> contentEncoding,
+                     Checksum256 contentHash) {
    checkPath(path);
    checkEncoding(contentEncoding);
    check(open<DataTable>(Mode::readWrite).contains(contentHash), "no content with this hash");
@@ -277,7 +284,8 @@ void Sites::clearProxy() {
    putConfig(config);
 }
 
-std::optional<HttpReply> Sites::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber>) {
+std::optional<HttpReply> Sites::serveSys(HttpRequest request, std::optional<std::int32_t>,
+                                         std::optional<AccountNumber>) {
    check(getSender() == Http::account || getSender() == "common-api"_a, "requests come from http");
    const bool head = request.method == "HEAD";
    if (request.method != "GET" && !head)
@@ -317,8 +325,10 @@ std::optional<HttpReply> Sites::serveSys(HttpRequest request, std::optional<std:
       reply.body = unpacked ? decompress(*data) : std::move(*data);
    }
    reply.headers = readCors();
-   reply.headers.push_back({"Content-Security-Policy",
-                            expandRoot(row->csp ? *row->csp : config.globalCsp ? *config.globalCsp : std::string(policyDefault), request)});
+   reply.headers.push_back({"Content-Security-Policy", expandRoot(row->csp           ? *row->csp
+                                                                  : config.globalCsp ? *config.globalCsp
+                                                                                     : std::string(policyDefault),
+                                                                  request)});
    reply.headers.push_back({"Cache-Control", "no-cache"});
    reply.headers.push_back({"ETag", etag});
    if (encoding)

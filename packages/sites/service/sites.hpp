@@ -35,7 +35,7 @@ struct SitesDataRef {
 };
 
 class Sites : public Service {
- public:
+public:
    static constexpr auto account = "sites"_a;
 
    using Contents = Table<0, SitesContent, key<&SitesContent::account, &SitesContent::path>>;
@@ -48,7 +48,8 @@ class Sites : public Service {
    /// contentEncoding: br, gzip or none.
    void storeSys(std::string path, std::string contentType, std::optional<std::string> contentEncoding, Bytes content);
    /// Stores a file whose content is on the chain already.
-   void hardlink(std::string path, std::string contentType, std::optional<std::string> contentEncoding, Checksum256 contentHash);
+   void hardlink(std::string path, std::string contentType, std::optional<std::string> contentEncoding,
+                 Checksum256 contentHash);
    /// Removes a file of the sender; a missing one is fine.
    void remove(std::string path);
    bool isValidPath(AccountNumber site, std::string path);
@@ -64,21 +65,14 @@ class Sites : public Service {
    void setProxy(AccountNumber proxy);
    void clearProxy();
 
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
 };
-POLIS_SERVICE(Sites,
-              action(storeSys, path, contentType, contentEncoding, content),
-              action(hardlink, path, contentType, contentEncoding, contentHash),
-              action(remove, path),
-              action(isValidPath, site, path),
-              action(getProps, site, path),
-              action(getData, site, path, decompress),
-              action(enableSpa, enable),
-              action(setCsp, path, csp),
-              action(deleteCsp, path),
-              action(enableCache, enable),
-              action(setProxy, proxy),
-              action(clearProxy),
+POLIS_SERVICE(Sites, action(storeSys, path, contentType, contentEncoding, content),
+              action(hardlink, path, contentType, contentEncoding, contentHash), action(remove, path),
+              action(isValidPath, site, path), action(getProps, site, path), action(getData, site, path, decompress),
+              action(enableSpa, enable), action(setCsp, path, csp), action(deleteCsp, path),
+              action(enableCache, enable), action(setProxy, proxy), action(clearProxy),
               action(serveSys, request, socket, user))
 
 } // namespace polis::services

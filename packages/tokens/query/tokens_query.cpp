@@ -122,7 +122,8 @@ HttpReply tokens(const HttpRequest& request) {
 
 HttpReply balances(AccountNumber account) {
    const auto general = table<Tokens::UserConfigTable>().get(account);
-   BalancesReply reply{.account = account, .autoDebit = general && flag(general->flags, BalanceFlag::autoDebit), .balances = {}};
+   BalancesReply reply{
+       .account = account, .autoDebit = general && flag(general->flags, BalanceFlag::autoDebit), .balances = {}};
    for (const auto& row : table<Tokens::BalanceTable>().range(account)) {
       const auto own = table<Tokens::BalanceConfigTable>().get(account, row.token_id);
       reply.balances.push_back({.tokenId = row.token_id,
@@ -137,7 +138,8 @@ HttpReply balances(AccountNumber account) {
 }
 
 HttpReply history(const HttpRequest& request, AccountNumber account, bool withMemos) {
-   static constexpr const char* actions[] = {"credited", "debited", "uncredited", "rejected", "minted", "burned", "recalled"};
+   static constexpr const char* actions[] = {"credited", "debited", "uncredited", "rejected",
+                                             "minted",   "burned",  "recalled"};
    static constexpr const char* directions[] = {"none", "in", "out"};
    const auto limit = limitParameter(request);
    const auto before = numberParameter<std::uint64_t>(request, "before");
@@ -187,7 +189,8 @@ HttpReply pending(AccountNumber account) {
 
 } // namespace
 
-std::optional<HttpReply> TokensQuery::serveSys(HttpRequest request, std::optional<std::int32_t>, std::optional<AccountNumber> user) {
+std::optional<HttpReply> TokensQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
+                                               std::optional<AccountNumber> user) {
    const auto path = pathOf(request);
    if (!path.starts_with("/api/"))
       return std::nullopt;

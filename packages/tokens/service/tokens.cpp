@@ -17,7 +17,9 @@ constexpr std::uint8_t with(std::uint8_t flags, std::uint8_t index, bool enabled
    return static_cast<std::uint8_t>(enabled ? flags | bit : flags & ~bit);
 }
 
-void checkBalanceFlag(std::uint8_t index) { check(index <= static_cast<std::uint8_t>(BalanceFlag::keepZero), "unknown setting"); }
+void checkBalanceFlag(std::uint8_t index) {
+   check(index <= static_cast<std::uint8_t>(BalanceFlag::keepZero), "unknown setting");
+}
 
 void checkTokenFlag(std::uint8_t index) {
    check(index <= static_cast<std::uint8_t>(TokenFlag::unrecallable), "unknown setting");
@@ -68,7 +70,7 @@ void give(AccountNumber account, TokenId token, Quantity amount) {
 
 /// Appends lines to histories; lines of one action are numbered in a row.
 class History {
- public:
+public:
    History() : table_(open<Tokens::CounterTable>(Mode::readWrite)), counters_(table_.get().value_or(TokenCounters{})) {
       const StatusView status;
       blockNum_ = status.blockNum();
@@ -78,8 +80,8 @@ class History {
    History(const History&) = delete;
    History& operator=(const History&) = delete;
 
-   void add(AccountNumber account, TokenId token, TokenAction action, Direction direction, AccountNumber counterParty, Quantity amount,
-            const Memo& memo) {
+   void add(AccountNumber account, TokenId token, TokenAction action, Direction direction, AccountNumber counterParty,
+            Quantity amount, const Memo& memo) {
       open<Tokens::HistoryTable>().put({.account = account,
                                         .seq = ++counters_.lastHistory,
                                         .token_id = token,
@@ -92,7 +94,7 @@ class History {
                                         .time = time_});
    }
 
- private:
+private:
    TableRef<Tokens::CounterTable> table_;
    TokenCounters counters_;
    BlockNum blockNum_ = 0;
@@ -103,7 +105,8 @@ class History {
 void takeShared(AccountNumber creditor, AccountNumber debitor, TokenId token, Quantity amount) {
    const auto shared = open<Tokens::SharedTable>(Mode::readWrite);
    auto row = shared.get(creditor, debitor, token);
-   check(row && row->balance >= amount, "insufficient token balance waits between " + creditor.str() + " and " + debitor.str());
+   check(row && row->balance >= amount,
+         "insufficient token balance waits between " + creditor.str() + " and " + debitor.str());
    row->balance.value -= amount.value;
    if (row->balance.value == 0)
       shared.remove(*row);
@@ -244,7 +247,8 @@ void Tokens::setTokenConf(TokenId token_id, std::uint8_t index, bool enabled) {
    check(enabled || index != static_cast<std::uint8_t>(TokenFlag::unrecallable), "unrecallable cannot be cleared");
    token.settings_value = with(token.settings_value, index, enabled);
    open<TokenTable>(Mode::readWrite).put(token);
-   const std::string name = index == static_cast<std::uint8_t>(TokenFlag::untransferable) ? "untransferable" : "unrecallable";
+   const std::string name =
+       index == static_cast<std::uint8_t>(TokenFlag::untransferable) ? "untransferable" : "unrecallable";
    emitHistory(TokenConfigured{token_id, "configured", Memo{name + (enabled ? ": on" : ": off")}});
 }
 
@@ -307,8 +311,9 @@ void Tokens::toSub(TokenId token_id, std::string sub_account, Quantity amount) {
    if (!subs.contains(sender, sub_account))
       subs.put({.account = sender, .name = sub_account, .kept = false});
    const auto balances = open<SubBalanceTable>(Mode::readWrite);
-   auto row = balances.get(sender, sub_account, token_id)
-                  .value_or(SubAccountBalance{.account = sender, .name = sub_account, .token_id = token_id, .balance = {}});
+   auto row =
+       balances.get(sender, sub_account, token_id)
+           .value_or(SubAccountBalance{.account = sender, .name = sub_account, .token_id = token_id, .balance = {}});
    row.balance.value += amount.value;
    balances.put(row);
 }

@@ -116,25 +116,27 @@ struct SupplyChanged {
 };
 
 class Tokens : public Service {
- public:
+public:
    static constexpr auto account = "tokens"_a;
    static constexpr std::uint8_t precisionMax = 8;
    static constexpr std::size_t subNameBytesMax = 80;
 
    using TokenTable = Table<0, Token, &Token::id, Index<&Token::nft_id>>;
    using BalanceTable = Table<1, Balance, key<&Balance::account, &Balance::token_id>>;
-   using SharedTable = Table<2, SharedBalance, key<&SharedBalance::creditor, &SharedBalance::debitor, &SharedBalance::token_id>,
-                             Index<&SharedBalance::debitor, &SharedBalance::creditor, &SharedBalance::token_id>>;
+   using SharedTable =
+       Table<2, SharedBalance, key<&SharedBalance::creditor, &SharedBalance::debitor, &SharedBalance::token_id>,
+             Index<&SharedBalance::debitor, &SharedBalance::creditor, &SharedBalance::token_id>>;
    using BalanceConfigTable = Table<3, BalanceConfig, key<&BalanceConfig::account, &BalanceConfig::token_id>>;
    using UserConfigTable = Table<4, UserConfig, &UserConfig::account>;
    using SubTable = Table<5, SubAccount, key<&SubAccount::account, &SubAccount::name>>;
    using SubBalanceTable =
-       Table<6, SubAccountBalance, key<&SubAccountBalance::account, &SubAccountBalance::name, &SubAccountBalance::token_id>>;
+       Table<6, SubAccountBalance,
+             key<&SubAccountBalance::account, &SubAccountBalance::name, &SubAccountBalance::token_id>>;
    using ConfigTable = Singleton<7, TokensConfig>;
    using CounterTable = Singleton<8, TokenCounters>;
    using HistoryTable = WriteOnlyTable<0, HistoryLine, key<&HistoryLine::account, &HistoryLine::seq>>;
-   using Tables = std::tuple<TokenTable, BalanceTable, SharedTable, BalanceConfigTable, UserConfigTable, SubTable, SubBalanceTable,
-                             ConfigTable, CounterTable>;
+   using Tables = std::tuple<TokenTable, BalanceTable, SharedTable, BalanceConfigTable, UserConfigTable, SubTable,
+                             SubBalanceTable, ConfigTable, CounterTable>;
    using HistoryEvents = std::tuple<TokenConfigured, SupplyChanged>;
 
    /// Makes a token and its NFT, which is credited to the sender. Returns the token's id, from 1.
@@ -146,8 +148,8 @@ class Tokens : public Service {
    void recall(TokenId token_id, AccountNumber from, Quantity amount, Memo memo);
 
    /// Sends. It arrives at once where the debitor has auto_debit, else it waits for `debit`.
-   /// Refuses: nothing; more than the sender has; the sender itself; a debitor that does not exist; an untransferable token, but
-   /// from its owner.
+   /// Refuses: nothing; more than the sender has; the sender itself; a debitor that does not exist; an untransferable
+   /// token, but from its owner.
    void credit(TokenId token_id, AccountNumber debitor, Quantity amount, Memo memo);
    /// Takes back what waits, at most `amount`.
    void uncredit(TokenId token_id, AccountNumber debitor, Quantity amount, Memo memo);
@@ -183,31 +185,17 @@ class Tokens : public Service {
    Quantity getBalance(TokenId token_id, AccountNumber account);
    Quantity getSharedBal(TokenId token_id, AccountNumber creditor, AccountNumber debitor);
 };
-POLIS_SERVICE(Tokens,
-              action(create, precision, max_issued_supply),
-              action(mint, token_id, amount, memo),
-              action(burn, token_id, amount, memo),
-              action(recall, token_id, from, amount, memo),
-              action(credit, token_id, debitor, amount, memo),
-              action(uncredit, token_id, debitor, amount, memo),
-              action(debit, token_id, creditor, amount, memo),
-              action(reject, token_id, creditor, memo),
-              action(setTokenConf, token_id, index, enabled),
-              action(getTokenConf, token_id, index),
-              action(setUserConf, index, enabled),
-              action(getUserConf, account, index),
-              action(setBalConf, token_id, index, enabled),
-              action(getBalConf, account, token_id, index),
-              action(delBalConf, token_id),
-              action(createSub, sub_account),
-              action(deleteSub, sub_account),
-              action(toSub, token_id, sub_account, amount),
-              action(fromSub, token_id, sub_account, amount),
-              action(getSubBal, token_id, sub_account),
-              action(setSysToken, token_id),
-              action(getSysToken),
-              action(getToken, token_id),
-              action(getBalance, token_id, account),
+POLIS_SERVICE(Tokens, action(create, precision, max_issued_supply), action(mint, token_id, amount, memo),
+              action(burn, token_id, amount, memo), action(recall, token_id, from, amount, memo),
+              action(credit, token_id, debitor, amount, memo), action(uncredit, token_id, debitor, amount, memo),
+              action(debit, token_id, creditor, amount, memo), action(reject, token_id, creditor, memo),
+              action(setTokenConf, token_id, index, enabled), action(getTokenConf, token_id, index),
+              action(setUserConf, index, enabled), action(getUserConf, account, index),
+              action(setBalConf, token_id, index, enabled), action(getBalConf, account, token_id, index),
+              action(delBalConf, token_id), action(createSub, sub_account), action(deleteSub, sub_account),
+              action(toSub, token_id, sub_account, amount), action(fromSub, token_id, sub_account, amount),
+              action(getSubBal, token_id, sub_account), action(setSysToken, token_id), action(getSysToken),
+              action(getToken, token_id), action(getBalance, token_id, account),
               action(getSharedBal, token_id, creditor, debitor))
 
 } // namespace polis::services

@@ -48,7 +48,8 @@ Action nextCallback() { return {AccountNumber{}, TransactQuery::account, MethodN
 Action preverifyCallback() { return {AccountNumber{}, TransactQuery::account, MethodNumber{"preverify"}, {}}; }
 Action finalCallback() { return {AccountNumber{}, TransactQuery::account, MethodNumber{"onFinal"}, {}}; }
 
-// --- What is read of a transaction without unpacking it all ------------------------------------------------------------
+// --- What is read of a transaction without unpacking it all
+// ------------------------------------------------------------
 
 struct Envelope {
    SignedTransaction trx;
@@ -81,7 +82,8 @@ bool checkFirstAuth(const Envelope& envelope) {
    append(args, envelope.id);
    append(args, Bytes{4, 0, 0, 0});
    append(args, packed);
-   const auto size = callPacked(polis::sdk::detail::packAction(TransactQuery::account, Transact::account, method, args));
+   const auto size =
+       callPacked(polis::sdk::detail::packAction(TransactQuery::account, Transact::account, method, args));
    std::uint8_t enforced = 0;
    if (size == 1)
       env::polis_getResult(&enforced, 1, 0);
@@ -113,7 +115,8 @@ bool hasPeers() {
    return producers && loadU32(row.data() + producers) / 4 > 1;
 }
 
-// --- Answering ---------------------------------------------------------------------------------------------------------
+// --- Answering
+// ---------------------------------------------------------------------------------------------------------
 
 Bytes traceOfError(std::string_view text) {
    TransactionTrace trace;
@@ -195,7 +198,8 @@ void addClient(const Checksum256& id, TimePointSec expiration, std::int32_t sock
    to<Http>().deferReply(socket);
 }
 
-// --- The queue ---------------------------------------------------------------------------------------------------------
+// --- The queue
+// ---------------------------------------------------------------------------------------------------------
 
 /// The sequence under which a transaction is queued.
 std::optional<std::uint64_t> sequenceOf(const Checksum256& id) {
@@ -225,7 +229,8 @@ void enqueue(const Checksum256& id, TimePointSec expiration, Bytes trx, std::opt
    const auto primary = polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0, sequence);
    const bool proven = tokens.has_value();
    space.put(primary, pack(PendingTransaction{sequence, id, expiration, std::move(trx), std::move(tokens)}));
-   space.put(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 1, id), ByteView(primary).subspan(polis::sdk::detail::tablePrefixSize));
+   space.put(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 1, id),
+             ByteView(primary).subspan(polis::sdk::detail::tablePrefixSize));
    if (proven)
       to<XTransact>().addCallback(preverifyType, preverifyCallback());
    to<XTransact>().addCallback(nextTransactionType, nextCallback());
@@ -238,8 +243,8 @@ void updateStats(void (*change)(TxStats&)) {
    table.put(row);
 }
 
-/// Drops a transaction that cannot succeed here. Answers those who wait for `applied`; the others when it can no longer be
-/// included anywhere. Within a subjective transaction.
+/// Drops a transaction that cannot succeed here. Answers those who wait for `applied`; the others when it can no longer
+/// be included anywhere. Within a subjective transaction.
 std::vector<Answer> drop(const Checksum256& id, TimePointSec expiration, ByteView trace) {
    if (const auto sequence = sequenceOf(id))
       erasePending(*sequence, id);
@@ -251,8 +256,8 @@ std::vector<Answer> drop(const Checksum256& id, TimePointSec expiration, ByteVie
 }
 
 /// Posts the verification of every proof. Within a subjective transaction.
-void startVerification(const Checksum256& id, TimePointSec expiration, const SignedTransaction& trx, const std::vector<Claim>& claims,
-                       Bytes packed) {
+void startVerification(const Checksum256& id, TimePointSec expiration, const SignedTransaction& trx,
+                       const std::vector<Claim>& claims, Bytes packed) {
    UnverifiedTransaction row{id, expiration, std::move(packed), {}, std::vector<Bytes>(claims.size())};
    auto verifies = open<TransactQuery::PendingVerifies>(Mode::readWrite);
    constexpr MethodNumber callback{"onVerify"};
@@ -264,16 +269,14 @@ void startVerification(const Checksum256& id, TimePointSec expiration, const Sig
    open<TransactQuery::Unverified>(Mode::readWrite).put(row);
 }
 
-void forward(const Bytes& trx) {
-   to<Http>().sendProds(action<TransactQuery>(TransactQuery::account).recv(trx));
-}
+void forward(const Bytes& trx) { to<Http>().sendProds(action<TransactQuery>(TransactQuery::account).recv(trx)); }
 
 /// Tries the transaction on this node before it is sent to the other producers. Within a subjective transaction.
 void startSpeculativeRun(const Checksum256& id, const Envelope& envelope) {
    constexpr MethodNumber callback{"onSpecTrx"};
-   const auto runId = to<XRun>().post(RunMode::speculative,
-                                      action<Transact>(TransactQuery::account).execTrx(envelope.trx.transaction.packed, true),
-                                      speculativeMaxUs, callback);
+   const auto runId = to<XRun>().post(
+       RunMode::speculative, action<Transact>(TransactQuery::account).execTrx(envelope.trx.transaction.packed, true),
+       speculativeMaxUs, callback);
    open<TransactQuery::SpeculativeRuns>(Mode::readWrite).put({runId, id});
 }
 
@@ -293,7 +296,8 @@ void checkProofCount(const Envelope& envelope) {
    check(envelope.trx.proofs.size() == envelope.claims.size(), "proofs and claims must have same size");
 }
 
-// --- HTTP --------------------------------------------------------------------------------------------------------------
+// --- HTTP
+// --------------------------------------------------------------------------------------------------------------
 
 /// Quality that an Accept header gives a media type, in thousandths; none: not listed.
 int acceptQuality(std::string_view accept, std::string_view type) {
@@ -343,10 +347,12 @@ std::vector<HttpHeader> siblingCors(const HttpRequest& request, std::string_view
    const auto origin = headerOf(request, "Origin");
    if (!origin)
       return {};
-   auto host = origin->substr(std::min(origin->size(), origin->find("://") == std::string_view::npos ? origin->size() : origin->find("://") + 3));
+   auto host = origin->substr(std::min(
+       origin->size(), origin->find("://") == std::string_view::npos ? origin->size() : origin->find("://") + 3));
    host = host.substr(0, host.find(':'));
    const auto root = to<Http>().rootHost(request.host);
-   const bool within = host == root || (host.size() > root.size() && host.ends_with(root) && host[host.size() - root.size() - 1] == '.');
+   const bool within = host == root || (host.size() > root.size() && host.ends_with(root) &&
+                                        host[host.size() - root.size() - 1] == '.');
    if (!within)
       return {};
    return {{"Access-Control-Allow-Origin", std::string(*origin)},
@@ -360,7 +366,8 @@ std::optional<HttpReply> push(const HttpRequest& request, std::optional<std::int
    if (request.method != "POST")
       return methodNotAllowed("POST, OPTIONS");
    if (mediaTypeOf(request) != "application/octet-stream")
-      return httpReply(415, "text/html", "Content-Type must be application/octet-stream\n", {{"Access-Control-Allow-Origin", "*"}});
+      return httpReply(415, "text/html", "Content-Type must be application/octet-stream\n",
+                       {{"Access-Control-Allow-Origin", "*"}});
    const auto wait = queryParameter(request, "wait_for").value_or("final");
    check(wait == "final" || wait == "applied", "wait_for must be final or applied");
    check(socket.has_value(), "missing socket");
@@ -377,7 +384,8 @@ std::optional<HttpReply> push(const HttpRequest& request, std::optional<std::int
       if (fresh && peers && enforced && envelope.claims.empty())
          startSpeculativeRun(envelope.id, envelope);
    });
-   // with one producer there is nobody to send it to, and it is executed right away: trying it before would only cost time
+   // with one producer there is nobody to send it to, and it is executed right away: trying it before would only cost
+   // time
    if (fresh && peers && !enforced && envelope.claims.empty())
       forward(request.body);
    return std::nullopt;
@@ -406,7 +414,9 @@ std::string makeToken(AccountNumber user, std::string audience) {
    return makeLoginToken(jwtKey(), {user, std::move(audience), nowSeconds() + loginLifetimeSec});
 }
 
-HttpReply badLogin(std::string_view text) { return httpReply(400, "text/html", std::string(text) + "\n", {{"Access-Control-Allow-Origin", "*"}}); }
+HttpReply badLogin(std::string_view text) {
+   return httpReply(400, "text/html", std::string(text) + "\n", {{"Access-Control-Allow-Origin", "*"}});
+}
 
 HttpReply loginRequest(const HttpRequest& request) {
    if (request.method == "OPTIONS")
@@ -446,13 +456,15 @@ HttpReply loginRequest(const HttpRequest& request) {
    const auto id = sha256(ByteView(trx->transaction.packed));
    constexpr MethodNumber verifySys{"verifySys"};
    for (std::size_t i = 0; i < inner->claims.size(); ++i)
-      callRaw(TransactQuery::account, inner->claims[i].service, verifySys, pack(VerifyArgs{id, inner->claims[i], trx->proofs[i]}));
+      callRaw(TransactQuery::account, inner->claims[i].service, verifySys,
+              pack(VerifyArgs{id, inner->claims[i], trx->proofs[i]}));
    // the kind of question that a top action asks, about an action without a name
    constexpr MethodNumber checkAuthSys{"checkAuthSys"};
    constexpr std::uint32_t flags = 0x8000'0000 | 0x4000'0000 | 1;
-   const auto answer = callRaw(TransactQuery::account, authService, checkAuthSys,
-                               pack(std::tuple(flags, AccountNumber{}, login.sender, ServiceMethod{login.service, MethodNumber{}},
-                                               std::vector<ServiceMethod>(), inner->claims)));
+   const auto answer =
+       callRaw(TransactQuery::account, authService, checkAuthSys,
+               pack(std::tuple(flags, AccountNumber{}, login.sender, ServiceMethod{login.service, MethodNumber{}},
+                               std::vector<ServiceMethod>(), inner->claims)));
    if (answer != Bytes{1})
       return badLogin("not authorized");
    std::string body;
@@ -478,7 +490,8 @@ HttpReply stats() {
    return httpReply(200, "application/json", toJson(row));
 }
 
-// --- The life of a transaction in blocks -------------------------------------------------------------------------------
+// --- The life of a transaction in blocks
+// -------------------------------------------------------------------------------
 
 /// A transaction was executed, here or in a block of another producer. trace: packed.
 void executed(const Checksum256& id, ByteView trace) {
@@ -535,7 +548,8 @@ void reverify(std::uint64_t cursor) {
             items.push_back({row.sequence, openEnvelope(row.trx), row.trx});
       for (auto& item : items) {
          erasePending(item.sequence, item.envelope.id);
-         startVerification(item.envelope.id, item.envelope.expiration, item.envelope.trx, item.envelope.claims, std::move(item.trx));
+         startVerification(item.envelope.id, item.envelope.expiration, item.envelope.trx, item.envelope.claims,
+                           std::move(item.trx));
       }
    });
 }
@@ -575,7 +589,8 @@ std::optional<Bytes> nextPacked() {
          }
          // already in the chain: another producer was faster
          const KvSpace chain{Db::service, Transact::account.value};
-         if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row.expiration, row.id)) != env::none)
+         if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row.expiration, row.id)) !=
+             env::none)
             continue;
          result.row = row;
          break;
@@ -665,7 +680,8 @@ void TransactQuery::onBlock() {
          if (row.expiration.seconds > now - 1 || ++count > expiredPerCall)
             break;
          const KvSpace chain{Db::service, Transact::account.value};
-         if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row.expiration, row.id)) == env::none)
+         if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row.expiration, row.id)) ==
+             env::none)
             late.push_back(row);
       }
       for (const auto& row : late) {
@@ -734,7 +750,8 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
          // whoever sent it once more after it was executed was too late for its trace
          if (!row.trace.empty() || hasClients(row.id))
             if (auto answers = takeClients(row.id, true); !answers.empty())
-               result.push_back({std::move(answers), row.trace.empty() ? traceOfError("duplicate transaction") : row.trace});
+               result.push_back(
+                   {std::move(answers), row.trace.empty() ? traceOfError("duplicate transaction") : row.trace});
          ++count;
       }
       if (count) {
@@ -801,7 +818,8 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
       }
       row->verifyIds[item->proof] = 0;
       row->tokens[item->proof] = token.value_or(Bytes());
-      if (std::any_of(row->verifyIds.begin(), row->verifyIds.end(), [](std::uint64_t verifyId) { return verifyId != 0; })) {
+      if (std::any_of(row->verifyIds.begin(), row->verifyIds.end(),
+                      [](std::uint64_t verifyId) { return verifyId != 0; })) {
          table.put(*row);
          return result;
       }
@@ -844,7 +862,8 @@ void TransactQuery::onSpecTrx(std::uint64_t id, TransactionTrace trace, std::opt
          return result;
       // in the chain already: that it fails a second time means nothing
       const KvSpace chain{Db::service, Transact::account.value};
-      if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row->expiration, row->id)) != env::none)
+      if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row->expiration, row->id)) !=
+          env::none)
          return result;
       if (failed)
          result.answers = drop(row->id, row->expiration, packedTrace);
@@ -857,7 +876,8 @@ void TransactQuery::onSpecTrx(std::uint64_t id, TransactionTrace trace, std::opt
    sendAll(outcome.answers, packedTrace);
 }
 
-std::optional<HttpReply> TransactQuery::serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber>) {
+std::optional<HttpReply> TransactQuery::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                                 std::optional<AccountNumber>) {
    check(getSender() == Http::account, "requests come from http");
    const auto path = pathOf(request);
    if (path == "/push_transaction")
@@ -881,7 +901,8 @@ std::string TransactQuery::login(std::string rootHost) { return makeToken(getSen
 
 std::optional<AccountNumber> TransactQuery::getUser(HttpRequest request) {
    std::string_view token;
-   if (const auto header = headerOf(request, "Authorization"); header && header->size() > 7 && equalIgnoringCase(header->substr(0, 7), "Bearer "))
+   if (const auto header = headerOf(request, "Authorization");
+       header && header->size() > 7 && equalIgnoringCase(header->substr(0, 7), "Bearer "))
       token = header->substr(7);
    else {
       const auto root = to<Http>().rootHost(request.host);

@@ -7,12 +7,13 @@ namespace polis::services {
 
 using namespace polis::sdk;
 
-/// A transaction that waits to be put into a block, or was and is not irreversible yet. Numbers grow in the order of arrival.
+/// A transaction that waits to be put into a block, or was and is not irreversible yet. Numbers grow in the order of
+/// arrival.
 struct PendingTransaction {
    std::uint64_t sequence = 0;
    Checksum256 id{};
    TimePointSec expiration;
-   Bytes trx; ///< packed SignedTransaction
+   Bytes trx;                                ///< packed SignedTransaction
    std::optional<std::vector<Bytes>> tokens; ///< of proofs that were verified, by index
 };
 
@@ -98,10 +99,11 @@ struct AppliedTransaction {
 };
 
 class TransactQuery : public Service {
- public:
+public:
    static constexpr auto account = "transact+1"_a;
 
-   using Pending = SubjectiveTable<0, PendingTransaction, &PendingTransaction::sequence, Index<&PendingTransaction::id>>;
+   using Pending =
+       SubjectiveTable<0, PendingTransaction, &PendingTransaction::sequence, Index<&PendingTransaction::id>>;
    using Sequences = SubjectiveTable<1, AvailableSequence, key<>>;
    using JwtKeys = SubjectiveTable<2, JwtKey, key<>>;
    using Unverified = SubjectiveTable<3, UnverifiedTransaction, &UnverifiedTransaction::id,
@@ -128,23 +130,16 @@ class TransactQuery : public Service {
    void onFinal(std::uint32_t blockNum);
    void onVerify(std::uint64_t id, TransactionTrace trace, std::optional<Bytes> token);
    void onSpecTrx(std::uint64_t id, TransactionTrace trace, std::optional<Bytes> token);
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
    /// A token that logs the sender in at this node. rootHost: its audience.
    std::string login(std::string rootHost);
    /// The account that a request is logged in as.
    std::optional<AccountNumber> getUser(HttpRequest request);
 };
-POLIS_SERVICE(TransactQuery,
-              action(next),
-              action(preverify, trx),
-              action(recv, trx),
-              action(onTrx, id, trace),
-              action(onBlock),
-              action(onFinal, blockNum),
-              action(onVerify, id, trace, token),
-              action(onSpecTrx, id, trace, token),
-              action(serveSys, request, socket, user),
-              action(login, rootHost),
+POLIS_SERVICE(TransactQuery, action(next), action(preverify, trx), action(recv, trx), action(onTrx, id, trace),
+              action(onBlock), action(onFinal, blockNum), action(onVerify, id, trace, token),
+              action(onSpecTrx, id, trace, token), action(serveSys, request, socket, user), action(login, rootHost),
               action(getUser, request))
 
 /// What an app's login action looks like.

@@ -58,9 +58,10 @@ bool isMonitoring() {
 
 // --- A transaction in its packed form --------------------------------------------------------------------------------
 
-/// Views into a Transaction that has passed strict validation: 15 bytes of TaPoS, then the offsets of actions and claims.
+/// Views into a Transaction that has passed strict validation: 15 bytes of TaPoS, then the offsets of actions and
+/// claims.
 class TransactionView {
- public:
+public:
    explicit TransactionView(ByteView packed) : packed_(packed) {}
 
    std::int64_t expiration() const { return static_cast<std::int64_t>(loadU64(at(2))); }
@@ -83,7 +84,7 @@ class TransactionView {
       return list(21) ? packed_.subspan(list(21)) : ByteView();
    }
 
- private:
+private:
    const std::uint8_t* at(std::size_t position) const { return packed_.data() + position; }
    std::size_t list(std::size_t slot) const {
       const auto offset = loadU32(at(slot));
@@ -108,7 +109,8 @@ std::optional<AccountNumber> authServiceOf(AccountNumber user) {
 
 /// Asks an auth service whether an action may run. claims: packed list, or empty.
 bool isAuthorized(AccountNumber authService, std::uint32_t flags, AccountNumber requester, AccountNumber sender,
-                  AccountNumber service, MethodNumber method, const std::vector<ServiceMethod>& allowed, ByteView claims) {
+                  AccountNumber service, MethodNumber method, const std::vector<ServiceMethod>& allowed,
+                  ByteView claims) {
    // (u32, account, account, ServiceMethod, list, list), packed by hand so that claims are copied as they are
    constexpr MethodNumber checkAuthSys{"checkAuthSys"};
    Bytes args;
@@ -146,7 +148,8 @@ void authorizeTopAction(const ActionView& action, bool first, bool readOnly, Byt
       flags |= firstAuthFlag;
    if (readOnly)
       flags |= readOnlyFlag;
-   if (!isAuthorized(*authService, flags, AccountNumber{}, action.sender, action.service, action.method, {}, claims)) [[unlikely]]
+   if (!isAuthorized(*authService, flags, AccountNumber{}, action.sender, action.service, action.method, {}, claims))
+       [[unlikely]]
       abortMessage("not authorized: " + action.sender.str());
 }
 
@@ -170,7 +173,8 @@ void checkTapos(const TransactionView& trx, const StatusView& status) {
    const auto summaryNum = loadU32(word);
    const auto head = status.headNum();
    const std::uint32_t distance = (static_cast<std::uint32_t>(index) - 2) & 0x7f;
-   check(index & 0x80 ? distance <= (head >> 13) - 2 : distance <= head - 2, "transaction references a block that does not exist");
+   check(index & 0x80 ? distance <= (head >> 13) - 2 : distance <= head - 2,
+         "transaction references a block that does not exist");
    std::uint32_t suffix;
    // before this block's startBlock (in queries), the newest id is only in the status
    const bool stale = summaryNum != status.blockNum();
@@ -338,7 +342,8 @@ void checkCallback(std::uint32_t type, bool objective, const Action& action) {
 }
 
 NotifyRow notifyRowOf(std::uint32_t type) {
-   return native::get<NotifyRow>(Db::native, native::notifyTable, type).value_or(NotifyRow{static_cast<NotifyType>(type), {}});
+   return native::get<NotifyRow>(Db::native, native::notifyTable, type)
+       .value_or(NotifyRow{static_cast<NotifyType>(type), {}});
 }
 
 bool checkFirst(const Checksum256& id, ByteView packed);
@@ -443,7 +448,8 @@ void Transact::startBlock(std::optional<std::uint32_t>) {
       snapshots.put({now, 0});
    else if (snapshot->snapshotInterval != 0 &&
             now.seconds - snapshot->lastSnapshot.seconds >= static_cast<std::int64_t>(snapshot->snapshotInterval)) {
-      native::put(Db::native, native::scheduledSnapshotTable, ScheduledSnapshotRow{status.blockNum()}, status.blockNum());
+      native::put(Db::native, native::scheduledSnapshotTable, ScheduledSnapshotRow{status.blockNum()},
+                  status.blockNum());
       snapshot->lastSnapshot = now;
       snapshots.put(*snapshot);
    }
@@ -456,7 +462,8 @@ void Transact::execTrx(Bytes transaction, bool speculative) {
    runTransaction(transaction, speculative);
 }
 
-void Transact::kvNotify(AccountNumber service, std::uint32_t db, std::uint32_t keyLen, std::uint32_t oldValueLen, std::uint32_t newValueLen) {
+void Transact::kvNotify(AccountNumber service, std::uint32_t db, std::uint32_t keyLen, std::uint32_t oldValueLen,
+                        std::uint32_t newValueLen) {
    check(getSender() == AccountNumber{}, "only the node reports writes");
    notify(service.value, db, keyLen, oldValueLen, newValueLen);
 }
@@ -528,16 +535,18 @@ Bytes Transact::runAs(Action action, std::vector<ServiceMethod> allowedActions) 
             for (const auto& frame : execution.runAs) {
                if (frame.action.sender != action.sender || frame.action.service != requester)
                   continue;
-               const bool allowed = std::any_of(frame.allowed.begin(), frame.allowed.end(), [&](const ServiceMethod& entry) {
-                  return (entry.service == AccountNumber{} || entry.service == action.service) &&
-                         (entry.method == MethodNumber{} || entry.method == action.method);
-               });
+               const bool allowed =
+                   std::any_of(frame.allowed.begin(), frame.allowed.end(), [&](const ServiceMethod& entry) {
+                      return (entry.service == AccountNumber{} || entry.service == action.service) &&
+                             (entry.method == MethodNumber{} || entry.method == action.method);
+                   });
                if (allowed) {
                   request = allowedActions.empty() ? runAsMatched : runAsMatchedExpanded;
                   break;
                }
             }
-         if (!isAuthorized(*authService, request, requester, action.sender, action.service, action.method, allowedActions, {}))
+         if (!isAuthorized(*authService, request, requester, action.sender, action.service, action.method,
+                           allowedActions, {}))
             abortMessage("Not authorized");
       }
    }
@@ -645,7 +654,8 @@ POLIS_EXPORT(called) void polisCalled(std::uint64_t receiver, std::uint64_t send
    constexpr MethodNumber kvNotify{"kvNotify"};
    if (action.method == kvNotify && sender == 0 && action.rawData.size() == 26) {
       const auto* args = action.rawData.data();
-      polis::services::notify(polis::sdk::detail::loadU64(args + 2), polis::sdk::detail::loadU32(args + 10), polis::sdk::detail::loadU32(args + 14), polis::sdk::detail::loadU32(args + 18),
+      polis::services::notify(polis::sdk::detail::loadU64(args + 2), polis::sdk::detail::loadU32(args + 10),
+                              polis::sdk::detail::loadU32(args + 14), polis::sdk::detail::loadU32(args + 18),
                               polis::sdk::detail::loadU32(args + 22));
       return;
    }
@@ -653,7 +663,8 @@ POLIS_EXPORT(called) void polisCalled(std::uint64_t receiver, std::uint64_t send
    constexpr MethodNumber checkFirstAuth{"checkFirstAuth"};
    const auto args = action.rawData;
    if (action.method == checkFirstAuth && args.size() > 61 && polis::sdk::detail::loadU16(args.data()) == 36 &&
-       polis::sdk::detail::loadU32(args.data() + 34) == 4 && validate<Transaction>(args.subspan(38)) == Validity::valid) {
+       polis::sdk::detail::loadU32(args.data() + 34) == 4 &&
+       validate<Transaction>(args.subspan(38)) == Validity::valid) {
       Checksum256 id;
       std::copy_n(args.begin() + 2, id.size(), id.begin());
       const std::uint8_t enforced = polis::services::checkFirst(id, args.subspan(38));
@@ -668,7 +679,9 @@ POLIS_EXPORT(processTransaction) void polisProcessTransaction() {
    using namespace polis::sdk;
    withEntryAction(polis::services::Transact::account, [](ByteView args) {
       // {transaction: nested}: fixed area of one offset, then size and bytes
-      check(args.size() > 10 && polis::sdk::detail::loadU16(args.data()) == 4 && polis::sdk::detail::loadU32(args.data() + 2) == 4, "malformed transaction");
+      check(args.size() > 10 && polis::sdk::detail::loadU16(args.data()) == 4 &&
+                polis::sdk::detail::loadU32(args.data() + 2) == 4,
+            "malformed transaction");
       const auto size = polis::sdk::detail::loadU32(args.data() + 6);
       check(size == args.size() - 10, "malformed transaction");
       polis::services::runTransaction(args.subspan(10), false);

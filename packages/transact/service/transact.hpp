@@ -54,7 +54,7 @@ struct BlockStart {
 
 /// What the event indexer implements.
 class EventIndexerInterface : public Service {
- public:
+public:
    void startBlock();
    void sync();
    Checksum256 saveMerkle();
@@ -62,7 +62,7 @@ class EventIndexerInterface : public Service {
 POLIS_SERVICE(EventIndexerInterface, action(startBlock), action(sync), action(saveMerkle))
 
 class Transact : public Service {
- public:
+public:
    static constexpr auto account = "transact"_a;
 
    using StatusTable = Singleton<0, TransactStatus>;
@@ -72,7 +72,8 @@ class Transact : public Service {
    using CallbackTable = Table<4, Callbacks, &Callbacks::type>;
    using IndexerTable = Singleton<5, EventIndexer>;
    using SnapshotTable = Singleton<6, SnapshotInfo>;
-   using Tables = std::tuple<StatusTable, MonitoringTable, SummaryTable, IncludedTable, CallbackTable, IndexerTable, SnapshotTable>;
+   using Tables = std::tuple<StatusTable, MonitoringTable, SummaryTable, IncludedTable, CallbackTable, IndexerTable,
+                             SnapshotTable>;
    using HistoryEvents = std::tuple<BlockStart>;
 
    /// A transaction lives at most this long.
@@ -89,10 +90,12 @@ class Transact : public Service {
    /// Runs one transaction from within another context. Sender 0 or transact+1.
    void execTrx(Bytes transaction, bool speculative);
    /// From the kernel, before each accounted write. Sizes: 2³²−1 = absent.
-   void kvNotify(AccountNumber service, std::uint32_t db, std::uint32_t keyLen, std::uint32_t oldValueLen, std::uint32_t newValueLen);
+   void kvNotify(AccountNumber service, std::uint32_t db, std::uint32_t keyLen, std::uint32_t oldValueLen,
+                 std::uint32_t newValueLen);
    /// Seconds between snapshots; 0 = none. Sender: transact.
    void setSnapTime(std::uint32_t seconds);
-   /// Adds a callback. objective: part of the chain, run after each transaction. Otherwise told to this node's copy of the chain's services.
+   /// Adds a callback. objective: part of the chain, run after each transaction. Otherwise told to this node's copy of
+   /// the chain's services.
    void addCallback(std::uint32_t type, bool objective, Action action);
    void removeCallback(std::uint32_t type, bool objective, Action action);
    /// Chooses the event indexer.
@@ -117,28 +120,13 @@ class Transact : public Service {
    void skipBilling(std::uint32_t numWrites);
    void endSkipBilling();
 };
-POLIS_SERVICE(Transact,
-              action(startBoot, bootTransactions),
-              action(finishBoot),
-              action(startBlock, blockNum),
+POLIS_SERVICE(Transact, action(startBoot, bootTransactions), action(finishBoot), action(startBlock, blockNum),
               action(execTrx, transaction, speculative),
-              action(kvNotify, service, db, keyLen, oldValueLen, newValueLen),
-              action(setSnapTime, seconds),
-              action(addCallback, type, objective, action),
-              action(removeCallback, type, objective, action),
-              action(regEvIdx, service),
-              action(runAs, action, allowedActions),
-              action(checkFirstAuth, id, transaction),
-              action(resMonitoring, enable),
-              action(systemWrite, numBytes),
-              action(isResMonitoring),
-              action(getTransaction),
-              action(isTransaction),
-              action(currentBlock),
-              action(headBlock),
-              action(headBlockTime),
-              action(headTapos),
-              action(skipBilling, numWrites),
-              action(endSkipBilling))
+              action(kvNotify, service, db, keyLen, oldValueLen, newValueLen), action(setSnapTime, seconds),
+              action(addCallback, type, objective, action), action(removeCallback, type, objective, action),
+              action(regEvIdx, service), action(runAs, action, allowedActions), action(checkFirstAuth, id, transaction),
+              action(resMonitoring, enable), action(systemWrite, numBytes), action(isResMonitoring),
+              action(getTransaction), action(isTransaction), action(currentBlock), action(headBlock),
+              action(headBlockTime), action(headTapos), action(skipBilling, numWrites), action(endSkipBilling))
 
 } // namespace polis::services

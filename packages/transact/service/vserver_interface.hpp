@@ -8,7 +8,7 @@ namespace polis::services {
 using namespace polis::sdk;
 
 class VServerInterface : public Service {
- public:
+public:
    static constexpr auto account = "vserver"_a;
 
    void prestartTx(AccountNumber actor);
@@ -20,14 +20,9 @@ class VServerInterface : public Service {
    void notifyBlock(std::uint32_t block_num);
    bool can_push_tx();
 };
-POLIS_SERVICE(VServerInterface,
-              action(prestartTx, actor),
-              action(setBillableAcc, account),
-              action(useNetSys, user, amount_bytes),
-              action(useCpuSys, user, amount_ns),
-              action(useDiskSys, user, db_id, amount_bytes),
-              action(finishTx),
-              action(notifyBlock, block_num),
+POLIS_SERVICE(VServerInterface, action(prestartTx, actor), action(setBillableAcc, account),
+              action(useNetSys, user, amount_bytes), action(useCpuSys, user, amount_ns),
+              action(useDiskSys, user, db_id, amount_bytes), action(finishTx), action(notifyBlock, block_num),
               action(can_push_tx))
 
 } // namespace polis::services

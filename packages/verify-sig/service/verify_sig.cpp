@@ -6,12 +6,12 @@ namespace polis::services {
 
 void VerifySig::verifySys(Checksum256 transactionHash, Claim claim, Bytes proof) {
    switch (crypto::verifySignature(claim.rawData, transactionHash, proof)) {
-      case crypto::Verdict::good:
-         return;
-      case crypto::Verdict::badKey:
-         abortMessage("invalid public key");
-      case crypto::Verdict::badSignature:
-         abortMessage("incorrect signature");
+   case crypto::Verdict::good:
+      return;
+   case crypto::Verdict::badKey:
+      abortMessage("invalid public key");
+   case crypto::Verdict::badSignature:
+      abortMessage("incorrect signature");
    }
 }
 

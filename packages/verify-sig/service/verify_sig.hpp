@@ -8,7 +8,7 @@ namespace polis::services {
 using namespace polis::sdk;
 
 class VerifySig : public Service {
- public:
+public:
    static constexpr auto account = "verify-sig"_a;
 
    /// Fails unless `proof` (r ‖ s, 64 bytes) is a signature over `transactionHash` by the key in the claim

@@ -136,7 +136,8 @@ void applyLines(AdminOptions& options, std::string_view text) {
    };
    while (!text.empty()) {
       const auto line = trim(text.substr(0, text.find('\n')));
-      text.remove_prefix(std::min(text.size(), text.find('\n') == std::string_view::npos ? text.size() : text.find('\n') + 1));
+      text.remove_prefix(
+          std::min(text.size(), text.find('\n') == std::string_view::npos ? text.size() : text.find('\n') + 1));
       if (line.empty() || line.front() == '#')
          continue;
       const auto equals = line.find('=');
@@ -371,7 +372,8 @@ std::optional<Address> parseAddress(std::string_view text) {
          return std::nullopt;
       return parseV6(text.substr(1, end - 1));
    }
-   if (const auto colon = text.find(':'); colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos)
+   if (const auto colon = text.find(':');
+       colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos)
       text = text.substr(0, colon);
    if (auto v4 = parseV4(text))
       return v4;
@@ -388,7 +390,8 @@ bool inNetwork(const Address& address, std::string_view network) {
    if (slash != std::string_view::npos) {
       const auto text = trimmed(network.substr(slash + 1));
       unsigned given = 0;
-      if (std::from_chars(text.data(), text.data() + text.size(), given).ec != std::errc{} || given > (isV4 ? 32u : 128u))
+      if (std::from_chars(text.data(), text.data() + text.size(), given).ec != std::errc{} ||
+          given > (isV4 ? 32u : 128u))
          return false;
       bits = isV4 ? given + 96 : given;
    }
@@ -409,7 +412,8 @@ bool isTrusted(const Address& address, std::string_view networks) {
       return true;
    while (!networks.empty()) {
       const auto item = trimmed(networks.substr(0, networks.find(',')));
-      networks.remove_prefix(std::min(networks.size(), networks.find(',') == std::string_view::npos ? networks.size() : networks.find(',') + 1));
+      networks.remove_prefix(std::min(
+          networks.size(), networks.find(',') == std::string_view::npos ? networks.size() : networks.find(',') + 1));
       if (!item.empty() && (item == "*" || inNetwork(address, item)))
          return true;
    }
@@ -417,7 +421,8 @@ bool isTrusted(const Address& address, std::string_view networks) {
 }
 
 bool socketIsTrusted(std::int32_t socket, std::string_view networks) {
-   const auto row = subjectively([&] { return native::get<SocketRow>(Db::nativeSession, native::socketTable, socket); });
+   const auto row =
+       subjectively([&] { return native::get<SocketRow>(Db::nativeSession, native::socketTable, socket); });
    if (!row)
       return false;
    const std::optional<SocketEndpoint>* endpoint = nullptr;
@@ -455,8 +460,10 @@ std::vector<std::string> forwardedFor(const HttpRequest& request) {
          std::string hop = "unknown";
          while (!item.empty()) {
             const auto part = trimmed(item.substr(0, item.find(';')));
-            item.remove_prefix(std::min(item.size(), item.find(';') == std::string_view::npos ? item.size() : item.find(';') + 1));
-            if (const auto equals = part.find('='); equals != std::string_view::npos && equalIgnoringCase(part.substr(0, equals), "for"))
+            item.remove_prefix(
+                std::min(item.size(), item.find(';') == std::string_view::npos ? item.size() : item.find(';') + 1));
+            if (const auto equals = part.find('=');
+                equals != std::string_view::npos && equalIgnoringCase(part.substr(0, equals), "for"))
                hop = trimmed(part.substr(equals + 1));
          }
          hops.push_back(std::move(hop));
@@ -564,7 +571,8 @@ HttpReply getService(std::string_view name) {
       const auto row = native::get<CodeRow>(Db::nativeSubjective, native::codeTable, service);
       if (!row)
          return std::nullopt;
-      return native::get<CodeByHashRow>(Db::nativeSubjective, native::codeByHashTable, row->codeHash, row->vmType, row->vmVersion);
+      return native::get<CodeByHashRow>(Db::nativeSubjective, native::codeByHashTable, row->codeHash, row->vmType,
+                                        row->vmVersion);
    });
    if (!code)
       return httpReply(404, "text/html", "no such local service\n");
@@ -670,7 +678,8 @@ AdminOptions XAdmin::options() {
    });
 }
 
-bool XAdmin::isAdmin(std::optional<AccountNumber> user, std::optional<std::int32_t> socket, std::vector<std::string> forwardedFor) {
+bool XAdmin::isAdmin(std::optional<AccountNumber> user, std::optional<std::int32_t> socket,
+                     std::vector<std::string> forwardedFor) {
    if (user && isAdminAccount(*user))
       return true;
    if (!socket)
@@ -707,7 +716,8 @@ std::optional<HttpReply> XAdmin::checkAuth(HttpRequest req, std::optional<std::i
    return refused;
 }
 
-std::optional<HttpReply> XAdmin::serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber>) {
+std::optional<HttpReply> XAdmin::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                          std::optional<AccountNumber>) {
    const auto path = pathOf(request);
    const bool reads = request.method == "GET" || request.method == "HEAD";
    if (path.starts_with("/packages/")) {
@@ -715,8 +725,8 @@ std::optional<HttpReply> XAdmin::serveSys(HttpRequest request, std::optional<std
          return methodNotAllowed("GET");
       return packageFile(path.substr(10));
    }
-   const bool isOwn = path == "/config" || path == "/shutdown" || path.starts_with("/services/") || path == "/admin_accounts" ||
-                      path == "/admin_login" || path.starts_with("/native/");
+   const bool isOwn = path == "/config" || path == "/shutdown" || path.starts_with("/services/") ||
+                      path == "/admin_accounts" || path == "/admin_login" || path.starts_with("/native/");
    if (!isOwn)
       return std::nullopt; // pages, from x-sites
    if (auto refused = checkAuth(headOf(request), socket))

@@ -27,28 +27,27 @@ struct LocalCodeRefs {
 };
 
 class XAdmin : public Service {
- public:
+public:
    static constexpr auto account = "x-admin"_a;
 
    using AdminAccounts = SubjectiveTable<0, AdminAccount, &AdminAccount::account>;
-   using CodeRefs = SubjectiveTable<1, LocalCodeRefs, key<&LocalCodeRefs::codeHash, &LocalCodeRefs::vmType, &LocalCodeRefs::vmVersion>>;
+   using CodeRefs = SubjectiveTable<1, LocalCodeRefs,
+                                    key<&LocalCodeRefs::codeHash, &LocalCodeRefs::vmType, &LocalCodeRefs::vmVersion>>;
    using Options = BasicTable<Db::session, 0, AdminOptions, key<>>;
 
    /// Reads the node's configuration. Runs once a start.
    void startSession();
    /// Whether this account, or whoever is behind this socket, administers the node.
    /// forwardedFor: the addresses of X-Forwarded-For and Forwarded, nearest last.
-   bool isAdmin(std::optional<AccountNumber> account, std::optional<std::int32_t> socket, std::vector<std::string> forwardedFor);
+   bool isAdmin(std::optional<AccountNumber> account, std::optional<std::int32_t> socket,
+                std::vector<std::string> forwardedFor);
    /// Nothing if the request comes from an administrator; otherwise the reply that refuses it.
    std::optional<HttpReply> checkAuth(HttpRequest req, std::optional<std::int32_t> socket);
    AdminOptions options();
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
 };
-POLIS_SERVICE(XAdmin,
-              action(startSession),
-              action(isAdmin, account, socket, forwardedFor),
-              action(checkAuth, req, socket),
-              action(options),
-              action(serveSys, request, socket, user))
+POLIS_SERVICE(XAdmin, action(startSession), action(isAdmin, account, socket, forwardedFor),
+              action(checkAuth, req, socket), action(options), action(serveSys, request, socket, user))
 
 } // namespace polis::services

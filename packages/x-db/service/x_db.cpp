@@ -29,9 +29,11 @@ std::uint32_t XDb::open(std::uint32_t db, Bytes prefix, std::uint8_t mode) {
    case Db::session:
    case Db::temporary: {
       const auto key = polis::sdk::detail::bigEndian(sender.value);
-      check(prefix.size() >= 8 && __builtin_memcmp(prefix.data(), &key, 8) == 0, "database prefix belongs to another account");
+      check(prefix.size() >= 8 && __builtin_memcmp(prefix.data(), &key, 8) == 0,
+            "database prefix belongs to another account");
       if (writes)
-         check(privilegedOnChain(sender) || localCode(sender), "only local and privileged services may write node-local databases");
+         check(privilegedOnChain(sender) || localCode(sender),
+               "only local and privileged services may write node-local databases");
       break;
    }
    case Db::nativeSubjective:

@@ -8,7 +8,7 @@ namespace polis::services {
 using namespace polis::sdk;
 
 class XDb : public Service {
- public:
+public:
    static constexpr auto account = "x-db"_a;
 
    /// Exports one handle over `prefix` of database `db` and returns its index among the exported ones.

@@ -74,7 +74,8 @@ std::string urlOf(const RequestView& request, std::int32_t socket, std::string_v
    if (const auto proto = request.header("X-Forwarded-Proto"))
       scheme = *proto == "https" ? "https" : "http";
    else {
-      const auto row = subjectively([&] { return native::get<SocketRow>(Db::nativeSession, native::socketTable, socket); });
+      const auto row =
+          subjectively([&] { return native::get<SocketRow>(Db::nativeSession, native::socketTable, socket); });
       const auto* info = row ? std::get_if<HttpSocketInfo>(&row->info) : nullptr;
       scheme = info && info->tls ? "https" : "http";
    }
@@ -82,7 +83,8 @@ std::string urlOf(const RequestView& request, std::int32_t socket, std::string_v
    url += "://";
    url += host;
    if (const auto given = request.header("Host"))
-      if (const auto colon = given->rfind(':'); colon != std::string_view::npos && given->find(']', colon) == std::string_view::npos)
+      if (const auto colon = given->rfind(':');
+          colon != std::string_view::npos && given->find(']', colon) == std::string_view::npos)
          url += given->substr(colon);
    return url;
 }
@@ -171,7 +173,8 @@ std::optional<HttpReply> serveOwn(const HttpRequest& request, std::int32_t socke
    return known ? httpReply(200, "text/html", "") : httpReply(404, "text/html", "no such server\n");
 }
 
-/// Calls http::serve(socket, request, root) with the request's bytes as they came, and the root host so that it need not ask.
+/// Calls http::serve(socket, request, root) with the request's bytes as they came, and the root host so that it need
+/// not ask.
 void serveByChain(std::int32_t socket, ByteView request, std::string_view root) {
    constexpr MethodNumber serve{"serve"};
    constexpr std::uint32_t fixedSize = 12;
@@ -277,7 +280,8 @@ void XHttp::send(std::int32_t socket, Bytes data, std::uint32_t flags) {
    env::polis_socketSend(socket, data.data(), static_cast<std::uint32_t>(data.size()), flags);
 }
 
-std::int32_t XHttp::sendRequest(HttpRequest request, std::optional<TLSInfo> tls, std::optional<SocketEndpoint> endpoint) {
+std::int32_t XHttp::sendRequest(HttpRequest request, std::optional<TLSInfo> tls,
+                                std::optional<SocketEndpoint> endpoint) {
    const auto sender = getSender();
    const bool isLocal = subjectively([&] {
       const auto code = native::get<CodeRow>(Db::nativeSubjective, native::codeTable, sender);
@@ -362,7 +366,8 @@ void XHttp::asyncClose(std::int32_t socket) {
    subjectively([&] {
       const auto handler = open<Handlers>(Mode::readWrite).get(socket);
       const auto pending = open<PendingRequests>(Mode::readWrite).get(socket);
-      check((handler && handler->service == sender) || (pending && pending->owner == sender), "the sender does not own this socket");
+      check((handler && handler->service == sender) || (pending && pending->owner == sender),
+            "the sender does not own this socket");
       env::polis_socketSetFlags(socket, flagAutoClose, flagAutoClose);
    });
 }

@@ -28,7 +28,7 @@ struct SocketHandler {
 };
 
 class XHttp : public Service {
- public:
+public:
    static constexpr auto account = "x-http"_a;
 
    using LocalServers = SubjectiveTable<0, LocalServer, &LocalServer::service>;
@@ -64,19 +64,10 @@ class XHttp : public Service {
    /// Whether the socket's connection is encrypted.
    bool isSecure(std::int32_t socket);
 };
-POLIS_SERVICE(XHttp,
-              action(startSession),
-              action(send, socket, data, flags),
-              action(sendRequest, request, tls, endpoint),
-              action(setCallback, socket, callback, onClose),
-              action(autoClose, socket, enable),
-              action(giveSocket, socket, service),
-              action(takeSocket, socket),
-              action(sendReply, socket, reply),
-              action(accept, socket, reply, callback),
-              action(asyncClose, socket),
-              action(log, severity, message),
-              action(rootHost, host),
-              action(isSecure, socket))
+POLIS_SERVICE(XHttp, action(startSession), action(send, socket, data, flags),
+              action(sendRequest, request, tls, endpoint), action(setCallback, socket, callback, onClose),
+              action(autoClose, socket, enable), action(giveSocket, socket, service), action(takeSocket, socket),
+              action(sendReply, socket, reply), action(accept, socket, reply, callback), action(asyncClose, socket),
+              action(log, severity, message), action(rootHost, host), action(isSecure, socket))
 
 } // namespace polis::services

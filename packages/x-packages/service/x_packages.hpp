@@ -48,14 +48,17 @@ struct LocalManifest {
 };
 
 class XPackages : public Service {
- public:
+public:
    static constexpr auto account = "x-packages"_a;
 
    using Packages = SubjectiveTable<0, LocalPackage, &LocalPackage::name>;
-   using Pending = SubjectiveTable<1, PendingLocalPackage, key<&PendingLocalPackage::name, &PendingLocalPackage::version, &PendingLocalPackage::sha256>>;
+   using Pending =
+       SubjectiveTable<1, PendingLocalPackage,
+                       key<&PendingLocalPackage::name, &PendingLocalPackage::version, &PendingLocalPackage::sha256>>;
    using Manifests = SubjectiveTable<2, LocalManifest, &LocalManifest::sha256>;
 
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
 };
 POLIS_SERVICE(XPackages, action(serveSys, request, socket, user))
 

@@ -30,7 +30,8 @@ std::uint64_t XRun::post(RunMode mode, Action action, std::int64_t maxTime, Meth
    return enqueue({.mode = mode, .maxTime = maxTime, .action = std::move(action), .continuation = {sender, callback}});
 }
 
-std::uint64_t XRun::verify(Checksum256 transactionHash, Claim claim, Bytes proof, std::int64_t maxTime, MethodNumber callback) {
+std::uint64_t XRun::verify(Checksum256 transactionHash, Claim claim, Bytes proof, std::int64_t maxTime,
+                           MethodNumber callback) {
    constexpr MethodNumber verifySys{"verifySys"};
    const auto service = claim.service;
    VerifyArgs args{transactionHash, std::move(claim), std::move(proof)};

@@ -8,23 +8,22 @@ namespace polis::services {
 using namespace polis::sdk;
 
 class XRun : public Service {
- public:
+public:
    static constexpr auto account = "x-run"_a;
 
    /// Runs `action` later in `mode`, then calls `callback(id, trace, token?)` on the sender, which must `finish(id)`.
    /// May run more than once. action.sender must be the sender; maxTime in microseconds.
    std::uint64_t post(RunMode mode, Action action, std::int64_t maxTime, MethodNumber callback);
    /// Runs the verification of one proof.
-   std::uint64_t verify(Checksum256 transactionHash, Claim claim, Bytes proof, std::int64_t maxTime, MethodNumber callback);
+   std::uint64_t verify(Checksum256 transactionHash, Claim claim, Bytes proof, std::int64_t maxTime,
+                        MethodNumber callback);
    /// Drops one of the sender's items that has not been finished, and calls `callback(id, trace)` with an error.
    void cancel(std::uint64_t id, MethodNumber callback);
    /// Removes one of the sender's items.
    void finish(std::uint64_t id);
 };
-POLIS_SERVICE(XRun,
-              action(post, mode, action, maxTime, callback),
-              action(verify, transactionHash, claim, proof, maxTime, callback),
-              action(cancel, id, callback),
+POLIS_SERVICE(XRun, action(post, mode, action, maxTime, callback),
+              action(verify, transactionHash, claim, proof, maxTime, callback), action(cancel, id, callback),
               action(finish, id))
 
 } // namespace polis::services

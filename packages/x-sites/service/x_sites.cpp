@@ -21,7 +21,8 @@ std::string etagOf(const Checksum256& hash) { return toHex(ByteView(hash).first(
 
 } // namespace
 
-std::optional<HttpReply> XSites::serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber>) {
+std::optional<HttpReply> XSites::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                          std::optional<AccountNumber>) {
    check(getSender() == "x-http"_a, "requests come from x-http");
    const auto site = siteOf(request);
    std::string path = urlDecode(pathOf(request), false);
@@ -40,7 +41,8 @@ std::optional<HttpReply> XSites::serveSys(HttpRequest request, std::optional<std
       const auto etag = etagOf(row->contentHash);
       if (const auto known = headerOf(request, "If-None-Match"); known && *known == etag)
          return httpReply(304, "", "", {{"ETag", etag}});
-      auto reply = httpReply(200, row->contentType, request.method == "HEAD" ? std::string_view() : asText(row->content));
+      auto reply =
+          httpReply(200, row->contentType, request.method == "HEAD" ? std::string_view() : asText(row->content));
       reply.headers = {{"Content-Security-Policy", row->csp.value_or(std::string(policyDefault))},
                        {"Cache-Control", "no-cache"},
                        {"ETag", etag}};
@@ -66,7 +68,13 @@ std::optional<HttpReply> XSites::serveSys(HttpRequest request, std::optional<std
    }
    if (request.body.size() > bytesMax)
       return httpReply(413, "text/html", "the file is too large\n");
-   LocalContent row{.account = site, .path = path, .contentType = request.contentType, .contentHash = sha256(ByteView(request.body)), .content = request.body, .contentEncoding = std::nullopt, .csp = std::nullopt};
+   LocalContent row{.account = site,
+                    .path = path,
+                    .contentType = request.contentType,
+                    .contentHash = sha256(ByteView(request.body)),
+                    .content = request.body,
+                    .contentEncoding = std::nullopt,
+                    .csp = std::nullopt};
    if (const auto encoding = headerOf(request, "Content-Encoding"))
       row.contentEncoding = std::string(*encoding);
    if (const auto csp = headerOf(request, "Content-Security-Policy"))

@@ -18,13 +18,15 @@ struct LocalContent {
 };
 
 class XSites : public Service {
- public:
+public:
    static constexpr auto account = "x-sites"_a;
 
    using Contents = SubjectiveTable<0, LocalContent, key<&LocalContent::account, &LocalContent::path>>;
 
-   /// GET and HEAD serve files of the subdomain's account, `index.html` for folders; PUT and DELETE are for administrators.
-   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket, std::optional<AccountNumber> user);
+   /// GET and HEAD serve files of the subdomain's account, `index.html` for folders; PUT and DELETE are for
+   /// administrators.
+   std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                     std::optional<AccountNumber> user);
 };
 POLIS_SERVICE(XSites, action(serveSys, request, socket, user))
 

@@ -8,7 +8,7 @@ namespace polis::services {
 using namespace polis::sdk;
 
 class XTransact : public Service {
- public:
+public:
    static constexpr auto account = "x-transact"_a;
 
    /// type: 3 nextTransaction, 4 preverifyTransaction, 5 final (the node's own notification that a block became

@@ -7,7 +7,7 @@
 #ifdef __wasm__
 #define POLIS_IMPORT(name) [[clang::import_module("env"), clang::import_name(#name)]]
 #else
-#define POLIS_IMPORT(name)  // native builds (schema generation) declare them and never call
+#define POLIS_IMPORT(name) // native builds (schema generation) declare them and never call
 #endif
 
 namespace polis::sdk::env {
@@ -47,4 +47,4 @@ POLIS_IMPORT(readFile) std::uint32_t polis_readFile(const void* path, std::uint3
 // clang-format on
 }
 
-}  // namespace polis::sdk::env
+} // namespace polis::sdk::env

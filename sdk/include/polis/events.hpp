@@ -12,8 +12,7 @@
 namespace polis::sdk {
 
 /// Numbers by which the `events` service tells the logs apart.
-enum class EventDb : std::uint32_t
-{
+enum class EventDb : std::uint32_t {
    history = 32,
    ui = 33,
    merkle = 34,
@@ -22,8 +21,7 @@ enum class EventDb : std::uint32_t
 namespace detail {
 
 template <class E>
-std::uint64_t emit(EventDb db, const E& event)
-{
+std::uint64_t emit(EventDb db, const E& event) {
    constexpr AccountNumber events{"events"};
    constexpr MethodNumber method{"event"};
    constexpr MethodNumber type{E::eventName};
@@ -35,20 +33,18 @@ std::uint64_t emit(EventDb db, const E& event)
    return loadU64(number);
 }
 
-}  // namespace detail
+} // namespace detail
 
 /// Records an event in the node's history. Returns its number.
 template <class E>
-std::uint64_t emitHistory(const E& event)
-{
+std::uint64_t emitHistory(const E& event) {
    return detail::emit(EventDb::history, event);
 }
 
 /// Records an event that the block's header proves.
 template <class E>
-std::uint64_t emitMerkle(const E& event)
-{
+std::uint64_t emitMerkle(const E& event) {
    return detail::emit(EventDb::merkle, event);
 }
 
-}  // namespace polis::sdk
+} // namespace polis::sdk

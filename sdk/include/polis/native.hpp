@@ -23,14 +23,10 @@ inline constexpr std::uint16_t pendingShutdownTable = 18;
 inline constexpr std::uint16_t timerTable = 19;
 
 /// All of a native database: Db::native, Db::nativeSubjective or Db::nativeSession.
-inline KvSpace space(Db db = Db::native, Mode first = Mode::read)
-{
-   return KvSpace{db, 0, first};
-}
+inline KvSpace space(Db db = Db::native, Mode first = Mode::read) { return KvSpace{db, 0, first}; }
 
 template <class... K>
-Bytes rowKey(std::uint16_t table, const K&... parts)
-{
+Bytes rowKey(std::uint16_t table, const K&... parts) {
    Bytes out;
    out.reserve(48);
    out.push_back(static_cast<std::uint8_t>(table >> 8));
@@ -42,8 +38,7 @@ Bytes rowKey(std::uint16_t table, const K&... parts)
 
 /// Row of a native table, or nothing.
 template <class Row, class... K>
-std::optional<Row> get(Db db, std::uint16_t table, const K&... parts)
-{
+std::optional<Row> get(Db db, std::uint16_t table, const K&... parts) {
    const auto size = space(db).find(rowKey(table, parts...));
    if (size == env::none)
       return std::nullopt;
@@ -52,32 +47,23 @@ std::optional<Row> get(Db db, std::uint16_t table, const K&... parts)
 }
 
 template <class Row, class... K>
-void put(Db db, std::uint16_t table, const Row& row, const K&... parts)
-{
+void put(Db db, std::uint16_t table, const Row& row, const K&... parts) {
    space(db).put(rowKey(table, parts...), pack(row));
 }
 
-inline std::optional<StatusRow> status()
-{
-   return get<StatusRow>(Db::native, statusTable);
-}
+inline std::optional<StatusRow> status() { return get<StatusRow>(Db::native, statusTable); }
 
-inline std::optional<CodeRow> code(AccountNumber account)
-{
-   return get<CodeRow>(Db::native, codeTable, account);
-}
+inline std::optional<CodeRow> code(AccountNumber account) { return get<CodeRow>(Db::native, codeTable, account); }
 
-}  // namespace polis::sdk::native
+} // namespace polis::sdk::native
 
 namespace polis::sdk {
 
 /// The status row as it is packed; the fields that most services need are read in place.
-class StatusView
-{
- public:
+class StatusView {
+public:
    StatusView() : StatusView(native::space()) {}
-   explicit StatusView(const KvSpace& space)
-   {
+   explicit StatusView(const KvSpace& space) {
       const auto size = space.find(native::rowKey(native::statusTable));
       if (size == env::none)
          return;
@@ -105,11 +91,10 @@ class StatusView
 
    ByteView row() const { return row_.view(); }
 
- private:
+private:
    static constexpr std::size_t eventMerkleRootOffset = 126;
    const std::uint8_t* at(std::size_t position) const { return row_.view().data() + position; }
-   Checksum256 hash(std::size_t position) const
-   {
+   Checksum256 hash(std::size_t position) const {
       Checksum256 out;
       __builtin_memcpy(out.data(), at(position), out.size());
       return out;
@@ -121,9 +106,6 @@ class StatusView
 };
 
 /// Time of the block being built.
-inline TimePointUSec currentBlockTime()
-{
-   return StatusView().time();
-}
+inline TimePointUSec currentBlockTime() { return StatusView().time(); }
 
-}  // namespace polis::sdk
+} // namespace polis::sdk

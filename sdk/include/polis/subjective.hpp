@@ -15,40 +15,35 @@
 
 namespace polis::sdk::detail {
 
-class SubjectiveTransaction
-{
- public:
+class SubjectiveTransaction {
+public:
    SubjectiveTransaction() { env::polis_checkoutSubjective(); }
    bool running() const { return running_; }
    void tryCommit() { running_ = env::polis_commitSubjective() == 0; }
 
- private:
+private:
    bool running_ = true;
 };
 
-}  // namespace polis::sdk::detail
+} // namespace polis::sdk::detail
 
-#define POLIS_SUBJECTIVE_TRANSACTION                                                                  \
-   for (::polis::sdk::detail::SubjectiveTransaction polisTransaction; polisTransaction.running(); \
+#define POLIS_SUBJECTIVE_TRANSACTION                                                                                   \
+   for (::polis::sdk::detail::SubjectiveTransaction polisTransaction; polisTransaction.running();                      \
         polisTransaction.tryCommit())
 
 namespace polis::sdk {
 
-/// Runs `body` in a subjective transaction and returns its result; `body` may run more than once and may return at any point.
+/// Runs `body` in a subjective transaction and returns its result; `body` may run more than once and may return at any
+/// point.
 template <class F>
-auto subjectively(F&& body)
-{
-   for (detail::SubjectiveTransaction transaction;;)
-   {
-      if constexpr (std::is_void_v<std::invoke_result_t<F&>>)
-      {
+auto subjectively(F&& body) {
+   for (detail::SubjectiveTransaction transaction;;) {
+      if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
          body();
          transaction.tryCommit();
          if (!transaction.running())
             return;
-      }
-      else
-      {
+      } else {
          auto result = body();
          transaction.tryCommit();
          if (!transaction.running())
@@ -57,4 +52,4 @@ auto subjectively(F&& body)
    }
 }
 
-}  // namespace polis::sdk
+} // namespace polis::sdk

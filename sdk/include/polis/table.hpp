@@ -2,7 +2,8 @@
 // Tables: rows of plain structs under one primary key and any number of secondary indexes.
 //
 //    struct Balance { AccountNumber account; std::uint32_t token; std::uint64_t amount; };
-//    using Balances = Table<2, Balance, key<&Balance::account, &Balance::token>, Index<&Balance::token, &Balance::account>>;
+//    using Balances = Table<2, Balance, key<&Balance::account, &Balance::token>, Index<&Balance::token,
+//    &Balance::account>>;
 //
 //    auto balances = open<Balances>();
 //    if (auto row = balances.get(account, token)) …
@@ -22,11 +23,9 @@ namespace polis::sdk {
 
 /// Key made of these data members (or const member functions) of a row, in order. None: a table of one row.
 template <auto... members>
-struct Key
-{
+struct Key {
    template <class Row>
-   static void append(Bytes& out, const Row& row)
-   {
+   static void append(Bytes& out, const Row& row) {
       (appendKey(out, std::invoke(members, row)), ...);
    }
    static constexpr std::size_t size = sizeof...(members);
@@ -37,30 +36,26 @@ inline constexpr Key<members...> key{};
 
 /// Secondary index over these members.
 template <auto... members>
-struct Index : Key<members...>
-{
+struct Index : Key<members...> {
    using AsKey = Key<members...>;
 };
 
 namespace detail {
 
 template <auto member>
-struct AsKey
-{
+struct AsKey {
    using type = Key<member>;
 };
 template <auto... members, Key<members...> value>
-struct AsKey<value>
-{
+struct AsKey<value> {
    using type = Key<members...>;
 };
 
-}  // namespace detail
+} // namespace detail
 
 /// A table: database, number, row type, primary key (a member pointer or `key<…>`) and indexes.
 template <Db database, std::uint16_t tableNumber, class RowType, auto primary, class... SecondaryIndexes>
-struct BasicTable
-{
+struct BasicTable {
    using Row = RowType;
    using Primary = typename detail::AsKey<primary>::type;
    using Secondary = std::tuple<SecondaryIndexes...>;
@@ -84,8 +79,7 @@ using TemporaryTable = BasicTable<Db::temporary, number, Row, primary, Indexes..
 
 namespace detail {
 
-inline void startKey(Bytes& out, std::uint16_t table, std::uint8_t index)
-{
+inline void startKey(Bytes& out, std::uint16_t table, std::uint8_t index) {
    out.reserve(64);
    out.push_back(static_cast<std::uint8_t>(table >> 8));
    out.push_back(static_cast<std::uint8_t>(table));
@@ -95,38 +89,34 @@ inline void startKey(Bytes& out, std::uint16_t table, std::uint8_t index)
 inline constexpr std::size_t tablePrefixSize = 3;
 
 template <class... K>
-Bytes makeKey(std::uint16_t table, std::uint8_t index, const K&... parts)
-{
+Bytes makeKey(std::uint16_t table, std::uint8_t index, const K&... parts) {
    Bytes out;
    startKey(out, table, index);
    (appendKey(out, parts), ...);
    return out;
 }
 
-}  // namespace detail
+} // namespace detail
 
 template <class T>
 class TableRef;
 
 /// Rows in the order of one index. `n` = 0 is the primary key.
 template <class T, std::size_t n>
-class IndexRef
-{
- public:
+class IndexRef {
+public:
    using Row = typename T::Row;
 
    explicit IndexRef(KvSpace space) : space_(space) {}
 
    /// A row and where it stands, so that a reader can go on from there later.
-   struct Item
-   {
-      Bytes position;  ///< index key without the table prefix
+   struct Item {
+      Bytes position; ///< index key without the table prefix
       Row row;
    };
 
-   class Iterator
-   {
-    public:
+   class Iterator {
+   public:
       using value_type = Row;
       using difference_type = std::ptrdiff_t;
       using iterator_category = std::input_iterator_tag;
@@ -134,14 +124,11 @@ class IndexRef
       Iterator() = default;
       const Row& operator*() const { return *row_; }
       const Row* operator->() const { return &*row_; }
-      Iterator& operator++()
-      {
-         if (forward_)
-         {
+      Iterator& operator++() {
+         if (forward_) {
             key_.push_back(0);
             load(space_.greaterEqual(key_, match_));
-         }
-         else
+         } else
             load(space_.lessThan(key_, match_));
          return *this;
       }
@@ -150,14 +137,12 @@ class IndexRef
       /// Index key of the row without the table prefix.
       ByteView position() const { return ByteView(key_).subspan(detail::tablePrefixSize); }
 
-    private:
+   private:
       friend class IndexRef;
       Iterator(KvSpace space, std::size_t match, bool forward) : space_(space), match_(match), forward_(forward) {}
 
-      void load(std::uint32_t size)
-      {
-         if (size == env::none)
-         {
+      void load(std::uint32_t size) {
+         if (size == env::none) {
             row_.reset();
             return;
          }
@@ -174,18 +159,14 @@ class IndexRef
    };
 
    /// Rows whose key starts with some parts, ascending or descending.
-   class Range
-   {
-    public:
-      Iterator begin() const
-      {
+   class Range {
+   public:
+      Iterator begin() const {
          Iterator it(space_, prefix_.size(), forward_);
-         if (forward_)
-         {
+         if (forward_) {
             it.key_ = start_.empty() ? prefix_ : start_;
             it.load(space_.greaterEqual(it.key_, prefix_.size()));
-         }
-         else if (start_.empty())
+         } else if (start_.empty())
             it.load(space_.max(prefix_));
          else
             it.load(space_.lessThan(start_, prefix_.size()));
@@ -193,21 +174,18 @@ class IndexRef
       }
       std::default_sentinel_t end() const { return {}; }
 
-      Range reverse() const
-      {
+      Range reverse() const {
          auto range = *this;
          range.forward_ = !forward_;
          return range;
       }
       /// Starts at the first row whose index key is not less than `position` (ascending) or the last that is less
       /// (descending). position: as Iterator::position().
-      Range startAt(ByteView position) const
-      {
+      Range startAt(ByteView position) const {
          auto range = *this;
          range.start_.assign(prefix_.begin(), prefix_.begin() + detail::tablePrefixSize);
          range.start_.insert(range.start_.end(), position.begin(), position.end());
-         if (range.start_ < prefix_)
-         {
+         if (range.start_ < prefix_) {
             if (forward_)
                range.start_ = prefix_;
          }
@@ -215,13 +193,12 @@ class IndexRef
       }
       /// The same, with the position given as key parts.
       template <class... K>
-      Range from(const K&... parts) const
-      {
+      Range from(const K&... parts) const {
          const auto full = detail::makeKey(T::number, static_cast<std::uint8_t>(n), parts...);
          return startAt(ByteView(full).subspan(detail::tablePrefixSize));
       }
 
-    private:
+   private:
       friend class IndexRef;
       Range(KvSpace space, Bytes prefix) : space_(space), prefix_(std::move(prefix)) {}
       KvSpace space_;
@@ -232,8 +209,7 @@ class IndexRef
 
    /// All rows whose index key starts with these parts; without parts, all rows.
    template <class... K>
-   Range range(const K&... parts) const
-   {
+   Range range(const K&... parts) const {
       return Range(space_, detail::makeKey(T::number, static_cast<std::uint8_t>(n), parts...));
    }
    Iterator begin() const { return range().begin(); }
@@ -241,8 +217,7 @@ class IndexRef
 
    /// The row with exactly this index key.
    template <class... K>
-   std::optional<Row> get(const K&... parts) const
-   {
+   std::optional<Row> get(const K&... parts) const {
       const auto full = detail::makeKey(T::number, static_cast<std::uint8_t>(n), parts...);
       const auto size = space_.find(full);
       if (size == env::none)
@@ -251,32 +226,27 @@ class IndexRef
       return fetch(space_, value.view());
    }
    template <class... K>
-   std::optional<Row> first(const K&... parts) const
-   {
+   std::optional<Row> first(const K&... parts) const {
       const auto prefix = detail::makeKey(T::number, static_cast<std::uint8_t>(n), parts...);
       return one(space_.greaterEqual(prefix, prefix.size()));
    }
    template <class... K>
-   std::optional<Row> last(const K&... parts) const
-   {
+   std::optional<Row> last(const K&... parts) const {
       const auto prefix = detail::makeKey(T::number, static_cast<std::uint8_t>(n), parts...);
       return one(space_.max(prefix));
    }
 
- private:
-   std::optional<Row> one(std::uint32_t size) const
-   {
+private:
+   std::optional<Row> one(std::uint32_t size) const {
       if (size == env::none)
          return std::nullopt;
       detail::ResultBuffer<512> value(size);
       return fetch(space_, value.view());
    }
-   static std::optional<Row> fetch(const KvSpace& space, ByteView value)
-   {
+   static std::optional<Row> fetch(const KvSpace& space, ByteView value) {
       if constexpr (n == 0)
          return unpackOrAbort<Row>(value, "malformed row");
-      else
-      {
+      else {
          Bytes full;
          detail::startKey(full, T::number, 0);
          full.insert(full.end(), value.begin(), value.end());
@@ -292,17 +262,15 @@ class IndexRef
 
 /// An opened table.
 template <class T>
-class TableRef
-{
- public:
+class TableRef {
+public:
    using Row = typename T::Row;
 
    explicit TableRef(KvSpace space) : space_(space) {}
 
    /// Rows in the order of index `n`; 0 = primary key.
    template <std::size_t n>
-   IndexRef<T, n> index() const
-   {
+   IndexRef<T, n> index() const {
       static_assert(n <= T::secondaryCount);
       return IndexRef<T, n>(space_);
    }
@@ -310,48 +278,39 @@ class TableRef
    std::default_sentinel_t end() const { return {}; }
 
    template <class... K>
-   std::optional<Row> get(const K&... parts) const
-   {
+   std::optional<Row> get(const K&... parts) const {
       return index<0>().get(parts...);
    }
    /// Packed size of the row; nothing when absent.
    template <class... K>
-   bool contains(const K&... parts) const
-   {
+   bool contains(const K&... parts) const {
       return space_.find(detail::makeKey(T::number, 0, parts...)) != env::none;
    }
    template <class... K>
-   auto range(const K&... parts) const
-   {
+   auto range(const K&... parts) const {
       return index<0>().range(parts...);
    }
    template <class... K>
-   std::optional<Row> first(const K&... parts) const
-   {
+   std::optional<Row> first(const K&... parts) const {
       return index<0>().first(parts...);
    }
    template <class... K>
-   std::optional<Row> last(const K&... parts) const
-   {
+   std::optional<Row> last(const K&... parts) const {
       return index<0>().last(parts...);
    }
 
    /// Inserts or replaces the row with this primary key. Aborts when an index key belongs to another row.
-   void put(const Row& row) const
-   {
+   void put(const Row& row) const {
       const auto primaryKey = keyOf<typename T::Primary>(0, row);
-      if constexpr (T::secondaryCount > 0)
-      {
+      if constexpr (T::secondaryCount > 0) {
          std::optional<Row> old;
-         if (const auto size = space_.find(primaryKey); size != env::none)
-         {
+         if (const auto size = space_.find(primaryKey); size != env::none) {
             detail::ResultBuffer<512> value(size);
             old = unpackOrAbort<Row>(value.view(), "malformed row");
          }
          forEachIndex([&]<class I>(std::uint8_t number) {
             const auto entry = keyOf<I>(number, row);
-            if (old)
-            {
+            if (old) {
                const auto oldEntry = keyOf<I>(number, *old);
                if (oldEntry == entry)
                   return;
@@ -369,15 +328,13 @@ class TableRef
 
    /// Removes the row with this primary key, if there is one.
    template <class... K>
-   void erase(const K&... parts) const
-   {
+   void erase(const K&... parts) const {
       removeAt(detail::makeKey(T::number, 0, parts...));
    }
 
- private:
+private:
    template <class KeyType>
-   static Bytes keyOf(std::uint8_t index, const Row& row)
-   {
+   static Bytes keyOf(std::uint8_t index, const Row& row) {
       Bytes out;
       detail::startKey(out, T::number, index);
       KeyType::append(out, row);
@@ -385,17 +342,14 @@ class TableRef
    }
 
    template <class F>
-   static void forEachIndex(F&& f)
-   {
+   static void forEachIndex(F&& f) {
       [&]<std::size_t... i>(std::index_sequence<i...>) {
          (f.template operator()<std::tuple_element_t<i, typename T::Secondary>>(static_cast<std::uint8_t>(i + 1)), ...);
       }(std::make_index_sequence<T::secondaryCount>{});
    }
 
-   void removeAt(const Bytes& primaryKey) const
-   {
-      if constexpr (T::secondaryCount > 0)
-      {
+   void removeAt(const Bytes& primaryKey) const {
+      if constexpr (T::secondaryCount > 0) {
          const auto size = space_.find(primaryKey);
          if (size == env::none)
             return;
@@ -411,24 +365,21 @@ class TableRef
 
 /// Opens a table of the running service. `Mode::readWrite` spares a second opening in actions that will write.
 template <class T>
-TableRef<T> open(Mode first = Mode::read)
-{
+TableRef<T> open(Mode first = Mode::read) {
    return TableRef<T>(KvSpace{T::db, getReceiver().value, first});
 }
 
 /// Opens a table of another account: a subaccount reads its base account's, privileged services any.
 template <class T>
-TableRef<T> openOf(AccountNumber owner, Mode first = Mode::read)
-{
+TableRef<T> openOf(AccountNumber owner, Mode first = Mode::read) {
    return TableRef<T>(KvSpace{T::db, owner.value, first});
 }
 
 /// The account without its subaccount.
-constexpr AccountNumber baseAccount(AccountNumber account)
-{
+constexpr AccountNumber baseAccount(AccountNumber account) {
    AccountNumber base = account;
    base.value &= ~std::uint64_t{0xFF};
    return base;
 }
 
-}  // namespace polis::sdk
+} // namespace polis::sdk

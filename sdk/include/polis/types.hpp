@@ -27,8 +27,7 @@ using polis::Bytes;
 using polis::ByteView;
 
 /// Databases of the chain (< 64) and of this node (>= 64).
-enum class Db : std::uint32_t
-{
+enum class Db : std::uint32_t {
    service = 0,
    writeOnly = 1,
    native = 2,
@@ -40,11 +39,10 @@ enum class Db : std::uint32_t
    temporary = 68,
 };
 
-enum class Mode : std::uint32_t
-{
+enum class Mode : std::uint32_t {
    read = 1,
    write = 2,
    readWrite = 3,
 };
 
-}  // namespace polis::sdk
+} // namespace polis::sdk
