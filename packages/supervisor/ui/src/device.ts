@@ -12,6 +12,7 @@ import {
   toHex,
   transactionId,
   type Action,
+  type Claim,
   type Tapos,
   type Value,
 } from "@polis/client/format";
@@ -22,11 +23,15 @@ import { decryptRecovery, encryptRecovery } from "./recovery.js";
 import type { KeyRecord, RequestRecord, Storage } from "./storage.js";
 
 const requestLifetimeMs = 10 * 60_000;
+const madeRemembered = 256;
 
 /** A key that signs, and the claim that it answers. */
 type Signer = Pick<KeyRecord, "spki" | "privateKey">;
 
 export class Device {
+  /** Ids of the newest transactions, oldest first. */
+  readonly #made = new Set<string>();
+
   constructor(
     private readonly node: Node,
     private readonly storage: Storage,
@@ -79,9 +84,21 @@ export class Device {
   }
 
   async #sign(action: Action, { spki, privateKey }: Signer, tapos: Tapos): Promise<{ id: string; signed: Uint8Array<ArrayBuffer> }> {
-    const transaction = packTransaction({ tapos, actions: [action], claims: [{ service: "verify-sig", rawData: spki }] });
+    const transaction = this.#packUnique(tapos, [action], [{ service: "verify-sig", rawData: spki }]);
     const proof = await sign(privateKey, transaction);
     return { id: transactionId(transaction), signed: packSignedTransaction(transaction, [proof]) };
+  }
+
+  /** The same act done twice within a second is two transactions: the later one lives a second longer. */
+  #packUnique(tapos: Tapos, actions: Action[], claims: Claim[]): Uint8Array<ArrayBuffer> {
+    for (let expiration = tapos.expiration; ; expiration++) {
+      const transaction = packTransaction({ tapos: { ...tapos, expiration }, actions, claims });
+      const id = transactionId(transaction);
+      if (this.#made.has(id)) continue;
+      this.#made.add(id);
+      for (const oldest of this.#made) if (this.#made.size > madeRemembered) this.#made.delete(oldest);
+      return transaction;
+    }
   }
 
   // Accounts of this device

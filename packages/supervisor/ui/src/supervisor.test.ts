@@ -3,9 +3,10 @@ import { describe, expect, test } from "vitest";
 import { isLocalPath, isSupervisorRequest, siblingUrl } from "@polis/client/common";
 import { keyFingerprint, toHex } from "@polis/client/format";
 import { answer } from "./calls.js";
-import type { Device } from "./device.js";
+import { Device } from "./device.js";
 import { generateKey, importKey, sign } from "./keys.js";
 import { readToken } from "./invitation.js";
+import type { Node } from "./node.js";
 import { accountOfOrigin, framingAllowed } from "./origin.js";
 import { decryptRecovery, encryptRecovery } from "./recovery.js";
 import { Storage } from "./storage.js";
@@ -105,6 +106,24 @@ describe("keys", () => {
     expect(proof).toHaveLength(64);
     expect(await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, publicKey, new Uint8Array(proof), message)).toBe(true);
   });
+});
+
+test("the same act twice within a second and a block is two transactions", async () => {
+  const pushed: Uint8Array[] = [];
+  const node = {
+    tapos: async () => ({ expiration: 1_700_000_000, flags: 0, refBlockIndex: 1, refBlockSuffix: 2 }),
+    packArguments: async () => new Uint8Array(3),
+    push: async (signed: Uint8Array) => (pushed.push(signed), ""),
+  } as unknown as Node;
+  const storage = await Storage.open("CC");
+  const key = await importKey((await generateKey()).pkcs8);
+  await storage.put("keys", key);
+  await storage.put("accounts", { account: "alice-12", keyId: key.id, created: 0 });
+  await storage.put("apps", { app: "tokens", current: "alice-12", accounts: ["alice-12"] });
+  const device = new Device(node, storage, "CC");
+  const acts = await Promise.all([1, 2, 3].map(() => device.act("tokens", "credit", {}, "applied")));
+  expect(new Set(acts.map((act) => act.transactionId)).size).toBe(3);
+  expect(pushed).toHaveLength(3);
 });
 
 test("what is remembered belongs to one chain", async () => {
