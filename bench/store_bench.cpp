@@ -1,0 +1,390 @@
+// bench/run store: the store beside LMDB (plain and writable map) and RocksDB, each in a process of its own.
+// store_bench [--json] [--quick] [--rows N]... [--only ENGINE]... [--folder DIR]
+//
+// Keys: 8-byte service, 2-byte table, 6 to 22 random bytes; values 32 to 256 bytes.
+//   upsert  random upserts into an empty set, transactions of 100, no sync; update: the same once full
+//   get     random point reads; get_beside_writer and write_beside_reader: one thread of each
+//   scan100 100 entries from a random start, entries a second
+//   block   transactions of 4 reads, 3 updates, 1 insert, 1,000 to a block; each block is kept as a version for the
+//   next
+//           ten; one transaction in twenty is abandoned midway
+//   block_durable  the same, each block on the disk before the next begins
+#include "store_bench_engine.hpp"
+
+#include "base/assert.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace polis::bench {
+namespace {
+
+struct Parameters {
+   std::vector<std::uint64_t> rows;
+   /// Count of reads, of updates and of scanned entries divided by ten.
+   std::uint64_t operations = 1'000'000;
+   int blocks = 200, durableBlocks = 400;
+   std::vector<std::string> only;
+   bool json = false;
+   std::filesystem::path folder = std::filesystem::temp_directory_path() / "polis_store_bench";
+};
+
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+std::uint64_t mix(std::uint64_t x) {
+   x += 0x9E3779B97F4A7C15;
+   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+   x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+   return x ^ (x >> 31);
+}
+
+/// The row with this number, made without memory of rows made before.
+struct Row {
+   explicit Row(std::uint64_t number) {
+      const std::uint64_t h = mix(number);
+      std::memcpy(key, "service1", 8);
+      key[8] = 0;
+      key[9] = static_cast<std::uint8_t>(h % 3);
+      keyBytes = 16 + (h >> 8) % 17;
+      for (std::size_t at = 10, i = 1; at < keyBytes; at += 8, ++i) {
+         const std::uint64_t word = mix(h + i);
+         std::memcpy(key + at, &word, 8);
+      }
+      valueBytes = 32 + (h >> 16) % 225;
+   }
+   std::uint8_t key[48];
+   std::size_t keyBytes, valueBytes;
+   ByteView keyView() const { return {key, keyBytes}; }
+   ByteView value() const {
+      static const Bytes filler(512, 'v');
+      return ByteView(filler).first(valueBytes);
+   }
+};
+
+struct Random {
+   std::uint64_t state;
+   std::uint64_t operator()() { return mix(state++); }
+};
+
+double residentBytes() {
+   std::ifstream in("/proc/self/status");
+   for (std::string line; std::getline(in, line);)
+      if (line.starts_with("VmRSS:"))
+         return std::stod(line.substr(6)) * 1024;
+   return 0;
+}
+
+/// What the disk that holds the folder has written so far, by whomever; 0 when it does not say.
+double writtenBytes(const std::filesystem::path& folder) {
+   struct stat status{};
+   ASSERT(::stat(folder.c_str(), &status) == 0);
+   std::ifstream in("/sys/dev/block/" + std::to_string(major(status.st_dev)) + ":" +
+                    std::to_string(minor(status.st_dev)) + "/stat");
+   double sectors = 0;
+   for (int i = 0; i < 7; ++i)
+      in >> sectors;
+   return in ? sectors * 512 : 0;
+}
+
+/// What the folder takes on the disk.
+double diskBytes(const std::filesystem::path& folder) {
+   double sum = 0;
+   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+      struct stat status{};
+      if (::stat(entry.path().c_str(), &status) == 0 && S_ISREG(status.st_mode))
+         sum += static_cast<double>(status.st_blocks) * 512;
+   }
+   return sum;
+}
+
+using Open = std::function<std::unique_ptr<Engine>(const std::filesystem::path&)>;
+
+class Cases {
+public:
+   Cases(const Parameters& parameters, const char* engine, Open open, std::uint64_t rows)
+      : p_(parameters), name_(engine), open_(std::move(open)), rows_(rows), folder_(p_.folder / engine) {}
+
+   void run() {
+      std::filesystem::remove_all(folder_);
+      engine_ = open_(folder_);
+      if (!engine_) {
+         std::fprintf(stderr, "%s: built without it, skipped\n", name_);
+         return;
+      }
+      writes();
+      reads();
+      both();
+      inBlocks();
+      durably();
+      reopen();
+      engine_.reset();
+      std::filesystem::remove_all(folder_);
+   }
+
+private:
+   void say(const char* name, const char* metric, double value, const char* unit) const {
+      const std::string size = rows_ >= 1'000'000 ? std::to_string(rows_ / 1'000'000) + "M" : std::to_string(rows_);
+      if (p_.json)
+         std::printf("{\"suite\":\"store\",\"case\":\"%s/%s\",\"engine\":\"%s\",\"metric\":\"%s\",\"value\":%.6g,"
+                     "\"unit\":\"%s\"}\n",
+                     name, size.c_str(), name_, metric, value, unit);
+      else
+         std::printf("%-22s %-5s %-14s %-18s %14.1f %s\n", name, size.c_str(), name_, metric, value, unit);
+      std::fflush(stdout);
+   }
+   void rate(const char* name, double count, double from) const {
+      say(name, "ops_per_s", count / (seconds() - from), "1/s");
+   }
+   void percentiles(const char* name, std::vector<float>& times) const {
+      std::sort(times.begin(), times.end());
+      const auto at = [&](double share) { return times[static_cast<std::size_t>(share * double(times.size() - 1))]; };
+      say(name, "p50", at(0.5), "ns");
+      say(name, "p99", at(0.99), "ns");
+      say(name, "p99.9", at(0.999), "ns");
+   }
+
+   template <class Number>
+   void upserts(std::uint64_t count, Number&& number, std::vector<float>* times = nullptr) {
+      for (std::uint64_t i = 0; i < count;) {
+         engine_->begin();
+         for (int j = 0; j < 100 && i < count; ++j, ++i) {
+            const Row row(number(i));
+            const double from = times ? seconds() : 0;
+            engine_->put(row.keyView(), row.value());
+            if (times)
+               times->push_back(static_cast<float>(1e9 * (seconds() - from)));
+         }
+         engine_->commit();
+      }
+   }
+
+   void gets(Engine::Reader& reader, std::uint64_t count, std::uint64_t seed) const {
+      Random random{seed};
+      std::uint64_t found = 0;
+      for (std::uint64_t i = 0; i < count; ++i) {
+         if (i % 1000 == 0)
+            reader.renew();
+         found += reader.get(Row(random() % rows_).keyView());
+      }
+      ASSERT(found == count);
+   }
+
+   void writes() {
+      double from = seconds();
+      upserts(rows_, [](std::uint64_t i) { return i; });
+      rate("upsert", static_cast<double>(rows_), from);
+      for (std::uint64_t i = 0; i < rows_; ++i) {
+         const Row row(i);
+         rawBytes_ += static_cast<double>(row.keyBytes + row.valueBytes);
+      }
+      Random random{5};
+      const std::uint64_t count = p_.operations / 2;
+      from = seconds();
+      upserts(count, [&](std::uint64_t) { return random() % rows_; });
+      rate("update", static_cast<double>(count), from);
+      std::vector<float> times;
+      times.reserve(count / 5);
+      upserts(count / 5, [&](std::uint64_t) { return random() % rows_; }, &times);
+      percentiles("update", times);
+   }
+
+   void reads() {
+      auto reader = engine_->reader();
+      reader->renew();
+      double from = seconds();
+      gets(*reader, p_.operations, 1);
+      rate("get", static_cast<double>(p_.operations), from);
+      Random random{9};
+      const std::uint64_t scans = p_.operations / 20;
+      std::size_t bytes = 0;
+      from = seconds();
+      for (std::uint64_t i = 0; i < scans; ++i)
+         bytes += reader->scan(Row(random() % rows_).keyView(), 100);
+      ASSERT(bytes > 0);
+      rate("scan100", static_cast<double>(scans * 100), from);
+      std::vector<float> times;
+      for (std::uint64_t i = 0; i < p_.operations / 10; ++i) {
+         const Row row(random() % rows_);
+         const double start = seconds();
+         reader->get(row.keyView());
+         times.push_back(static_cast<float>(1e9 * (seconds() - start)));
+      }
+      percentiles("get", times);
+   }
+
+   void both() {
+      std::atomic<bool> stop = false;
+      double took = 0;
+      const std::uint64_t count = p_.operations;
+      std::thread reading([&] {
+         auto reader = engine_->reader();
+         const double from = seconds();
+         gets(*reader, count, 2);
+         took = seconds() - from;
+         stop = true;
+      });
+      Random random{6};
+      const double from = seconds();
+      std::uint64_t puts = 0;
+      for (; !stop; puts += 100)
+         upserts(100, [&](std::uint64_t) { return random() % rows_; });
+      rate("write_beside_reader", static_cast<double>(puts), from);
+      reading.join();
+      say("get_beside_writer", "ops_per_s", static_cast<double>(count) / took, "1/s");
+   }
+
+   /// Returns the bytes of the keys and values that were put and kept.
+   double blocks(int count, bool durable, std::vector<float>& keepTimes) {
+      double payload = 0;
+      const double until = seconds() + blockSecondsMax;
+      for (blocksDone_ = 0; blocksDone_ < count && seconds() < until; ++blocksDone_) {
+         engine_->begin();
+         for (int t = 0; t < 1000; ++t) {
+            engine_->beginInner();
+            const bool abandon = t % 20 == 7;
+            double bytes = 0;
+            for (int i = 0; i < 4; ++i)
+               engine_->get(Row(random_() % rows_).keyView());
+            const auto put = [&](std::uint64_t number) {
+               const Row row(number);
+               engine_->put(row.keyView(), row.value());
+               bytes += static_cast<double>(row.keyBytes + row.valueBytes);
+            };
+            for (int i = 0; i < 3; ++i)
+               put(random_() % rows_);
+            if (!abandon) {
+               put(rows_ + inserted_++);
+               payload += bytes;
+            }
+            engine_->endInner(!abandon);
+         }
+         engine_->commit();
+         const double from = seconds();
+         engine_->keepVersion();
+         keepTimes.push_back(static_cast<float>(1e9 * (seconds() - from)));
+         if (durable)
+            engine_->sync();
+      }
+      return payload;
+   }
+
+   void inBlocks() {
+      std::vector<float> keepTimes;
+      double from = seconds();
+      blocks(p_.blocks, false, keepTimes);
+      rate("block", blocksDone_ * 1000.0, from);
+      percentiles("keep_and_drop_version", keepTimes);
+      double raw = rawBytes_;
+      for (std::uint64_t i = 0; i < inserted_; ++i) {
+         const Row row(rows_ + i);
+         raw += static_cast<double>(row.keyBytes + row.valueBytes);
+      }
+      say("after_block", "file", diskBytes(folder_), "B");
+      say("after_block", "file_to_raw", diskBytes(folder_) / raw, "1");
+      say("after_block", "memory", residentBytes(), "B");
+      from = seconds();
+      engine_->dropVersions();
+      say("after_block", "drop_ten_versions", 1e6 * (seconds() - from), "us");
+   }
+
+   void durably() {
+      engine_->settle();
+      engine_->beginDurable();
+      std::vector<float> keepTimes;
+      const double written = writtenBytes(folder_), from = seconds();
+      const double payload = blocks(p_.durableBlocks, true, keepTimes);
+      rate("block_durable", blocksDone_ * 1000.0, from);
+      // What an engine still has to write of it counts too.
+      engine_->settle();
+      say("block_durable", "written_to_payload", (writtenBytes(folder_) - written) / payload, "1");
+   }
+
+   void reopen() {
+      engine_.reset();
+      const double from = seconds();
+      engine_ = open_(folder_);
+      say("open", "open_ms", 1000 * (seconds() - from), "ms");
+   }
+
+   const Parameters& p_;
+   const char* name_;
+   Open open_;
+   const std::uint64_t rows_;
+   const std::filesystem::path folder_;
+   std::unique_ptr<Engine> engine_;
+   static constexpr double blockSecondsMax = 15;
+   Random random_{77};
+   std::uint64_t inserted_ = 0;
+   double rawBytes_ = 0;
+   int blocksDone_ = 0;
+};
+
+int run(const Parameters& p) {
+   const std::pair<const char*, Open> engines[] = {
+       {"polis", openPolis},
+       {"lmdb_writemap", [](const std::filesystem::path& folder) { return openLmdb(folder, true); }},
+       {"lmdb", [](const std::filesystem::path& folder) { return openLmdb(folder, false); }},
+       {"rocksdb", openRocksdb}};
+   std::filesystem::create_directories(p.folder);
+   for (const std::uint64_t rows : p.rows)
+      for (const auto& [name, open] : engines) {
+         if (!p.only.empty() && std::find(p.only.begin(), p.only.end(), name) == p.only.end())
+            continue;
+         std::fflush(stdout);
+         const pid_t child = ::fork();
+         ASSERT(child >= 0);
+         if (child == 0) {
+            Cases(p, name, open, rows).run();
+            std::fflush(stdout);
+            ::_exit(0);
+         }
+         int status = 0;
+         ASSERT(::waitpid(child, &status, 0) == child);
+         if (status != 0)
+            return std::fprintf(stderr, "%s failed\n", name), 1;
+      }
+   std::filesystem::remove_all(p.folder);
+   return 0;
+}
+
+} // namespace
+} // namespace polis::bench
+
+int main(int argc, char** argv) {
+   polis::bench::Parameters p;
+   for (int i = 1; i < argc; ++i) {
+      const std::string option = argv[i];
+      const auto next = [&] { return std::string(i + 1 < argc ? argv[++i] : "0"); };
+      if (option == "--rows")
+         p.rows.push_back(std::max(1000ul, std::stoul(next())));
+      else if (option == "--quick")
+         p.rows = {1'000'000}, p.operations = 500'000, p.blocks = 40, p.durableBlocks = 20;
+      else if (option == "--tiny")
+         p.rows = {1000}, p.operations = 20'000, p.blocks = p.durableBlocks = 3;
+      else if (option == "--only")
+         p.only.push_back(next());
+      else if (option == "--folder")
+         p.folder = next();
+      else if (option == "--json")
+         p.json = true;
+      else
+         return std::fprintf(stderr, "store_bench [--json] [--quick] [--rows N]... [--only "
+                                     "polis|lmdb|lmdb_writemap|rocksdb]... [--folder DIR]\n"),
+                2;
+   }
+   if (p.rows.empty())
+      p.rows = {1'000'000, 5'000'000};
+   return polis::bench::run(p);
+}
