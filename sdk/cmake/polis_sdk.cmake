@@ -22,7 +22,8 @@
 #    [DEPENDS Name…]              packages it needs, any compatible 0.x version
 #    [DATA account=folder…]       files served for the account; a folder that does not exist is skipped
 #    [POSTINSTALL file]           script/postinstall.json
-#    [SCOPE network|local])       default network
+#    [SCOPE network|local]        default network
+#    [OUTPUT path])               file without .psi, in or beside the folder of packages; default Name
 
 set(POLIS_SDK_DIR ${CMAKE_CURRENT_LIST_DIR}/..)
 get_filename_component(POLIS_ROOT ${POLIS_SDK_DIR}/.. ABSOLUTE)
@@ -55,7 +56,7 @@ endif()
 file(GLOB POLIS_FORMAT_SOURCES CONFIGURE_DEPENDS ${POLIS_ROOT}/src/format/*.cpp)
 list(FILTER POLIS_FORMAT_SOURCES EXCLUDE REGEX "(_test|_fuzz|_bench|_check|_native|/hash|/keys)\\.cpp$")
 
-add_library(polis_sdk STATIC ${POLIS_SDK_DIR}/src/runtime.cpp ${POLIS_FORMAT_SOURCES})
+add_library(polis_sdk STATIC ${POLIS_SDK_DIR}/src/runtime.cpp ${POLIS_SDK_DIR}/src/graphql.cpp ${POLIS_FORMAT_SOURCES})
 target_link_libraries(polis_sdk PUBLIC polis_sdk_options)
 set_source_files_properties(${POLIS_SDK_DIR}/src/runtime.cpp PROPERTIES COMPILE_OPTIONS "-fno-lto;-fno-builtin")
 
@@ -134,14 +135,39 @@ function(polis_service target)
     POLIS_ACCOUNT "${arg_ACCOUNT}" POLIS_FLAGS "${arg_FLAGS}" POLIS_SERVER "${arg_SERVER}" POLIS_SCHEMA "${schema}")
 endfunction()
 
+# Test programs are ordinary WASI commands: the C library of the machine, not the runtime of services.
+set(POLIS_TEST_DIR ${CMAKE_BINARY_DIR}/tests CACHE PATH "Where test programs go")
+add_library(polis_sdk_test STATIC EXCLUDE_FROM_ALL ${POLIS_FORMAT_SOURCES})
+target_link_libraries(polis_sdk_test PUBLIC polis_sdk_options)
+execute_process(COMMAND ${CMAKE_CXX_COMPILER} --target=wasm32-wasi -print-file-name=crt1-command.o
+  OUTPUT_VARIABLE POLIS_WASI_START OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(NOT EXISTS "${POLIS_WASI_START}")
+  set(POLIS_WASI_START /usr/lib/wasm32-wasi/crt1-command.o)
+endif()
+
+function(polis_service_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name}_test ${arg_SOURCES})
+  target_link_libraries(${name}_test PRIVATE polis_sdk_test ${arg_LIBRARIES})
+  if(TARGET polis_crypto_wasm)
+    target_link_libraries(${name}_test PRIVATE polis_crypto_wasm)
+  endif()
+  target_link_options(${name}_test PRIVATE ${POLIS_WASI_START} -Wl,-z,stack-size=1048576,--stack-first)
+  set_target_properties(${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${POLIS_TEST_DIR})
+endfunction()
+
 function(polis_package name)
-  cmake_parse_arguments(arg "" "VERSION;DESCRIPTION;POSTINSTALL;SCOPE" "SERVICES;ACCOUNTS;DEPENDS;DATA" ${ARGN})
+  cmake_parse_arguments(arg "" "VERSION;DESCRIPTION;POSTINSTALL;SCOPE;OUTPUT" "SERVICES;ACCOUNTS;DEPENDS;DATA" ${ARGN})
   if(NOT arg_VERSION)
     set(arg_VERSION ${POLIS_PACKAGE_VERSION})
   endif()
   if(NOT arg_SCOPE)
     set(arg_SCOPE network)
   endif()
+  if(NOT arg_OUTPUT)
+    set(arg_OUTPUT ${name})
+  endif()
+  get_filename_component(label ${arg_OUTPUT} NAME)
   set(accounts ${arg_ACCOUNTS})
   set(services "")
   set(lines "")
@@ -181,16 +207,16 @@ function(polis_package name)
   foreach(item IN LISTS arg_DEPENDS)
     string(APPEND lines "depends|${item}|^${POLIS_PACKAGE_VERSION}\n")
   endforeach()
-  set(recipe ${CMAKE_CURRENT_BINARY_DIR}/${name}.package)
+  set(recipe ${CMAKE_CURRENT_BINARY_DIR}/${label}.package)
   file(GENERATE OUTPUT ${recipe} CONTENT "${lines}")
-  add_custom_target(package_${name} ALL
-    COMMAND ${CMAKE_COMMAND} -DRECIPE=${recipe} -DSTAGE=${CMAKE_CURRENT_BINARY_DIR}/${name}.stage -DOUT=${POLIS_PACKAGE_DIR}/${name}.psi
+  add_custom_target(package_${label} ALL
+    COMMAND ${CMAKE_COMMAND} -DRECIPE=${recipe} -DSTAGE=${CMAKE_CURRENT_BINARY_DIR}/${label}.stage -DOUT=${POLIS_PACKAGE_DIR}/${arg_OUTPUT}.psi
             -P ${POLIS_SDK_DIR}/cmake/pack.cmake
-    COMMENT "Package ${name}" VERBATIM)
+    COMMENT "Package ${label}" VERBATIM)
   if(depends_on)
-    add_dependencies(package_${name} ${depends_on})
+    add_dependencies(package_${label} ${depends_on})
   endif()
-  set_property(GLOBAL APPEND PROPERTY POLIS_PACKAGE_TARGETS package_${name})
+  set_property(GLOBAL APPEND PROPERTY POLIS_PACKAGE_TARGETS package_${label})
 endfunction()
 
 # Once, after all packages: writes index.json beside the .psi files.

@@ -145,6 +145,50 @@ struct InstalledRow {
    std::string version{};
 };
 
+std::string percentEncoded(std::string_view text) {
+   static constexpr char digits[] = "0123456789ABCDEF";
+   std::string out;
+   for (const char c : text) {
+      const auto byte = static_cast<std::uint8_t>(c);
+      if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_')
+         out += c;
+      else
+         ((out += '%') += digits[byte >> 4]) += digits[byte & 15];
+   }
+   return out;
+}
+
+/// What the installed version has and `package` no longer brings goes away: files, and the code of services
+/// (spec, services §6.2).
+std::vector<Action> removals(ChainClient& client, const node::Package& package, AccountNumber owner) {
+   std::vector<Action> result;
+   format::HttpRequest request;
+   request.method = "GET";
+   const auto reply =
+       client.send("packages", "/manifest?owner=" + owner.str() + "&package=" + percentEncoded(package.meta.name),
+                   std::move(request));
+   if (reply.status == 404)
+      return result; // the first installation
+   const auto manifest = reply.status == 200 ? node::parseManifest(reply.body) : std::nullopt;
+   if (!manifest)
+      throw Fault("What is installed of " + package.meta.name + " cannot be read: " + replyText(reply));
+   std::set<std::pair<AccountNumber, std::string>> files;
+   for (const auto& file : package.files)
+      files.emplace(file.account, file.path);
+   for (const auto& file : manifest->data)
+      if (!files.contains({file.account, file.filename}))
+         result.push_back(act(file.account, "sites"_a, "remove"_m, file.filename));
+   for (const auto& [account, info] : manifest->services) {
+      if (package.service(account))
+         continue;
+      if (account == account.base())
+         result.push_back(act(account, "http"_a, "registerServer"_m, "sites"_a));
+      result.push_back(act("setcode"_a, "setcode"_a, "setFlags"_m, account, std::uint64_t{0}));
+      result.push_back(act(account, "setcode"_a, "setCode"_m, account, std::uint8_t{0}, std::uint8_t{0}, Bytes{}));
+   }
+   return result;
+}
+
 /// One package, into the running chain (spec, services §6.1): what is large goes first and changes nothing, then
 /// everything in order.
 void install(ChainClient& client, const node::Package& package, AccountNumber owner,
@@ -203,6 +247,8 @@ void install(ChainClient& client, const node::Package& package, AccountNumber ow
       }
       step(std::move(action));
    }
+   for (auto& action : removals(client, package, owner))
+      step(std::move(action));
    auto listed = client.schemas("packages"_a)
                      .pack("packages"_a, "postinstall"_m,
                            "{\"package\":" + package.metaJson + ",\"manifest\":\"" + toHex(package.manifest()) + "\"}");

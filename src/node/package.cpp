@@ -249,6 +249,15 @@ Bytes Package::manifest() const {
    return gzip(asBytes(text));
 }
 
+std::optional<Manifest> parseManifest(ByteView gzipped) {
+   constexpr std::size_t manifestBytesMax = std::size_t{16} << 20;
+   const auto text = gunzip(gzipped, manifestBytesMax);
+   if (!text)
+      return std::nullopt;
+   auto manifest = format::fromJson<Manifest>(asText(*text));
+   return manifest ? std::optional(std::move(*manifest)) : std::nullopt;
+}
+
 std::string_view contentTypeOf(std::string_view path) {
    static constexpr std::array<std::pair<std::string_view, std::string_view>, 24> types = {{
        {"html", "text/html"},

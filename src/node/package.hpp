@@ -87,6 +87,19 @@ struct Package {
    Bytes manifest() const;
 };
 
+/// What an installed package left behind, by its manifest.
+struct ManifestFile {
+   format::AccountNumber account{};
+   std::string filename{};
+};
+struct Manifest {
+   std::map<format::AccountNumber, JsonText> services{};
+   std::vector<ManifestFile> data{};
+};
+
+/// Reads what Package::manifest() wrote; anybody may have put other bytes on the chain. Nothing: it is no manifest.
+std::optional<Manifest> parseManifest(ByteView gzipped);
+
 /// Limits of what a package may bring; hostile archives are small and claim to be large.
 struct PackageLimits {
    std::uint64_t fileBytesMax = std::uint64_t{64} << 20;

@@ -1,6 +1,7 @@
 #include "base/fault.hpp"
 #include "format/hash.hpp"
 #include "node/boot.hpp"
+#include "node/gzip.hpp"
 #include "node/local_template.hpp"
 #include "node/native_endpoints.hpp"
 #include "node/package.hpp"
@@ -103,6 +104,37 @@ TEST(PackageFile, readsEverything) {
    const Bytes manifest = package->manifest();
    EXPECT_EQ(manifest, package->manifest());
    EXPECT_EQ(manifest[0], 0x1F);
+}
+
+TEST(PackageFile, aManifestSaysWhatIsInstalled) {
+   const auto package = parsePackage(zipOf(hello()));
+   ASSERT_TRUE(package) << package.error();
+   const Bytes written = package->manifest();
+   const auto manifest = parseManifest(written);
+   ASSERT_TRUE(manifest);
+   ASSERT_EQ(manifest->services.size(), 1u);
+   EXPECT_EQ(manifest->services.begin()->first.str(), "hello");
+   ASSERT_EQ(manifest->data.size(), 2u);
+   EXPECT_EQ(manifest->data[0].filename, "/a/b.js");
+   EXPECT_EQ(manifest->data[0].account.str(), "hello");
+   for (std::size_t n = 0; n < written.size(); ++n)
+      EXPECT_FALSE(parseManifest(ByteView(written).first(n))) << n;
+   EXPECT_FALSE(parseManifest(gzip(asBytes("[]"))));
+}
+
+TEST(Gzip, comesBackAndIsBounded) {
+   for (const std::size_t size : {0u, 1u, 5000u, 300'000u}) {
+      const Bytes data(size, 'x');
+      const Bytes packed = gzip(data);
+      EXPECT_EQ(gunzip(packed, size), data);
+      if (size > 0)
+         EXPECT_FALSE(gunzip(packed, size - 1));
+      auto longer = packed;
+      longer.push_back(0);
+      EXPECT_FALSE(gunzip(longer, size));
+   }
+   EXPECT_FALSE(gunzip({}, 10));
+   EXPECT_FALSE(gunzip(asBytes("no gzip"), 10));
 }
 
 TEST(PackageFile, refusals) {

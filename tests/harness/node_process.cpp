@@ -1,18 +1,17 @@
 #include "harness/node_process.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 
 namespace polis::harness {
@@ -21,19 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::uint16_t freePort() {
-   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-   sockaddr_in address{};
-   address.sin_family = AF_INET;
-   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-   socklen_t size = sizeof address;
-   const bool ok = fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
-                   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-   ::close(fd);
-   if (!ok)
-      throw std::runtime_error("no free port");
-   return ntohs(address.sin_port);
-}
+constexpr std::string_view readyText = "Polis is ready: http://polis.localhost:";
 
 } // namespace
 
@@ -51,7 +38,7 @@ fs::path dataFolder() {
 }
 
 NodeProcess::NodeProcess(Options options)
-   : folder_(std::move(options.folder)), arguments_(std::move(options.arguments)), port_(freePort()) {
+   : folder_(std::move(options.folder)), arguments_(std::move(options.arguments)) {
    if (folder_.empty()) {
       std::string pattern = (fs::temp_directory_path() / "polis-node-XXXXXX").string();
       if (!::mkdtemp(pattern.data()))
@@ -80,6 +67,7 @@ bool NodeProcess::running() const { return pid_ > 0 && ::waitpid(pid_, nullptr, 
 void NodeProcess::start() {
    using Steady = std::chrono::steady_clock;
    const auto began = Steady::now();
+   // The first start takes any free port, later ones the same again.
    const std::string binary = polisBinary().string();
    std::vector<std::string> words{
        "polis", "node",   folder_.string(),  "--boot",   "--producer",
@@ -105,7 +93,10 @@ void NodeProcess::start() {
       ::_exit(127);
    }
    while (Steady::now() - began < std::chrono::minutes(5)) {
-      if (log().find("Polis is ready", logged) != std::string::npos) {
+      const auto text = log();
+      const auto at = text.find(readyText, logged);
+      if (at != std::string::npos && text.find('/', at + readyText.size()) != std::string::npos) {
+         std::from_chars(text.data() + at + readyText.size(), text.data() + text.size(), port_);
          startSeconds_ = std::chrono::duration<double>(Steady::now() - began).count();
          return;
       }
