@@ -24,6 +24,8 @@ void addUploadCommand(CLI::App& app, int& exitCode);
 void addPushCommand(CLI::App& app, int& exitCode);
 void addQueryCommand(CLI::App& app, int& exitCode);
 void addInstallCommand(CLI::App& app, int& exitCode);
+void addTestCommand(CLI::App& app, int& exitCode);
+void addNewCommand(CLI::App& app, int& exitCode);
 void addKeyCommand(CLI::App& app, int& exitCode);
 
 } // namespace polis::cli

@@ -29,6 +29,8 @@ public:
    const BlockStatePtr& parent() const { return parent_; }
    const format::BlockHeader& header() const { return header_; }
    ChainState& state() { return state_; }
+   /// For the tester, which replays single transactions in a block that it produces.
+   void setPurpose(BlockPurpose purpose) { purpose_ = purpose; }
    bool beforeGenesis() const { return !parent_->header && ids_.empty(); }
 
    /// Runs one transaction. While producing: without subjectiveData, undone when it fails, callbacks told.

@@ -1,0 +1,208 @@
+// `polis test`: runs a test program against chains of its own.
+#include "base/clock.hpp"
+#include "base/fault.hpp"
+#include "cli/commands.hpp"
+#include "cli/test_boot.hpp"
+#include "kernel/tester_program.hpp"
+#include "node/boot.hpp"
+#include "vm/execution_thread.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace polis::cli {
+
+namespace {
+
+struct Options {
+   std::string file;
+   std::vector<std::string> args;
+   std::string packages;
+   std::string filter = "error";
+   bool verbose = false;
+   bool timing = false;
+};
+
+constexpr const char* severities[] = {"trace", "debug", "info", "warning", "error", "critical"};
+
+kernel::Severity severityOf(const std::string& name) {
+   for (std::uint32_t i = 0; i < std::size(severities); ++i)
+      if (name == severities[i])
+         return static_cast<kernel::Severity>(i);
+   return kernel::Severity::error;
+}
+
+/// A folder that is gone at the end.
+class Scratch {
+public:
+   Scratch() {
+      std::string text = (std::filesystem::temp_directory_path() / "polis-test-XXXXXX").string();
+      if (!::mkdtemp(text.data()))
+         throw Fault("cannot make a folder for temporary chains");
+      path = text;
+   }
+   ~Scratch() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+   }
+   std::filesystem::path path;
+};
+
+/// Module `polis`: what our own test library asks for beside the protocol's interface.
+class OwnImports {
+public:
+   OwnImports(kernel::TesterCalls& calls, std::filesystem::path folder) : calls_(calls), folder_(std::move(folder)) {}
+
+   /// A chain with these packages (names separated by commas; none: the default set), made once and cloned.
+   std::uint32_t boot(const std::string& names) {
+      if (!booted_.contains(names)) {
+         if (!packages_)
+            packages_ = node::PackageFolder::open(folder_);
+         TestBoot boot;
+         std::istringstream list(names);
+         for (std::string name; std::getline(list, name, ',');)
+            boot.packages.push_back(name);
+         if (boot.packages.empty())
+            boot.packages = node::defaultBootPackages(*packages_);
+         else // without these there is no chain; the protocol's set Minimal
+            boot.packages.insert(boot.packages.end(),
+                                 {"Accounts", "AuthAny", "AuthDelegate", "CommonApi", "CpuLimit", "Db", "HttpServer",
+                                  "Packages", "Producers", "SetCode", "Transact"});
+         const std::uint32_t number = calls_.createChain(0, 0, 0, 0);
+         bootTestChain(calls_.chain(number), *packages_, boot);
+         booted_[names] = number;
+      }
+      return clone(booted_[names]);
+   }
+
+   /// A copy whose web server is up, too.
+   std::uint32_t clone(std::uint32_t chain) {
+      const std::uint32_t copy = calls_.cloneChain(chain);
+      startTestSession(calls_.chain(copy), {});
+      return copy;
+   }
+
+private:
+   kernel::TesterCalls& calls_;
+   std::filesystem::path folder_;
+   std::optional<node::PackageFolder> packages_;
+   std::map<std::string, std::uint32_t> booted_;
+};
+
+std::vector<vm::ProgramFunction> ownImports(kernel::TesterCalls& calls, const std::filesystem::path& folder) {
+   using vm::ValueType;
+   const vm::FunctionType textType{{ValueType::i32, ValueType::i32}, std::nullopt};
+   const auto textOf = [](const vm::ProgramMemory& memory, const vm::Value* a) {
+      const auto span = memory.span(a[0].i32, a[1].i32);
+      return std::string(reinterpret_cast<const char*>(span.data()), span.size());
+   };
+   std::vector<vm::ProgramFunction> out;
+   const auto own = std::make_shared<OwnImports>(calls, folder);
+   const auto add = [&out](const char* name, std::size_t params, auto body) {
+      out.push_back({"polis",
+                     name,
+                     {std::vector(params, ValueType::i32), ValueType::i32},
+                     [body](const vm::ProgramMemory& memory, const vm::Value* a, vm::Value* result) {
+                        try {
+                           *result = vm::Value::of(body(memory, a));
+                        } catch (const kernel::TesterError& error) {
+                           throw vm::ProgramError{error.text};
+                        }
+                     }});
+   };
+   add("boot", 2, [own, textOf](const vm::ProgramMemory& m, const vm::Value* a) { return own->boot(textOf(m, a)); });
+   add("clone", 1, [own](const vm::ProgramMemory&, const vm::Value* a) { return own->clone(a[0].i32); });
+   // What service headers use when a test is linked with them.
+   out.push_back(
+       {"env", "abortMessage", textType, [textOf](const vm::ProgramMemory& m, const vm::Value* a, vm::Value*) {
+           throw vm::ProgramError{textOf(m, a)};
+        }});
+   out.push_back(
+       {"env", "writeConsole", textType, [textOf](const vm::ProgramMemory& m, const vm::Value* a, vm::Value*) {
+           std::cout << textOf(m, a) << std::flush;
+        }});
+   return out;
+}
+
+int run(const Options& options) {
+   const std::filesystem::path packages =
+       options.packages.empty() ? node::defaultPackageFolder() : std::filesystem::path(options.packages);
+   kernel::TestProgram program;
+   program.code = node::readFile(options.file, std::uint64_t{512} << 20);
+   program.args = options.args;
+   program.args.insert(program.args.begin(), options.file);
+   for (char** item = environ; *item; ++item)
+      if (!std::string_view(*item).starts_with("PSIBASE_DATADIR="))
+         program.environment.push_back(*item);
+   program.environment.push_back("PSIBASE_DATADIR=" + std::filesystem::absolute(packages).parent_path().string());
+   program.more = [&](kernel::TesterCalls& calls) { return ownImports(calls, packages); };
+
+   kernel::TesterOptions tester;
+   const auto least = options.verbose ? kernel::Severity::debug : severityOf(options.filter);
+   tester.log = [least](kernel::Severity severity, std::string_view message,
+                        std::optional<format::AccountNumber> service) {
+      if (severity >= least)
+         std::cerr << severities[static_cast<std::uint32_t>(severity)] << ": " << (service ? service->str() + ": " : "")
+                   << message << "\n";
+   };
+
+   const Scratch scratch;
+   const char* home = std::getenv("XDG_CACHE_HOME");
+   vm::EngineOptions engineOptions;
+   engineOptions.instancesMax = 256;
+   if (home && *home)
+      engineOptions.cacheDir = std::filesystem::path(home) / "polis/code";
+   else if (const char* user = std::getenv("HOME"); user && *user)
+      engineOptions.cacheDir = std::filesystem::path(user) / ".cache/polis/code";
+   int code = 1;
+   SystemClock clock;
+   const std::int64_t began = clock.monotonicNs();
+   std::exception_ptr failure;
+   vm::onExecutionStack([&] {
+      try {
+         vm::Engine engine(kernel::hostFunctions(), engineOptions);
+         std::shared_ptr<store::Store> store = store::Store::open(scratch.path / "store");
+         const auto done = kernel::runTestProgram(std::move(program), store, engine, tester);
+         std::cout.flush();
+         if (done)
+            code = *done;
+         else
+            std::cerr << options.file << ": " << done.error() << "\n";
+      } catch (...) {
+         failure = std::current_exception();
+      }
+   });
+   if (failure)
+      std::rethrow_exception(failure);
+   if (options.timing)
+      std::cerr << (clock.monotonicNs() - began) / 1'000'000 << " ms\n";
+   return code;
+}
+
+} // namespace
+
+void addTestCommand(CLI::App& app, int& exitCode) {
+   auto* command = app.add_subcommand("test", "Run a test program (WebAssembly) against chains of its own");
+   auto options = std::make_shared<Options>();
+   command->add_option("file", options->file, "The program, a .wasm file")->required()->check(CLI::ExistingFile);
+   command->add_option("args", options->args, "What the program is given");
+   command->add_option("--packages", options->packages, "Where packages are taken from");
+   command->add_flag("-v,--verbose", options->verbose, "Show what the chains log");
+   command->add_option("--log-filter", options->filter, "Least severity of log lines to show")
+       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical"}));
+   command->add_flag("--timing", options->timing, "Say how long it took");
+   command->prefix_command();
+   command->callback([command, options, &exitCode] {
+      for (const auto& more : command->remaining())
+         options->args.push_back(more);
+      exitCode = run(*options);
+   });
+}
+
+} // namespace polis::cli
