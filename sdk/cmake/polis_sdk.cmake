@@ -56,6 +56,25 @@ endif()
 file(GLOB POLIS_FORMAT_SOURCES CONFIGURE_DEPENDS ${POLIS_ROOT}/src/format/*.cpp)
 list(FILTER POLIS_FORMAT_SOURCES EXCLUDE REGEX "(_test|_fuzz|_bench|_check|_native|/hash|/keys)\\.cpp$")
 
+# An app outside of this repository takes the libraries that were built with it, where they are.
+set(POLIS_SDK_LIB ${POLIS_ROOT}/build/wasm CACHE PATH "Where the SDK's own libraries were built")
+if(NOT POLIS_SDK_LIB STREQUAL CMAKE_BINARY_DIR AND NOT CMAKE_SOURCE_DIR STREQUAL "${POLIS_ROOT}/packages"
+   AND EXISTS ${POLIS_SDK_LIB}/libpolis_sdk.a AND EXISTS ${POLIS_SDK_LIB}/libpolis_sdk_test.a
+   AND EXISTS ${POLIS_SDK_LIB}/sdk_crypto/libpolis_crypto_wasm.a AND EXISTS ${POLIS_SDK_LIB}/host/libformat.a)
+  foreach(library polis_sdk polis_sdk_test)
+    add_library(${library} STATIC IMPORTED)
+    set_target_properties(${library} PROPERTIES IMPORTED_LOCATION ${POLIS_SDK_LIB}/lib${library}.a)
+    target_link_libraries(${library} INTERFACE polis_sdk_options)
+  endforeach()
+  foreach(library polis_crypto_wasm polis_mbedtls)
+    add_library(${library} STATIC IMPORTED)
+    set_target_properties(${library} PROPERTIES IMPORTED_LOCATION ${POLIS_SDK_LIB}/sdk_crypto/lib${library}.a)
+  endforeach()
+  target_include_directories(polis_crypto_wasm INTERFACE ${POLIS_ROOT}/src ${POLIS_ROOT}/sdk)
+  target_link_libraries(polis_crypto_wasm INTERFACE polis_mbedtls)
+  set(POLIS_HOST_LIBRARY ${POLIS_SDK_LIB}/host/libformat.a)
+  add_custom_target(polis_schema_host)
+else()
 add_library(polis_sdk STATIC ${POLIS_SDK_DIR}/src/runtime.cpp ${POLIS_SDK_DIR}/src/graphql.cpp ${POLIS_FORMAT_SOURCES})
 target_link_libraries(polis_sdk PUBLIC polis_sdk_options)
 set_source_files_properties(${POLIS_SDK_DIR}/src/runtime.cpp PROPERTIES COMPILE_OPTIONS "-fno-lto;-fno-builtin")
@@ -81,6 +100,9 @@ add_custom_target(polis_schema_host DEPENDS ${POLIS_HOST_LIBRARY})
 
 if(EXISTS ${POLIS_SDK_DIR}/crypto/CMakeLists.txt)
   add_subdirectory(${POLIS_SDK_DIR}/crypto ${CMAKE_BINARY_DIR}/sdk_crypto)
+endif()
+add_library(polis_sdk_test STATIC EXCLUDE_FROM_ALL ${POLIS_FORMAT_SOURCES})
+target_link_libraries(polis_sdk_test PUBLIC polis_sdk_options)
 endif()
 
 define_property(GLOBAL PROPERTY POLIS_PACKAGE_TARGETS BRIEF_DOCS "All package targets" FULL_DOCS "All package targets")
@@ -137,8 +159,6 @@ endfunction()
 
 # Test programs are ordinary WASI commands: the C library of the machine, not the runtime of services.
 set(POLIS_TEST_DIR ${CMAKE_BINARY_DIR}/tests CACHE PATH "Where test programs go")
-add_library(polis_sdk_test STATIC EXCLUDE_FROM_ALL ${POLIS_FORMAT_SOURCES})
-target_link_libraries(polis_sdk_test PUBLIC polis_sdk_options)
 execute_process(COMMAND ${CMAKE_CXX_COMPILER} --target=wasm32-wasi -print-file-name=crt1-command.o
   OUTPUT_VARIABLE POLIS_WASI_START OUTPUT_STRIP_TRAILING_WHITESPACE)
 if(NOT EXISTS "${POLIS_WASI_START}")

@@ -1,0 +1,84 @@
+#include "accounts/service/accounts.hpp"
+#include "invite/service/invite.hpp"
+
+#include <polis/test.hpp>
+
+using namespace polis::test;
+using polis::services::Accounts;
+using polis::services::InvitePayload;
+using polis::services::Invites;
+using polis::services::Quantity;
+
+namespace {
+
+const Bytes inviteKey(91, 1);
+const Claim inviteClaim{"verify-sig"_a, inviteKey};
+constexpr auto bearer = "cred-sys"_a;
+
+Bytes fromHex(std::string_view text) {
+   Bytes out;
+   for (std::size_t i = 0; i + 1 < text.size(); i += 2)
+      out.push_back(static_cast<std::uint8_t>(polis::hexDigit(text[i]) << 4 | polis::hexDigit(text[i + 1])));
+   return out;
+}
+const Bytes accountKey = fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200"
+                                 "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                                 "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5");
+
+Bytes payload() {
+   const auto hash = sha256(ByteView(inviteKey));
+   return pack(InvitePayload{Bytes(hash.begin(), hash.end()), "secret"});
+}
+
+} // namespace
+
+POLIS_TEST(invite_makes_as_many_accounts_as_it_says) {
+   TestChain chain("Invite");
+   const auto alice = chain.account("alice");
+   expectEqual(alice.to<Invites>().createInvite(7, payload(), 1, false, Quantity{0}).value(), 7u);
+   alice.to<Invites>().createInvite(7, payload(), 1, false, Quantity{0}).fails("invite id is in use");
+   const auto guest = chain.as(bearer);
+   guest.to<Invites>().createAccount("newcomer"_a, accountKey).fails("claim");
+   guest.with({inviteClaim}).to<Invites>().createAccount("alice"_a, accountKey).fails("");
+   guest.with({inviteClaim}).to<Invites>().createAccount("newcomer"_a, accountKey).succeeds();
+   expect(chain.row<polis::services::AccountTable>(Accounts::account, "newcomer"_a).has_value(), "newcomer exists");
+   guest.with({inviteClaim}).to<Invites>().createAccount("newcomer2"_a, accountKey).fails("no accounts left");
+}
+
+POLIS_TEST(invite_expires_after_a_week) {
+   TestChain chain("Invite");
+   chain.account("alice").to<Invites>().createInvite(1, payload(), 2, false, Quantity{0}).succeeds();
+   const auto guest = chain.as(bearer).with({inviteClaim});
+   chain.advance(Invites::lifetimeS - 60);
+   guest.to<Invites>().createAccount("intime00"_a, accountKey).succeeds();
+   chain.advance(120);
+   guest.to<Invites>().createAccount("toolate0"_a, accountKey).fails("expired");
+}
+
+POLIS_TEST(invite_only_its_inviter_withdraws_it) {
+   TestChain chain("Invite");
+   const auto alice = chain.account("alice"), bob = chain.account("bob");
+   alice.to<Invites>().createInvite(1, payload(), 1, false, Quantity{0}).succeeds();
+   bob.to<Invites>().delInvite(1).fails("only its inviter may delete an invite");
+   alice.to<Invites>().delInvite(1).succeeds();
+   alice.to<Invites>().delInvite(1).fails("this invite does not exist");
+   chain.as(bearer)
+       .with({inviteClaim})
+       .to<Invites>()
+       .createAccount("newcomer"_a, accountKey)
+       .fails("claim is not a known credential");
+}
+
+POLIS_TEST(invite_refuses_what_is_malformed) {
+   TestChain chain("Invite");
+   const auto alice = chain.account("alice");
+   alice.to<Invites>().createInvite(1, Bytes{1, 2, 3}, 1, false, Quantity{0}).fails("malformed invite payload");
+   alice.to<Invites>()
+       .createInvite(1, pack(InvitePayload{Bytes(31), ""}), 1, false, Quantity{0})
+       .fails("a fingerprint has 32 bytes");
+   alice.to<Invites>()
+       .createInvite(1, payload(), 1, true, Quantity{0})
+       .fails("an inviter with hooks must be a service");
+}
+
+POLIS_TEST_MAIN()
