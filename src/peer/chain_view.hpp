@@ -1,0 +1,43 @@
+// What the network asks of the chain that this node holds.
+#pragma once
+
+#include "consensus/messages.hpp"
+
+#include <optional>
+#include <vector>
+
+namespace polis::peer {
+
+using consensus::BlockId;
+using consensus::ExtendedBlockId;
+using format::AccountNumber;
+using format::BlockNum;
+
+/// The zero id at height 1 stands for the state before genesis; every chain begins there.
+inline constexpr ExtendedBlockId beginning{{}, 1};
+
+/// Answers for one moment: whoever owns the network changes the chain only between two calls of it.
+class ChainView {
+public:
+   virtual ~ChainView() = default;
+   virtual ExtendedBlockId head() const = 0;
+   /// The newest irreversible block, an ancestor of head or head itself.
+   virtual ExtendedBlockId committed() const = 0;
+   /// First height that the block log holds; 0: all of them.
+   virtual BlockNum logStart() const = 0;
+   /// The id at a height of the chain of head, from 1 to head's.
+   virtual std::optional<BlockId> onChain(BlockNum num) const = 0;
+   /// Whether the block is in memory, on whatever fork.
+   virtual bool knows(const BlockId& id) const = 0;
+   /// The parent of a block that `knows` holds of.
+   virtual std::optional<ExtendedBlockId> parent(const BlockId& id) const = 0;
+   /// The frame that carries the block at a height of the chain of head. None: it is not at hand.
+   virtual std::optional<Bytes> blockFrame(BlockNum num) const = 0;
+   /// Frames that follow the block on a link.
+   virtual std::vector<Bytes> votes(const BlockId& id) const = 0;
+   /// Producers of the set in force and of the one to come.
+   virtual bool isProducer(AccountNumber name) const = 0;
+   virtual bool isProducer(AccountNumber name, const format::Claim& claim) const = 0;
+};
+
+} // namespace polis::peer

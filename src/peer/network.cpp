@@ -1,0 +1,364 @@
+#include "peer/network.hpp"
+
+#include "format/ids.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace polis::peer {
+
+using consensus::MessageType;
+
+namespace {
+
+/// Frees a link of blocks that it cannot be waited for any more.
+constexpr std::size_t reasonBytesMax = 200;
+
+template <class M>
+std::optional<BlockId> blockOf(ByteView frame, const ChainView& view, bool& member) {
+   const auto message = consensus::decode<M>(frame);
+   member = message && view.isProducer(message->message.producer, message->message.signer);
+   return message ? std::optional(message->message.block_id) : std::nullopt;
+}
+
+} // namespace
+
+Network::Network(AccountNumber self, std::uint64_t router, const ChainView& view, Limits limits)
+   : self_(self), view_(view), limits_(limits), routes_(self, router) {}
+
+Network::Link* Network::find(PeerId peer) {
+   const auto at = links_.find(peer);
+   return at == links_.end() ? nullptr : &at->second;
+}
+
+std::vector<Output> Network::take() {
+   pumpRoutes();
+   return std::exchange(out_, {});
+}
+
+void Network::pumpRoutes() {
+   for (Routes::Send& send : routes_.take())
+      put(send.to, std::move(send.frame));
+}
+
+// ---- links ---------------------------------------------------------------------------------------------------------
+
+void Network::opened(PeerId peer, std::int64_t nowUs) {
+   if (links_.size() >= limits_.linksMax) {
+      out_.push_back(CloseLink{peer, "there are too many links"});
+      return;
+   }
+   Link& link = links_.try_emplace(peer, view_).first->second;
+   link.openedUs = link.allowanceUs = nowUs;
+   link.transactionBytes = limits_.transactionBytesBurst;
+   put(peer, consensus::encode(consensus::InitMessage{}));
+   routes_.linkUp(peer);
+   pumpRoutes();
+   pump(peer);
+   out_.push_back(ToConsensus{consensus::PeerConnected{peer}});
+}
+
+void Network::closed(PeerId peer, std::int64_t nowUs) {
+   if (links_.erase(peer) == 0)
+      return;
+   routes_.linkDown(peer, nowUs);
+}
+
+void Network::disconnect(PeerId peer, std::string reason) {
+   if (links_.erase(peer) == 0)
+      return;
+   routes_.linkDown(peer, 0);
+   reason.resize(std::min(reason.size(), reasonBytesMax));
+   out_.push_back(CloseLink{peer, std::move(reason)});
+}
+
+void Network::put(PeerId peer, Bytes frame) {
+   Link* link = find(peer);
+   if (!link)
+      return;
+   link->unsentBytes += frame.size();
+   if (link->unsentBytes > limits_.unsentBytesMax)
+      return disconnect(peer, "it does not read what it is sent");
+   out_.push_back(SendFrame{peer, std::move(frame)});
+}
+
+void Network::putAbout(PeerId peer, Bytes frame, const std::optional<BlockId>& about) {
+   Link* link = find(peer);
+   if (!link)
+      return;
+   if (!about || link->sync.peerHas(*about))
+      return put(peer, std::move(frame));
+   // A queue of this length holds what is long out of date; the oldest goes.
+   if (link->deferred.size() >= limits_.deferredMax)
+      link->deferred.pop_front();
+   link->deferred.push_back({*about, std::move(frame)});
+}
+
+void Network::pump(PeerId peer) {
+   for (;;) {
+      Link* link = find(peer);
+      if (!link || link->unsentBytes >= limits_.sendWindowBytes)
+         return;
+      auto frame = link->sync.next();
+      if (!frame)
+         return;
+      const bool block = consensus::typeOf(*frame) == MessageType::block;
+      put(peer, std::move(*frame));
+      link = find(peer);
+      if (!link || !block)
+         continue;
+      std::deque<Deferred> waiting;
+      for (Deferred& d : std::exchange(link->deferred, {}))
+         if (link->sync.peerHas(d.about))
+            put(peer, std::move(d.frame));
+         else
+            waiting.push_back(std::move(d));
+      if ((link = find(peer)))
+         link->deferred = std::move(waiting);
+   }
+}
+
+void Network::written(PeerId peer) {
+   if (Link* link = find(peer)) {
+      link->unsentBytes = 0;
+      pump(peer);
+   }
+}
+
+void Network::chainChanged() {
+   std::vector<PeerId> peers;
+   for (auto& [peer, link] : links_) {
+      forgetAhead(link);
+      peers.push_back(peer);
+   }
+   for (const PeerId peer : peers)
+      pump(peer);
+}
+
+void Network::chainReplaced() {
+   for (auto& [peer, link] : links_)
+      link.sync = BlockSync(view_);
+   chainChanged();
+}
+
+void Network::tick(std::int64_t nowUs) {
+   std::vector<PeerId> late;
+   for (const auto& [peer, link] : links_)
+      if (!link.initialised && nowUs - link.openedUs > limits_.initUs)
+         late.push_back(peer);
+   for (const PeerId peer : late)
+      disconnect(peer, "it did not begin with Init");
+}
+
+bool Network::mayRead(PeerId peer, std::int64_t nowUs) const {
+   const auto at = links_.find(peer);
+   if (at == links_.end())
+      return false;
+   const Link& link = at->second;
+   return link.pausedUs == 0 || nowUs - link.pausedUs > limits_.pauseMaxUs;
+}
+
+void Network::forgetAhead(Link& link) const {
+   const BlockNum head = view_.head().num;
+   std::erase_if(link.ahead, [&](const Ahead& a) {
+      const bool done = a.block.num <= head || !view_.knows(a.block.id);
+      if (done)
+         link.aheadBytes -= a.bytes;
+      return done;
+   });
+   if (link.ahead.size() < limits_.aheadBlocksMax && link.aheadBytes < limits_.aheadBytesMax)
+      link.pausedUs = 0;
+}
+
+// ---- frames --------------------------------------------------------------------------------------------------------
+
+void Network::frame(PeerId peer, ByteView frame, std::int64_t nowUs) {
+   Link* link = find(peer);
+   if (!link)
+      return;
+   if (frame.empty() || frame.size() > limits_.frameBytesMax)
+      return disconnect(peer, "a frame is empty or too long");
+   const auto type = static_cast<MessageType>(frame[0]);
+   const auto bad = [&] { disconnect(peer, "a message of type " + std::to_string(frame[0]) + " is malformed"); };
+   if (!link->initialised && type != MessageType::init)
+      return disconnect(peer, "it did not begin with Init");
+   switch (type) {
+   case MessageType::init: {
+      const auto message = consensus::decode<consensus::InitMessage>(frame);
+      if (!message || message->version != 0)
+         return disconnect(peer, "it speaks another version of the protocol");
+      link->initialised = true;
+      return;
+   }
+   case MessageType::routingEnvelope:
+      return takeEnvelope(peer, frame, nowUs);
+   case MessageType::routeUpdate: {
+      const auto message = consensus::decode<consensus::RouteUpdate>(frame);
+      if (!message)
+         return bad();
+      routes_.update(peer, *message, nowUs);
+      return;
+   }
+   case MessageType::seqnoRequest: {
+      const auto message = consensus::decode<consensus::SeqnoRequest>(frame);
+      if (!message)
+         return bad();
+      routes_.request(peer, *message, nowUs);
+      return;
+   }
+   case MessageType::requestRoutes:
+      routes_.requestAll(peer);
+      return;
+   case MessageType::hello: {
+      const auto message = consensus::decode<consensus::HelloMessage>(frame);
+      if (!message)
+         return bad();
+      if (auto ok = link->sync.hello(*message); !ok)
+         return disconnect(peer, std::move(ok.error()));
+      pump(peer);
+      return;
+   }
+   case MessageType::block:
+      return takeBlock(peer, *link, frame, nowUs);
+   case MessageType::confirm:
+   case MessageType::requestVote:
+   case MessageType::vote:
+   case MessageType::prepare:
+   case MessageType::commit:
+   case MessageType::viewChange:
+   case MessageType::requestView:
+      return takeInner(peer, toBytes(frame), nowUs);
+   default:
+      return; // unknown to this version
+   }
+}
+
+void Network::takeBlock(PeerId peer, Link& link, ByteView frame, std::int64_t nowUs) {
+   auto message = consensus::decode<consensus::BlockMessage>(frame);
+   if (!message)
+      return disconnect(peer, "a block is malformed");
+   const BlockNum num = message->block.block.header.blockNum;
+   const ExtendedBlockId id{format::blockId(message->block.block.header), num};
+   link.sync.received(id);
+   link.ahead.push_back({id, frame.size()});
+   link.aheadBytes += frame.size();
+   if (link.ahead.size() >= limits_.aheadBlocksMax || link.aheadBytes >= limits_.aheadBytesMax)
+      link.pausedUs = nowUs;
+   out_.push_back(ToConsensus{
+       consensus::BlockReceived{peer, std::make_shared<const format::SignedBlock>(std::move(message->block))}});
+}
+
+void Network::takeEnvelope(PeerId peer, ByteView frame, std::int64_t nowUs) {
+   auto message = consensus::decode<consensus::RoutingEnvelope>(frame);
+   if (!message || message->data.empty())
+      return disconnect(peer, "an envelope is malformed");
+   const auto inner = consensus::typeOf(message->data);
+   if (inner == MessageType::routingEnvelope)
+      return disconnect(peer, "an envelope holds another one");
+   if (message->destination == self_ && self_.value)
+      return takeInner(peer, std::move(message->data), nowUs);
+   std::optional<BlockId> about;
+   if (inner == MessageType::wasmProducer) {
+      Link* link = find(peer);
+      if (!link || !allowTransaction(*link, message->data.size(), nowUs))
+         return;
+   } else if (!mayRelay(message->data, about)) {
+      return;
+   }
+   const auto next = routes_.next(message->destination);
+   if (next && *next != peer)
+      putAbout(*next, toBytes(frame), about);
+}
+
+void Network::takeInner(PeerId peer, Bytes frame, std::int64_t nowUs) {
+   switch (static_cast<MessageType>(frame[0])) {
+   case MessageType::wasmProducer: {
+      Link* link = find(peer);
+      if (!link || !allowTransaction(*link, frame.size(), nowUs))
+         return;
+      // A transaction carries its own proofs: who hands it in need not be believed, only limited.
+      if (auto message = consensus::decode<consensus::WasmProducerMessage>(frame))
+         out_.push_back(TransactionFrame{std::move(message->message.data)});
+      return;
+   }
+   case MessageType::confirm:
+   case MessageType::requestVote:
+   case MessageType::vote:
+   case MessageType::prepare:
+   case MessageType::commit:
+   case MessageType::viewChange:
+   case MessageType::requestView:
+      out_.push_back(ToConsensus{consensus::MessageReceived{peer, std::move(frame)}});
+      return;
+   default:
+      return;
+   }
+}
+
+bool Network::allowTransaction(Link& link, std::size_t bytes, std::int64_t nowUs) {
+   const auto elapsed = static_cast<std::uint64_t>(std::clamp<std::int64_t>(nowUs - link.allowanceUs, 0, 60'000'000));
+   const std::uint64_t gained = elapsed * limits_.transactionBytesPerSec / 1'000'000;
+   if (gained > 0) {
+      link.transactionBytes = static_cast<std::size_t>(
+          std::min<std::uint64_t>(limits_.transactionBytesBurst, link.transactionBytes + gained));
+      link.allowanceUs = nowUs;
+   }
+   if (link.transactionBytes < bytes)
+      return false;
+   link.transactionBytes -= bytes;
+   return true;
+}
+
+bool Network::mayRelay(ByteView inner, std::optional<BlockId>& about) const {
+   bool member = false;
+   switch (static_cast<MessageType>(inner[0])) {
+   case MessageType::prepare:
+      about = blockOf<consensus::PrepareMessage>(inner, view_, member);
+      return member;
+   case MessageType::commit:
+      about = blockOf<consensus::CommitMessage>(inner, view_, member);
+      return member;
+   case MessageType::confirm: {
+      const auto message = consensus::decode<consensus::ConfirmMessage>(inner);
+      return message && view_.isProducer(message->message.follower_id, message->message.signer);
+   }
+   case MessageType::requestVote: {
+      const auto message = consensus::decode<consensus::RequestVoteMessage>(inner);
+      return message && view_.isProducer(message->message.candidate_id, message->message.signer);
+   }
+   case MessageType::vote: {
+      const auto message = consensus::decode<consensus::VoteMessage>(inner);
+      return message && view_.isProducer(message->message.voter_id, message->message.signer);
+   }
+   default:
+      return false;
+   }
+}
+
+// ---- sending -------------------------------------------------------------------------------------------------------
+
+void Network::send(const consensus::SendToPeer& effect) { put(effect.to, effect.frame); }
+
+void Network::send(const consensus::SendToProducer& effect) {
+   const auto next = routes_.next(effect.producer);
+   if (next)
+      putAbout(*next, consensus::encode(consensus::RoutingEnvelope{effect.producer, effect.frame}), effect.about);
+}
+
+void Network::flood(const consensus::Flood& effect) {
+   std::vector<PeerId> peers;
+   for (const auto& [peer, link] : links_)
+      if (peer != effect.except)
+         peers.push_back(peer);
+   for (const PeerId peer : peers)
+      put(peer, effect.frame);
+}
+
+void Network::multicast(const std::set<AccountNumber>& producers, const Bytes& frame,
+                        const std::optional<BlockId>& about) {
+   for (const AccountNumber producer : producers)
+      if (producer != self_)
+         send(consensus::SendToProducer{producer, frame, about});
+}
+
+} // namespace polis::peer

@@ -1,0 +1,142 @@
+// The peer protocol of one node: links, their start, routing, block sync, and what each link may cost.
+// Source: spec, consensus §5, §6. docs/network.md explains the limits.
+#pragma once
+
+#include "consensus/consensus.hpp"
+#include "peer/block_sync.hpp"
+#include "peer/routes.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace polis::peer {
+
+/// Every limit of a link. Times are microseconds.
+struct Limits {
+   std::size_t linksMax = 256;
+   std::size_t frameBytesMax = consensus::frameBytesMax;
+   /// Blocks are sent until so much waits to be written; then when it is written.
+   std::size_t sendWindowBytes = 256 * 1024;
+   /// More than this unwritten: the peer does not read, and the link goes.
+   std::size_t unsentBytesMax = std::size_t{24} << 20;
+   /// Blocks taken in ahead of the executed head from one link; then it is not read until some are executed.
+   std::size_t aheadBlocksMax = 512;
+   std::size_t aheadBytesMax = std::size_t{32} << 20;
+   /// Longest time without reading for that reason.
+   std::int64_t pauseMaxUs = 5'000'000;
+   /// Messages that wait until the peer has the block that they are about.
+   std::size_t deferredMax = 1024;
+   /// From the opening of a link to its Init.
+   std::int64_t initUs = 10'000'000;
+   /// Transactions that a neighbour may hand in: bytes a second, and what may be saved up.
+   std::size_t transactionBytesPerSec = std::size_t{4} << 20;
+   std::size_t transactionBytesBurst = std::size_t{16} << 20;
+};
+
+struct SendFrame {
+   PeerId to = 0;
+   Bytes frame;
+};
+/// The link is forgotten already; `closed` need not be told.
+struct CloseLink {
+   PeerId peer = 0;
+   std::string reason;
+};
+/// For the replica.
+struct ToConsensus {
+   consensus::Event event;
+};
+/// frac(Action) from another node, for `x-http::recv` on socket 0.
+struct TransactionFrame {
+   Bytes data;
+};
+using Output = std::variant<SendFrame, CloseLink, ToConsensus, TransactionFrame>;
+
+/// Pure, one thread. Time in microseconds of a clock that never goes back. Whatever comes from a peer is bounded here.
+class Network {
+public:
+   /// self: the producer behind this node; 0: none. view outlives the network.
+   Network(AccountNumber self, std::uint64_t router, const ChainView& view, Limits limits = {});
+
+   // ---- what happens ----
+
+   void opened(PeerId peer, std::int64_t nowUs);
+   void closed(PeerId peer, std::int64_t nowUs);
+   /// One frame of the native range, as it came.
+   void frame(PeerId peer, ByteView frame, std::int64_t nowUs);
+   /// Everything sent so far on this link has been written.
+   void written(PeerId peer);
+   /// Head, forks, the irreversible block or the votes changed: there may be something to send.
+   void chainChanged();
+   /// The chain became another one, as by a boot: every search begins anew.
+   void chainReplaced();
+   void setProducers(std::set<AccountNumber> producers) { routes_.setProducers(std::move(producers)); }
+   void tick(std::int64_t nowUs);
+
+   // ---- what consensus and the services ask for ----
+
+   void send(const consensus::SendToPeer& effect);
+   void send(const consensus::SendToProducer& effect);
+   void flood(const consensus::Flood& effect);
+   /// To each of `producers`, but this node's own.
+   void multicast(const std::set<AccountNumber>& producers, const Bytes& frame, const std::optional<BlockId>& about);
+   void disconnect(PeerId peer, std::string reason);
+
+   /// Whether the next frame of this link may be read now.
+   bool mayRead(PeerId peer, std::int64_t nowUs) const;
+
+   std::vector<Output> take();
+
+   std::size_t links() const { return links_.size(); }
+   bool hasRoute(AccountNumber producer) const { return routes_.next(producer).has_value(); }
+
+private:
+   struct Ahead {
+      ExtendedBlockId block;
+      std::size_t bytes = 0;
+   };
+   struct Deferred {
+      BlockId about{};
+      Bytes frame;
+   };
+   struct Link {
+      explicit Link(const ChainView& view) : sync(view) {}
+      BlockSync sync;
+      std::int64_t openedUs = 0;
+      bool initialised = false;
+      std::size_t unsentBytes = 0;
+      std::deque<Ahead> ahead;
+      std::size_t aheadBytes = 0;
+      std::int64_t pausedUs = 0; ///< since when there is too much ahead; 0: there is not
+      std::deque<Deferred> deferred;
+      std::size_t transactionBytes = 0; ///< what is left of the allowance
+      std::int64_t allowanceUs = 0;
+   };
+
+   Link* find(PeerId peer);
+   void put(PeerId peer, Bytes frame);
+   void putAbout(PeerId peer, Bytes frame, const std::optional<BlockId>& about);
+   void pump(PeerId peer);
+   void pumpRoutes();
+   void takeBlock(PeerId peer, Link& link, ByteView frame, std::int64_t nowUs);
+   void takeEnvelope(PeerId peer, ByteView frame, std::int64_t nowUs);
+   void takeInner(PeerId peer, Bytes frame, std::int64_t nowUs);
+   bool allowTransaction(Link& link, std::size_t bytes, std::int64_t nowUs);
+   /// Whether a message for others may pass, and the block that it is about.
+   bool mayRelay(ByteView inner, std::optional<BlockId>& about) const;
+   void forgetAhead(Link& link) const;
+
+   AccountNumber self_;
+   const ChainView& view_;
+   Limits limits_;
+   Routes routes_;
+   std::map<PeerId, Link> links_;
+   std::vector<Output> out_;
+};
+
+} // namespace polis::peer
