@@ -24,6 +24,7 @@ struct Options {
    std::string file;
    std::vector<std::string> args;
    std::string packages;
+   std::vector<std::string> with;
    std::string filter = "error";
    bool verbose = false;
    bool timing = false;
@@ -57,13 +58,14 @@ public:
 /// Module `polis`: what our own test library asks for beside the protocol's interface.
 class OwnImports {
 public:
-   OwnImports(kernel::TesterCalls& calls, std::filesystem::path folder) : calls_(calls), folder_(std::move(folder)) {}
+   OwnImports(kernel::TesterCalls& calls, std::filesystem::path folder, std::vector<std::string> with)
+      : calls_(calls), folder_(std::move(folder)), with_(std::move(with)) {}
 
    /// A chain with these packages (names separated by commas; none: the default set), made once and cloned.
    std::uint32_t boot(const std::string& names) {
       if (!booted_.contains(names)) {
          if (!packages_)
-            packages_ = node::PackageFolder::open(folder_);
+            packages_ = openFolder();
          TestBoot boot;
          std::istringstream list(names);
          for (std::string name; std::getline(list, name, ',');)
@@ -73,7 +75,7 @@ public:
          else // without these there is no chain; the protocol's set Minimal
             boot.packages.insert(boot.packages.end(),
                                  {"Accounts", "AuthAny", "AuthDelegate", "CommonApi", "CpuLimit", "Db", "HttpServer",
-                                  "Packages", "Producers", "SetCode", "Transact"});
+                                  "Packages", "Producers", "SetCode", "Sites", "Transact"});
          const std::uint32_t number = calls_.createChain(0, 0, 0, 0);
          bootTestChain(calls_.chain(number), *packages_, boot);
          booted_[names] = number;
@@ -89,13 +91,33 @@ public:
    }
 
 private:
+   /// The folder of packages and, if more were named, one that holds them, too.
+   node::PackageFolder openFolder() {
+      if (with_.empty())
+         return node::PackageFolder::open(folder_);
+      scratch_.emplace();
+      for (const auto& entry : std::filesystem::directory_iterator(folder_))
+         if (entry.path().extension() == ".psi")
+            std::filesystem::create_symlink(std::filesystem::absolute(entry.path()),
+                                            scratch_->path / entry.path().filename());
+      for (const std::string& file : with_) {
+         const auto link = scratch_->path / std::filesystem::path(file).filename();
+         std::filesystem::remove(link);
+         std::filesystem::create_symlink(std::filesystem::absolute(file), link);
+      }
+      return node::PackageFolder::open(scratch_->path);
+   }
+
    kernel::TesterCalls& calls_;
    std::filesystem::path folder_;
+   std::vector<std::string> with_;
+   std::optional<Scratch> scratch_;
    std::optional<node::PackageFolder> packages_;
    std::map<std::string, std::uint32_t> booted_;
 };
 
-std::vector<vm::ProgramFunction> ownImports(kernel::TesterCalls& calls, const std::filesystem::path& folder) {
+std::vector<vm::ProgramFunction> ownImports(kernel::TesterCalls& calls, const std::filesystem::path& folder,
+                                            const std::vector<std::string>& with) {
    using vm::ValueType;
    const vm::FunctionType textType{{ValueType::i32, ValueType::i32}, std::nullopt};
    const auto textOf = [](const vm::ProgramMemory& memory, const vm::Value* a) {
@@ -103,7 +125,7 @@ std::vector<vm::ProgramFunction> ownImports(kernel::TesterCalls& calls, const st
       return std::string(reinterpret_cast<const char*>(span.data()), span.size());
    };
    std::vector<vm::ProgramFunction> out;
-   const auto own = std::make_shared<OwnImports>(calls, folder);
+   const auto own = std::make_shared<OwnImports>(calls, folder, with);
    const auto add = [&out](const char* name, std::size_t params, auto body) {
       out.push_back({"polis",
                      name,
@@ -141,7 +163,7 @@ int run(const Options& options) {
       if (!std::string_view(*item).starts_with("PSIBASE_DATADIR="))
          program.environment.push_back(*item);
    program.environment.push_back("PSIBASE_DATADIR=" + std::filesystem::absolute(packages).parent_path().string());
-   program.more = [&](kernel::TesterCalls& calls) { return ownImports(calls, packages); };
+   program.more = [&](kernel::TesterCalls& calls) { return ownImports(calls, packages, options.with); };
 
    kernel::TesterOptions tester;
    const auto least = options.verbose ? kernel::Severity::debug : severityOf(options.filter);
@@ -193,6 +215,10 @@ void addTestCommand(CLI::App& app, int& exitCode) {
    command->add_option("file", options->file, "The program, a .wasm file")->required()->check(CLI::ExistingFile);
    command->add_option("args", options->args, "What the program is given");
    command->add_option("--packages", options->packages, "Where packages are taken from");
+   command->add_option("--with", options->with, "A package file to take beside those, or instead")
+       ->type_name("FILE")
+       ->check(CLI::ExistingFile)
+       ->allow_extra_args(false);
    command->add_flag("-v,--verbose", options->verbose, "Show what the chains log");
    command->add_option("--log-filter", options->filter, "Least severity of log lines to show")
        ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical"}));
