@@ -6,10 +6,12 @@
 #include "vm/checked_module.hpp"
 #include "vm/code_cache.hpp"
 #include "vm/module_body.hpp"
+#include "vm/native_stack.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <limits>
 #include <list>
 #include <map>
 #include <unordered_map>
@@ -26,7 +28,7 @@ constexpr std::size_t tableElementsMax = 1u << 20;
 constexpr std::size_t residentBytes = std::size_t{4} << 20;
 constexpr std::size_t instanceBytesMax = std::size_t{64} << 20;
 
-Owned<wasm_engine_t> makeEngine(const EngineOptions& options) {
+Owned<wasm_engine_t> makeEngine(const EngineOptions& options, bool optimise) {
    wasm_config_t* config = wasm_config_new();
    polis_wasmtime_configure(config, nativeGuestStackBytes);
    // The same results everywhere.
@@ -40,8 +42,9 @@ Owned<wasm_engine_t> makeEngine(const EngineOptions& options) {
    wasmtime_config_wasm_tail_call_set(config, false);
    wasmtime_config_wasm_branch_hinting_set(config, true); // metering says which of its branches are unlikely
    wasmtime_config_native_unwind_info_set(config, false);
-   wasmtime_config_cranelift_opt_level_set(config,
-                                           options.optimise ? WASMTIME_OPT_LEVEL_SPEED : WASMTIME_OPT_LEVEL_NONE);
+   wasmtime_config_cranelift_opt_level_set(config, optimise ? WASMTIME_OPT_LEVEL_SPEED : WASMTIME_OPT_LEVEL_NONE);
+   for (const std::string& feature : options.withoutFeatures)
+      wasmtime_config_cranelift_flag_set(config, feature.c_str(), "false");
    wasmtime_config_memory_may_move_set(config, false);
    wasmtime_config_memory_reservation_set(config, std::uint64_t{1} << 32);
    wasmtime_config_memory_guard_size_set(config, std::uint64_t{32} << 20);
@@ -112,10 +115,7 @@ using Compiled = std::expected<std::shared_ptr<const Module>, Rejection>;
 
 class Engine::Body {
 public:
-   Body(std::vector<HostFunction> functions, EngineOptions options)
-      : options_(std::move(options)), engine_(makeEngine(options_)),
-        cache_(options_.cacheDir, std::string("wasmtime " WASMTIME_VERSION) + (options_.optimise ? "" : " plain")),
-        linker_(wasmtime_linker_new(engine_.get())) {
+   Body(std::vector<HostFunction> functions, EngineOptions options) : options_(std::move(options)) {
       for (HostFunction& function : functions) {
          ASSERT(function.body && function.type.params.size() <= hostParamsMax);
          const std::string name = function.name;
@@ -123,12 +123,9 @@ public:
          ASSERT(fresh);
          at->second = {std::move(function), 0};
          at->second.params = static_cast<std::uint32_t>(at->second.function.type.params.size());
-         define(hostModule, name, functype(at->second.function.type, false), enterHost, &at->second);
       }
-      define(metered::hostModule, metered::tick, functype({{ValueType::i64}, ValueType::i64}, true), enterTick,
-             nullptr);
-      define(metered::hostModule, metered::overflow, functype({}, true), enterOverflow, nullptr);
-      define(metered::hostModule, metered::noMemory, functype({}, true), enterNoMemory, nullptr);
+      if (options_.optimise)
+         compilers_[0] = makeCompiler(true);
    }
 
    std::shared_ptr<const Module> find(const ModuleKey& key) EXCLUDES(mutex_) {
@@ -171,7 +168,7 @@ public:
    }
 
    EngineStats stats() const {
-      return {compiled_.load(), loaded_.load(), instancesMade.load(), instancesReused.load()};
+      return {compiled_.load(), plain_.load(), loaded_.load(), instancesMade.load(), instancesReused.load()};
    }
 
    /// From nothing. When all are in use, those that lie idle give way.
@@ -196,13 +193,77 @@ public:
 private:
    static constexpr std::string_view hostModule = "env";
 
-   void define(std::string_view module, std::string_view name, wasm_functype_t* type,
-               wasmtime_func_unchecked_callback_t callback, void* data) {
-      wasmtime_error_t* error = wasmtime_linker_define_func_unchecked(
-          linker_.get(), module.data(), module.size(), name.data(), name.size(), type, callback, data, nullptr);
-      wasm_functype_delete(type);
-      if (error)
-         throw Fault("cannot define a host function: " + takeMessage(error));
+   /// One way to compile, and what its modules are linked with.
+   struct Compiler {
+      Owned<wasm_engine_t> engine;
+      Owned<wasmtime_linker_t> linker;
+      CodeCache cache;
+   };
+
+   std::unique_ptr<Compiler> makeCompiler(bool optimise) const {
+      std::string version = std::string("wasmtime " WASMTIME_VERSION) + (optimise ? "" : " plain");
+      for (const std::string& feature : options_.withoutFeatures)
+         version += " -" + feature;
+      Owned<wasm_engine_t> engine = makeEngine(options_, optimise);
+      Owned<wasmtime_linker_t> linker(wasmtime_linker_new(engine.get()));
+      auto define = [&](std::string_view module, std::string_view name, wasm_functype_t* type,
+                        wasmtime_func_unchecked_callback_t callback, const void* data) {
+         wasmtime_error_t* error =
+             wasmtime_linker_define_func_unchecked(linker.get(), module.data(), module.size(), name.data(), name.size(),
+                                                   type, callback, const_cast<void*>(data), nullptr);
+         wasm_functype_delete(type);
+         if (error)
+            throw Fault("cannot define a host function: " + takeMessage(error));
+      };
+      for (const auto& [name, bound] : functions_)
+         define(hostModule, name, functype(bound.function.type, false), enterHost, &bound);
+      define(metered::hostModule, metered::tick, functype({{ValueType::i64}, ValueType::i64}, true), enterTick,
+             nullptr);
+      define(metered::hostModule, metered::overflow, functype({}, true), enterOverflow, nullptr);
+      define(metered::hostModule, metered::noMemory, functype({}, true), enterNoMemory, nullptr);
+      return std::make_unique<Compiler>(std::move(engine), std::move(linker), CodeCache(options_.cacheDir, version));
+   }
+
+   /// Made when first needed: hardly ever.
+   const Compiler& plainCompiler() EXCLUDES(mutex_) {
+      Lock lock(mutex_);
+      if (!compilers_[1])
+         compilers_[1] = makeCompiler(false);
+      return *compilers_[1];
+   }
+
+   /// The code as kept on disk; null if there is none that fits.
+   Owned<wasmtime_module_t> load(const Compiler& compiler, const ModuleKey& key) {
+      const auto kept = compiler.cache.load(key.hash, key.options);
+      if (!kept)
+         return nullptr;
+      wasmtime_module_t* module = nullptr;
+      if (wasmtime_error_t* error =
+              wasmtime_module_deserialize(compiler.engine.get(), kept->data(), kept->size(), &module)) {
+         takeMessage(error); // of another machine or version: compiled anew
+         return nullptr;
+      }
+      ++loaded_;
+      return Owned<wasmtime_module_t>(module);
+   }
+
+   /// Null, and nothing kept, if the code makes frames above frameBytesMax.
+   Owned<wasmtime_module_t> translate(const Compiler& compiler, const ModuleKey& key, ByteView metered,
+                                      std::uint64_t frameBytesMax) {
+      wasmtime_module_t* made = nullptr;
+      if (wasmtime_error_t* error = wasmtime_module_new(compiler.engine.get(), metered.data(), metered.size(), &made))
+         throw Fault("the engine refuses a module that passed the policy: " + takeMessage(error));
+      Owned<wasmtime_module_t> module(made);
+      wasm_byte_vec_t serialized;
+      if (wasmtime_error_t* error = wasmtime_module_serialize(made, &serialized))
+         throw Fault("cannot keep compiled code: " + takeMessage(error));
+      const ByteView compiled(reinterpret_cast<const std::uint8_t*>(serialized.data), serialized.size);
+      if (frameBytesMax < std::numeric_limits<std::uint64_t>::max() && largestNativeFrame(compiled) > frameBytesMax)
+         module.reset();
+      else
+         compiler.cache.save(key.hash, key.options, compiled);
+      wasm_byte_vec_delete(&serialized);
+      return module;
    }
 
    std::optional<Rejection> checkImports(const ParsedModule& module) const {
@@ -229,43 +290,40 @@ private:
       body->facts = factsOf(*checked);
       for (const ExportedFunction& exported : body->facts.exports)
          body->exportPlace.emplace(exported.name, static_cast<std::uint32_t>(body->exportPlace.size()));
-      body->engine = engine_.get();
       body->hasReset = body->facts.mutableGlobalBytes != 0;
       body->startExport = body->facts.hasMemory + body->hasReset;
       body->firstFunctionExport = body->startExport + body->facts.hasStart;
       body->changesTables = std::ranges::any_of(checked->functions, &FunctionFacts::changesTables);
       makeImage(checked->module, code, *body);
 
-      if (const auto kept = cache_.load(key.hash, key.options)) {
-         wasmtime_module_t* module = nullptr;
-         if (wasmtime_error_t* error =
-                 wasmtime_module_deserialize(engine_.get(), kept->data(), kept->size(), &module)) {
-            takeMessage(error); // of another machine or version: compiled anew
-         } else {
-            body->module.reset(module);
-            ++loaded_;
+      const std::uint64_t doubtful = leastDoubtfulFrame(*checked);
+      const Compiler* compiler = options_.optimise ? compilers_[0].get() : &plainCompiler();
+      body->module = load(*compiler, key);
+      if (!body->module && doubtful < std::numeric_limits<std::uint64_t>::max() && options_.optimise) {
+         if (auto plain = load(plainCompiler(), key)) {
+            compiler = &plainCompiler();
+            body->module = std::move(plain);
          }
       }
       if (!body->module) {
          const auto metered = meter(*checked, code, key.options);
          if (!metered)
             return std::unexpected(metered.error());
-         wasmtime_module_t* module = nullptr;
-         if (wasmtime_error_t* error = wasmtime_module_new(engine_.get(), metered->data(), metered->size(), &module))
-            throw Fault("the engine refuses a module that passed the policy: " + takeMessage(error));
-         body->module.reset(module);
-         ++compiled_;
-         wasm_byte_vec_t serialized;
-         if (wasmtime_error_t* error = wasmtime_module_serialize(module, &serialized)) {
-            takeMessage(error);
-         } else {
-            cache_.save(key.hash, key.options,
-                        {reinterpret_cast<const std::uint8_t*>(serialized.data), serialized.size});
-            wasm_byte_vec_delete(&serialized);
+         constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
+         const std::uint64_t frameBytesMax =
+             doubtful == any || !options_.optimise ? any : doubtful * nativePerAccounted;
+         body->module = translate(*compiler, key, *metered, frameBytesMax);
+         if (!body->module) {
+            compiler = &plainCompiler();
+            body->module = translate(*compiler, key, *metered, any);
+            ++plain_;
          }
+         ++compiled_;
       }
+      body->engine = compiler->engine.get();
       wasmtime_instance_pre_t* prepared = nullptr;
-      if (wasmtime_error_t* error = wasmtime_linker_instantiate_pre(linker_.get(), body->module.get(), &prepared))
+      if (wasmtime_error_t* error =
+              wasmtime_linker_instantiate_pre(compiler->linker.get(), body->module.get(), &prepared))
          throw Fault("cannot link a module that passed the policy: " + takeMessage(error));
       body->prepared.reset(prepared);
       return std::make_shared<const Module>(std::move(body));
@@ -315,11 +373,9 @@ private:
    };
 
    const EngineOptions options_;
-   Owned<wasm_engine_t> engine_;
-   CodeCache cache_;
    std::unordered_map<std::string, BoundFunction> functions_; ///< nodes do not move
-   Owned<wasmtime_linker_t> linker_;
-   std::atomic<std::uint64_t> compiled_{0}, loaded_{0};
+   std::unique_ptr<Compiler> compilers_[2];                   ///< optimising; plain. Once made, they stay
+   std::atomic<std::uint64_t> compiled_{0}, plain_{0}, loaded_{0};
    Mutex mutex_;
    std::map<ModuleKey, Kept> modules_ GUARDED_BY(mutex_);
    std::list<ModuleKey> recent_ GUARDED_BY(mutex_); ///< newest first

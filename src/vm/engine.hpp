@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace polis::vm {
@@ -27,10 +28,13 @@ struct EngineOptions {
    std::uint32_t modulesMax = 512;
    /// For comparison in tests: compile without optimisation.
    bool optimise = true;
+   /// Likewise: features of the processor that compiled code must not use, by the engine's names ("has_avx", …).
+   std::vector<std::string> withoutFeatures = {};
 };
 
 struct EngineStats {
    std::uint64_t compiled = 0;        ///< modules compiled from wasm
+   std::uint64_t plain = 0;           ///< of these, without optimisation: see Engine::compile
    std::uint64_t loaded = 0;          ///< modules taken from cacheDir
    std::uint64_t instancesMade = 0;   ///< instances built from nothing
    std::uint64_t instancesReused = 0; ///< instances taken from the pool
@@ -50,7 +54,9 @@ public:
    Engine& operator=(const Engine&) = delete;
 
    /// Checks, meters and compiles; answers from the caches (memory, then disk) when it can. Two threads asking for the
-   /// same code compile it once. Takes milliseconds to seconds per MiB when it has to compile: do it ahead of use.
+   /// same code compile it once. Takes milliseconds to seconds per MiB when it has to compile: do it ahead of use. Any
+   /// thread may, while others run guest code; `find` then tells whether it is done.
+   /// Code whose optimised form would need too much native stack is compiled without optimisation.
    /// hash: SHA-256 of the code.
    /// Errors: a rule of the policy broken, or an import that is not in the table with exactly this type.
    [[nodiscard]] std::expected<std::shared_ptr<const Module>, Rejection> compile(ByteView code, const CodeHash& hash,

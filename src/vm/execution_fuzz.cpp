@@ -91,8 +91,7 @@ std::vector<Outcome> metered(Engine& engine, ByteView code) {
       } else {
          o.trap = done.error().text();
          o.comparable = done.error().kind != TrapKind::instructionLimit &&
-                        done.error().kind != TrapKind::stackOverflow &&
-                        done.error().kind != TrapKind::nativeStackExhausted;
+                        done.error().kind != TrapKind::stackOverflow;
       }
       o.log = log;
       o.count = budget.instructions;

@@ -3,6 +3,8 @@
 #include "base/fault.hpp"
 #include "vm/native_stack.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <exception>
 #include <pthread.h>
 #include <string.h>
@@ -31,16 +33,32 @@ struct Bounds {
 
 } // namespace
 
-bool nativeStackLeft(std::size_t bytes) {
+void requireNativeStack(std::size_t bytes) {
    static thread_local const Bounds bounds;
    const auto* here = static_cast<const char*>(__builtin_frame_address(0));
    const std::size_t needed = bytes + hostStackBytes;
    // Under a sanitizer that moves frames elsewhere the address says nothing, so only a plausible one decides.
-   if (here > bounds.low && static_cast<std::size_t>(here - bounds.low) >= needed)
-      return true;
-   if (bounds.bytes < needed)
+   const bool plausible = here > bounds.low && here <= bounds.low + bounds.bytes;
+   if (bounds.bytes < needed || (plausible && static_cast<std::size_t>(here - bounds.low) < needed))
       throw Fault("this thread's native stack is too small for guest code: use ExecutionThread");
-   return false;
+}
+
+std::uint64_t largestNativeFrame(ByteView compiled) {
+#if defined(__x86_64__)
+   // sub rsp, imm32. The same bytes elsewhere count too, which does no harm.
+   std::uint64_t largest = 127; // the short form's greatest
+   for (std::size_t i = 0; i + 7 <= compiled.size(); ++i) {
+      if (compiled[i] != 0x48 || compiled[i + 1] != 0x81 || compiled[i + 2] != 0xec)
+         continue;
+      std::uint32_t bytes;
+      std::memcpy(&bytes, compiled.data() + i + 3, sizeof bytes);
+      largest = std::max<std::uint64_t>(largest, bytes);
+   }
+   return largest + 64; // what is pushed beside
+#else
+   static_cast<void>(compiled);
+   return std::numeric_limits<std::uint64_t>::max(); // unknown here
+#endif
 }
 
 struct ExecutionThread::Handle {

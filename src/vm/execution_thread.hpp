@@ -7,10 +7,10 @@
 
 namespace polis::vm {
 
-/// Native stack of a thread that runs guest code. Accounted stack (Budget::stackBytes, 1 MiB by default) must always
-/// run out before the native one: code compiled from real services needs less than 32 MiB natively for 1 MiB accounted.
-/// The pages are only reserved, and cost memory when touched.
-constexpr std::size_t executionStackBytes = std::size_t{512} << 20;
+/// Native stack of a thread that runs guest code. Accounted stack (Budget::stackBytes, at most 1 MiB) always runs out
+/// before the native one: guest code needs at most 256 native bytes for each accounted one, and wherever it is entered
+/// that much is left once more. The pages are only reserved, and cost memory when touched. Source: docs/metering.md.
+constexpr std::size_t executionStackBytes = std::size_t{2 * 256 + 64} << 20;
 
 /// std::jthread without a stop token, whose stack has executionStackBytes. Every thread that calls Instance::call is
 /// one.

@@ -37,6 +37,8 @@ public:
       if (!in_.ok())
          return std::unexpected(*in_.rejection());
       facts_.frameBytes = static_cast<std::uint32_t>(16 + localBytes_ + peak_);
+      facts_.params = static_cast<std::uint32_t>(type_.params.size());
+      facts_.branches = static_cast<std::uint32_t>(branches_);
       return std::move(facts_);
    }
 
@@ -285,7 +287,14 @@ private:
       charge(costBulk);
    }
 
+   /// A value that native code may keep.
+   void value(std::uint8_t type) { facts_.valueBytes += type == i32 || type == i64 ? 8 : 16; }
+
    void simple(const SimpleOp& o) {
+      if (o.memory)
+         value(i64); // its address
+      if (o.result)
+         value(o.result);
       for (std::uint8_t i = o.paramCount; i > 0; --i)
          pop(o.params[i - 1]);
       if (o.result)

@@ -24,6 +24,11 @@ struct FunctionFacts {
    bool needsTemps = false;    ///< contains instructions whose charge depends on an operand
    std::size_t codeBegin = 0;  ///< first byte after the declarations of locals
    std::uint32_t declaredLocals = 0;
+   std::uint32_t params = 0;
+   std::uint32_t branches = 0;   ///< blocks, branches and calls, each target of a branch table counted
+   std::uint64_t valueBytes = 0; ///< native size of all values that its instructions make, each counted
+   /// What the compiler's work grows with.
+   std::uint64_t complexity() const { return std::uint64_t{branches} * (branches + params + declaredLocals); }
    std::vector<Segment> segments; ///< by offset; the first one starts at codeBegin
 };
 

@@ -157,7 +157,4 @@ wasm_trap_t* enterTick(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t* val
 wasm_trap_t* enterOverflow(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t count);
 wasm_trap_t* enterNoMemory(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t count);
 
-/// Native stack that guest code of one instance may use below the point where it was entered.
-constexpr std::size_t nativeGuestStackBytes = std::size_t{64} << 20;
-
 } // namespace polis::vm

@@ -85,17 +85,28 @@ TEST(Policy, WorkOfTheCompilerIsBounded) {
       return text + "))";
    };
    const std::string rule = "a function has too many blocks, branches and calls";
-   EXPECT_EQ(verdict(repeated("(block)", 65536)), "ok");
-   EXPECT_EQ(verdict(repeated("(block)", 65537)), rule);
-   EXPECT_EQ(verdict(repeated("(br_if 0 (local.get 0))", 65537)), rule);
-   EXPECT_EQ(verdict(repeated("(call 0 (local.get 0))", 65537)), rule);
+   EXPECT_EQ(verdict(repeated("(block)", 16384)), "ok");
+   EXPECT_EQ(verdict(repeated("(block)", 16385)), rule);
+   EXPECT_EQ(verdict(repeated("(br_if 0 (local.get 0))", 16385)), rule);
+   EXPECT_EQ(verdict(repeated("(call 0 (local.get 0))", 16385)), rule);
    std::string locals = "(local";
-   for (int i = 0; i < 2047; ++i)
+   for (int i = 0; i < 8191; ++i)
       locals += " i32";
    locals += ")";
-   EXPECT_EQ(verdict(repeated("(block)", 32768, locals)), "ok");
-   EXPECT_EQ(verdict(repeated("(block)", 32769, locals)),
+   EXPECT_EQ(verdict(repeated("(block)", 8192, locals)), "ok");
+   EXPECT_EQ(verdict(repeated("(block)", 8193, locals)),
              "a function has too many locals for its blocks, branches and calls");
+   // And so is the sum over all functions: 59 of 3,000 * 3,001 pass.
+   auto many = [](int functions) {
+      std::string function = "(func (param i32) ", text = "(module ";
+      for (int i = 0; i < 3000; ++i)
+         function += "(block)";
+      for (int i = 0; i < functions; ++i)
+         text += function + ")";
+      return text + ")";
+   };
+   EXPECT_EQ(verdict(many(59)), "ok");
+   EXPECT_EQ(verdict(many(60)), "the module has too many blocks, branches and calls");
 }
 
 TEST(Policy, Facts) {

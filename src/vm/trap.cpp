@@ -24,8 +24,6 @@ std::string_view text(TrapKind kind) {
       return "function is not exported";
    case TrapKind::wrongExportType:
       return "exported function has the wrong type";
-   case TrapKind::nativeStackExhausted:
-      return "native stack exhausted";
    }
    return "trap";
 }

@@ -16,8 +16,7 @@ enum class TrapKind {
    instructionLimit,    ///< Budget::instructionLimit; not part of the protocol
    interrupted,         ///< Budget::interrupt; not part of the protocol
    missingExport,       ///< the module does not export the function called
-   wrongExportType,     ///< it does, with other parameters
-   nativeStackExhausted ///< this thread's native stack ran out first; not part of the protocol, see ExecutionThread
+   wrongExportType      ///< it does, with other parameters
 };
 
 /// The protocol's words for the kind, as in "wasm memory out-of-bounds". Source: spec, kernel §4.8.
