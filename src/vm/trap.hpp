@@ -9,14 +9,14 @@ namespace polis::vm {
 enum class TrapKind {
    unreachable,
    memoryOutOfBounds,
-   stackOverflow,       ///< the accounted stack of the Budget is used up
-   callOutOfRange,      ///< call_indirect beyond the table
-   callWrongType,       ///< call_indirect of an empty element or of another type
-   floatingPoint,       ///< integer division by zero, or a result that does not fit
-   instructionLimit,    ///< Budget::instructionLimit; not part of the protocol
-   interrupted,         ///< Budget::interrupt; not part of the protocol
-   missingExport,       ///< the module does not export the function called
-   wrongExportType      ///< it does, with other parameters
+   stackOverflow,    ///< the accounted stack of the Budget is used up
+   callOutOfRange,   ///< call_indirect beyond the table
+   callWrongType,    ///< call_indirect of an empty element or of another type
+   floatingPoint,    ///< integer division by zero, or a result that does not fit
+   instructionLimit, ///< Budget::instructionLimit; not part of the protocol
+   interrupted,      ///< Budget::interrupt; not part of the protocol
+   missingExport,    ///< the module does not export the function called
+   wrongExportType   ///< it does, with other parameters
 };
 
 /// The protocol's words for the kind, as in "wasm memory out-of-bounds". Source: spec, kernel §4.8.
