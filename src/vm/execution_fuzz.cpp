@@ -90,8 +90,7 @@ std::vector<Outcome> metered(Engine& engine, ByteView code) {
          o.result = resultOf(type, values[0]);
       } else {
          o.trap = done.error().text();
-         o.comparable = done.error().kind != TrapKind::instructionLimit &&
-                        done.error().kind != TrapKind::stackOverflow;
+         o.comparable = done.error().kind != TrapKind::instructionLimit && done.error().kind != TrapKind::stackOverflow;
       }
       o.log = log;
       o.count = budget.instructions;
