@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
    cli::addInstallCommand(app, exitCode);
    cli::addPushCommand(app, exitCode);
    cli::addQueryCommand(app, exitCode);
+   cli::addNewCommand(app, exitCode);
    cli::addTestCommand(app, exitCode);
    cli::addKeyCommand(app, exitCode);
    cli::addFormatCommand(app, exitCode);
