@@ -8,13 +8,14 @@ describe("conformance vectors", () => {
   const folder = fileURLToPath(new URL("../../../shared/conformance/", import.meta.url));
   const files = [
     "account-numbers.json", "method-numbers.json", "fracpack-vectors.json",
-    "fracpack-validation.json", "block-and-transaction.json", "signatures.json",
+    "fracpack-validation.json", "block-and-transaction.json", "signatures.json", "keys.json",
+    "merkle.json", "jwt.json", "method-model.json", "schema.json",
   ];
   for (const file of files) {
     test.skipIf(!existsSync(folder + file))(file, () => {
-      const outcome = checkVectors(file, JSON.parse(readFileSync(folder + file, "utf8")));
-      expect(outcome?.failures).toEqual([]);
-      expect(outcome?.passed).toBeGreaterThan(10);
+      const outcome = checkVectors(JSON.parse(readFileSync(folder + file, "utf8")));
+      expect(outcome.failures).toEqual([]);
+      expect(outcome.passed).toBeGreaterThan(2);
     });
   }
 });

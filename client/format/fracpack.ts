@@ -216,12 +216,9 @@ function writeCustom(sink: Sink, layout: Layout, value: Value, depth: number): b
       return true;
     }
     case "TimePointSec":
-    case "TimePointUSec": {
-      const time = typeof value === "string" && !/^-?[0-9]+$/.test(value) ? parseTime(value) : undefined;
-      const count = time === undefined ? integerOf(value, 64, true) : layout.custom === "TimePointUSec" ? time : floorDivide(time, 1000000n);
-      sink.integer(count, layout.size!);
+    case "TimePointUSec":
+      sink.integer(timeOf(value, layout.custom), layout.size!);
       return true;
-    }
     case "AccountNumber":
       sink.integer(typeof value === "bigint" ? value : accountNumber(textOf(value)), 8);
       return true;
@@ -233,7 +230,7 @@ function writeCustom(sink: Sink, layout: Layout, value: Value, depth: number): b
   }
 }
 
-function isNone(layout: Layout, value: Value): boolean {
+export function isNone(layout: Layout, value: Value): boolean {
   return layout.shape.kind === "option" && (value === null || value === undefined);
 }
 
@@ -245,7 +242,7 @@ function isEmpty(layout: Layout, value: Value): boolean {
   return layout.custom === "map" && isRecord(value) && Object.keys(value).length === 0;
 }
 
-function integerOf(value: Value, bits: number, signed: boolean): bigint {
+export function integerOf(value: Value, bits: number, signed: boolean): bigint {
   let result: bigint;
   if (typeof value === "bigint") result = value;
   else if (typeof value === "number" && Number.isSafeInteger(value)) result = BigInt(value);
@@ -257,7 +254,7 @@ function integerOf(value: Value, bits: number, signed: boolean): bigint {
   return result;
 }
 
-function floatOf(value: Value): number {
+export function floatOf(value: Value): number {
   if (typeof value === "number") return value;
   if (typeof value === "string" && value.trim() !== "") {
     const result = Number(value);
@@ -266,39 +263,46 @@ function floatOf(value: Value): number {
   throw new FormatError("expected a number");
 }
 
-function textOf(value: Value): string {
+/** The count that a time is, of seconds or microseconds; given as that count or as text. */
+export function timeOf(value: Value, unit: "TimePointSec" | "TimePointUSec"): bigint {
+  if (typeof value !== "string" || /^-?[0-9]+$/.test(value)) return integerOf(value, 64, true);
+  const time = parseTime(value);
+  return unit === "TimePointUSec" ? time : floorDivide(time, 1000000n);
+}
+
+export function textOf(value: Value): string {
   if (typeof value !== "string") throw new FormatError("expected a name");
   return value;
 }
 
-function bytesOf(value: Value): Uint8Array {
+export function bytesOf(value: Value): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (typeof value === "string") return fromHex(value);
   throw new FormatError("expected bytes");
 }
 
-function listOf(value: Value): readonly Value[] {
+export function listOf(value: Value): readonly Value[] {
   if (Array.isArray(value)) return value as readonly Value[];
   if (value instanceof Uint8Array) return Array.from(value);
   throw new FormatError("expected a list");
 }
 
-function elementOf(value: Value, index: number): Value {
+export function elementOf(value: Value, index: number): Value {
   return listOf(value)[index];
 }
 
-function isRecord(value: Value): value is { readonly [key: string]: Value } {
+export function isRecord(value: Value): value is { readonly [key: string]: Value } {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 }
 
-function memberOf(value: Value, member: Member): Value {
+export function memberOf(value: Value, member: Member): Value {
   if (!isRecord(value)) throw new FormatError("expected an object");
   const found = Object.hasOwn(value, member.name) ? value[member.name] : undefined;
   if (found === undefined && member.layout.shape.kind !== "option") throw new FormatError(`${member.name} is missing`);
   return found;
 }
 
-function alternativeOf(alternatives: readonly Member[], value: Value): { index: number; inner: Value } {
+export function alternativeOf(alternatives: readonly Member[], value: Value): { index: number; inner: Value } {
   if (isRecord(value)) {
     const keys = Object.keys(value);
     const index = keys.length === 1 ? alternatives.findIndex((a) => a.name === keys[0]) : -1;

@@ -9,7 +9,7 @@ const rangeMax = 131071;
 const hashedBit = 1n << 56n;
 
 // Cumulative frequencies; the row is the previous symbol, 0 being the start.
-const model: readonly (readonly number[])[] = [
+export const methodModel: readonly (readonly number[])[] = [
   [0, 0, 1956, 4146, 6063, 7423, 9305, 10276, 11226, 13687, 14907, 16131, 17056, 18369, 19922, 21644, 23210, 24604, 25065, 26398, 28475, 30408, 31395, 31725, 32367, 32402, 32623, 32767],
   [0, 4880, 5243, 6669, 7714, 8472, 9634, 11619, 15233, 16738, 18031, 18650, 18993, 20913, 22653, 25217, 25802, 26404, 26589, 28244, 29312, 31398, 31845, 32080, 32183, 32478, 32695, 32767],
   [0, 1737, 2901, 3020, 3666, 3734, 8543, 12634, 15523, 17208, 21367, 22949, 23407, 24602, 25562, 26470, 28001, 28323, 29045, 30727, 31040, 31251, 32084, 32387, 32496, 32598, 32745, 32767],
@@ -64,7 +64,7 @@ export function methodName(value: bigint): string {
   return decompress(value);
 }
 
-function symbolOf(character: string): number {
+export function symbolOf(character: string): number {
   if (character >= "0" && character <= "9") return letters.indexOf(digitsAs[Number(character)]!) + 1;
   return (character === "_" ? letters.indexOf("q") : letters.indexOf(character)) + 1;
 }
@@ -118,7 +118,7 @@ function compress(symbols: readonly number[]): bigint {
   let consumed = 0;
   for (const symbol of symbols) {
     if (full) break;
-    const row = model[previous]!;
+    const row = methodModel[previous]!;
     const range = (high - low + 1 + word) % word;
     high = (low + Math.floor(((range * row[symbol + 1]!) % word) / denominator) - 1 + word) % word;
     low = (low + Math.floor(((range * row[symbol]!) % word) / denominator)) % word;
@@ -157,7 +157,7 @@ function decompress(value: bigint): string {
   let previous = 0;
   let name = "";
   while (consumed < bitsTotal) {
-    const row = model[previous]!;
+    const row = methodModel[previous]!;
     const range = (high - low + 1 + word) % word;
     if (range === 0) break;
     const scaled = Math.floor(((((code - low + 1 + word) % word) * denominator - 1 + word) % word) / range);

@@ -1,6 +1,6 @@
-// npm run check-vectors -- FILE…: checks the format library against vector files; prints one line a file.
+// npm run check-vectors -- FILE…: checks the format library against vector files; names each case that fails, and sums up.
 import { readFile } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runnerImport } from "vite";
 
@@ -11,15 +11,29 @@ if (files.length === 0) {
 }
 const here = dirname(fileURLToPath(import.meta.url));
 const { module } = await runnerImport(`${here}/../format/conformance.ts`, { configFile: false, logLevel: "error" });
-let failed = false;
+let passed = 0, failed = 0;
 for (const file of files) {
-  const outcome = module.checkVectors(basename(file), JSON.parse(await readFile(file, "utf8")));
-  if (!outcome) {
-    console.log(`${basename(file)}: not covered`);
+  const fail = (what) => {
+    console.log(`${file}: ${what}`);
+    failed += 1;
+  };
+  let content;
+  try {
+    content = JSON.parse(await readFile(file, "utf8"));
+  } catch (error) {
+    fail(error.message);
     continue;
   }
-  console.log(`${basename(file)}: ${outcome.passed} passed, ${outcome.failures.length} failed`);
-  for (const failure of outcome.failures) console.log(`  ${failure}`);
-  failed ||= outcome.failures.length > 0;
+  let outcome;
+  try {
+    outcome = module.checkVectors(content);
+  } catch (error) {
+    fail(`the file is not of its form: ${error.message}`);
+    continue;
+  }
+  outcome.failures.forEach(fail);
+  passed += outcome.passed;
+  if (outcome.uncovered > 0) console.log(`${file}: ${outcome.uncovered} cases for which this library has no function`);
 }
+console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
