@@ -309,6 +309,7 @@ public:
       std::uint64_t badSignatures = 0;
       std::uint64_t ignoredMessages = 0;
       std::uint64_t signatureChecks = 0;
+      std::uint64_t blocksInMemory = 0;
    };
    Counters counters() const;
 

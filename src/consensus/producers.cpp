@@ -1,6 +1,6 @@
 #include "consensus/producers.hpp"
 
-#include "base/assert.hpp"
+#include "format/ids.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -42,6 +42,7 @@ ChainConsensus::ChainConsensus(format::JointConsensus from) : joint(std::move(fr
    sets.current = ProducerSet(joint.current.data);
    if (joint.next)
       sets.next = ProducerSet(joint.next->consensus.data);
+   hash = format::sha256Of(joint);
 }
 
 ChainConsensusPtr consensusForChild(const ChainConsensusPtr& state, BlockNum commitNum) {

@@ -67,6 +67,7 @@ struct ProducerSets {
 struct ChainConsensus {
    format::JointConsensus joint;
    ProducerSets sets;
+   format::Checksum256 hash{}; ///< what a header's consensusState says of it
 
    ChainConsensus() = default;
    explicit ChainConsensus(format::JointConsensus joint);

@@ -1,0 +1,370 @@
+// Which blocks are admitted, which are preferred, and when they are irreversible. Source: spec, consensus §1.4, §1.5.
+#include "consensus/replica_state.hpp"
+
+#include "base/assert.hpp"
+#include "format/ids.hpp"
+
+#include <algorithm>
+
+namespace polis::consensus {
+
+ForkBlock ReplicaState::describe(const BlockPtr& block, ForkBlock& parent) const {
+   const format::BlockHeader& header = block->block.header;
+   ForkBlock out;
+   out.id = format::blockId(header);
+   out.num = header.blockNum;
+   out.term = header.term;
+   out.commitNum = header.commitNum;
+   out.timeUs = header.time.microseconds;
+   out.producer = header.producer;
+   out.block = block;
+   out.start = consensusForChild(parent.end, parent.commitNum);
+   out.end = consensusAfter(out.start, header);
+   return out;
+}
+
+/// The header stage, H1 to H6. What breaks a rule closes the link that it came on.
+void ReplicaState::admit(PeerId from, const BlockPtr& block) {
+   const format::BlockHeader& header = block->block.header;
+   ForkBlock* parent = tree.find(header.previous);
+   if (header.blockNum <= tree.root().num || !parent || parent->state == BlockState::invalid)
+      return;
+   // Height and term are tied to the parent before anything is kept (D13).
+   if (options.guards.boundedForks && (header.blockNum != parent->num + 1 || header.term < parent->term))
+      return act(Disconnect{from, "the block's height or term does not follow its parent's"});
+   const BlockId id = format::blockId(header);
+   std::optional<format::BlockConfirm> confirm;
+   if (block->auxConsensusData) {
+      auto unpacked = format::unpack<format::BlockConfirm>(*block->auxConsensusData);
+      if (!unpacked)
+         return act(Disconnect{from, "the block's auxiliary data is malformed"});
+      confirm = std::move(*unpacked);
+   }
+   if (ForkBlock* known = tree.find(id)) {
+      if (confirm && known->start->sets.current.bft())
+         aux(*known, *confirm);
+      return;
+   }
+
+   ForkBlock described = describe(block, *parent);
+   const ProducerSets& sets = described.start->sets;
+   const format::Producer* author = sets.current.find(header.producer);
+   const format::Consensus* under = &described.start->joint.current;
+   if (!author && sets.next)
+      author = sets.next->find(header.producer);
+   if (parent->end->joint.next)
+      under = &parent->end->joint.current; // the old services, until the first block of the new set is executed
+   const bool anyAuthor = sets.current.empty() && !sets.next;
+   if (!anyAuthor) {
+      if (!author)
+         return act(Disconnect{from, "the block's author is no producer"});
+      if (sets.current.bft() && sets.current.leader(header.term).name != header.producer)
+         return act(Disconnect{from, "the block's author does not lead its term"});
+      ++counters.signatureChecks;
+      if (!answers(signatures, *under, author->auth, format::blockSignatureDigest(id), block->signature)) {
+         ++counters.badSignatures;
+         return act(Disconnect{from, "the block's signature is invalid"});
+      }
+   } else if (!block->signature.empty()) {
+      return act(Disconnect{from, "a block without producers is signed"});
+   }
+   if (parent->block && described.end->hash != header.consensusState)
+      return act(Disconnect{from, "the block's consensus state is not what follows from its header"});
+
+   if (sets.current.bft() && !sets.single()) {
+      const bool ends = described.end->joint.next && header.commitNum >= described.end->joint.next->blockNum;
+      if (!confirm && ends)
+         return act(Disconnect{from, "joint consensus ends without proof"});
+      if (confirm) {
+         if (confirm->blockNum < header.commitNum || confirm->blockNum > header.blockNum)
+            return act(Disconnect{from, "the block's proof is for another height"});
+         // An ancestor, for the block itself is not in the tree yet.
+         ForkBlock* ancestor = confirm->blockNum == described.num    ? &described
+                               : confirm->blockNum > tree.root().num ? ForkTree::ancestorAt(*parent, confirm->blockNum)
+                                                                     : nullptr;
+         if (ancestor && !checkedCommits(*ancestor, *confirm, signatures, options.guards))
+            return act(Disconnect{from, "the block's proof proves nothing"});
+      }
+   }
+   if (!makeRoom(described))
+      return;
+   ForkBlock& added = tree.insert(std::move(described), *parent);
+   if (confirm && sets.current.bft())
+      aux(added, *confirm);
+   inserted(added);
+}
+
+/// Equivocation is not stored without end (D13). A newcomer replaces one that nobody has voted for; it is never just
+/// refused, for it may be the one that the others have chosen.
+bool ReplicaState::makeRoom(const ForkBlock& block) {
+   constexpr std::size_t equalsMax = 4;
+   if (!options.guards.boundedForks)
+      return true;
+   const std::vector<ForkBlock*> equals = tree.equals(block.producer, block.term, block.num);
+   if (equals.size() < equalsMax)
+      return true;
+   for (ForkBlock* other : equals) {
+      const bool wanted = other->vouched || other->own || !other->children.empty() || !other->prepares.of[0].empty() ||
+                          other == head || executing_ == other->id;
+      if (!wanted) {
+         tree.erase(*other);
+         return true;
+      }
+   }
+   return false;
+}
+
+void ReplicaState::admitOwn(const BlockPtr& block) {
+   ForkBlock* parent = tree.find(block->block.header.previous);
+   if (!parent || parent->state != BlockState::executed || tree.find(format::blockId(block->block.header)))
+      return;
+   ForkBlock described = describe(block, *parent);
+   described.state = BlockState::executed;
+   described.own = true;
+   ForkBlock& added = tree.insert(std::move(described), *parent);
+   producing_.reset();
+   for (const Claim& claim : claims(added.sets()))
+      confirmed_[keyOf(options.producer, claim)] = added.num;
+   lock(added, !added.sets().current.bft());
+   inserted(added);
+}
+
+/// What a new block tells by its header alone.
+void ReplicaState::inserted(ForkBlock& block) {
+   changed_ = true;
+   if (block.sets().single()) {
+      if (ForkBlock* told = ForkTree::ancestorAt(block, block.commitNum))
+         certify(*told, {});
+   } else if (!block.sets().current.bft()) {
+      // C1, C7: the leader of a term speaks by its headers.
+      if (block.term > term)
+         enterTerm(block.term);
+      if (block.term == term && !block.own) {
+         leaderSeen_ = now_.monotonic;
+         if (role != Role::leader)
+            restartElectionTimer();
+         if (role == Role::candidate)
+            role = Role::follower;
+      }
+      if (ForkBlock* told = ForkTree::ancestorAt(block, block.commitNum))
+         certify(*told, {});
+   }
+   learnFromViews(block);
+   for (auto at = early_.begin(); at != early_.end();) {
+      if (at->first != block.id) {
+         ++at;
+         continue;
+      }
+      const MessageReceived message = std::move(at->second);
+      at = early_.erase(at);
+      if (typeOf(message.frame) == MessageType::prepare)
+         onPrepare(message);
+      else
+         onCommit(message);
+   }
+}
+
+/// B12: commits of an ancestor that travel with a block.
+void ReplicaState::aux(ForkBlock& block, const format::BlockConfirm& confirm) {
+   ForkBlock* proven = confirm.blockNum > tree.root().num ? ForkTree::ancestorAt(block, confirm.blockNum) : nullptr;
+   if (!proven || proven->certified)
+      return;
+   if (const auto votes = checkedCommits(*proven, confirm, signatures, options.guards)) {
+      for (unsigned set = 0; set < 2; ++set)
+         proven->commits.of[set].insert(votes->of[set].begin(), votes->of[set].end());
+      if (proven->term > term)
+         enterTerm(proven->term);
+      certify(*proven, format::pack(commitCertificate(*proven)));
+   }
+}
+
+/// Prudence is no rule of validity: a block that this node would not vote for is left alone until a quorum wants it.
+bool ReplicaState::suspicious(const ForkBlock& block) const {
+   if (block.vouched || block.own)
+      return false;
+   const format::Block& content = block.block->block;
+   // After a block without startBlock no later one can run it (D4).
+   if (options.guards.prudentAboutEmpty && block.num > 2 && content.transactions.empty())
+      return true;
+   if (options.guards.prudentAboutTime && block.timeUs > now_.real + options.futureMaxUs)
+      return true;
+   return block.imprudent;
+}
+
+void ReplicaState::vouch(ForkBlock& block) {
+   for (ForkBlock* at = &block; at && !at->vouched; at = at->parent) {
+      at->vouched = true;
+      changed_ = true;
+   }
+}
+
+void ReplicaState::certify(ForkBlock& block, Bytes proof) {
+   if (block.num <= tree.root().num)
+      return;
+   vouch(block);
+   if (block.certified) {
+      if (block.proof.empty())
+         block.proof = std::move(proof);
+      return;
+   }
+   block.certified = true;
+   block.proof = std::move(proof);
+   changed_ = true;
+   if (!target_) {
+      target_ = &block;
+   } else if (!ForkTree::onOneChain(*target_, block)) {
+      halted_ = true;
+      act(Halt{"two quorums made conflicting blocks irreversible"});
+   } else if (block.num > target_->num) {
+      target_ = &block;
+   }
+}
+
+/// F2, B11: below this block nothing is chosen any more.
+ForkBlock* ReplicaState::chooseRoot() {
+   ForkBlock* root = &tree.root();
+   const ChainConsensusPtr consensus = active();
+   if (consensus->sets.current.bft() && !consensus->sets.single()) {
+      const Readiness readiness = termReady(consensus->sets);
+      if (readiness.ready) {
+         if (readiness.root)
+            root = readiness.root;
+      } else if (ForkBlock* prepared = tree.find(bestPrepared_.block.id)) {
+         root = prepared;
+      }
+   }
+   if (target_ && !ForkTree::isAncestor(*target_, *root))
+      root = target_;
+   return root;
+}
+
+/// F1: the greatest of (term, height, id) among what may be chosen.
+void ReplicaState::chooseHead() {
+   ForkBlock* root = chooseRoot();
+   ForkBlock* best = root;
+   ForkBlock* bestExecuted = root->state == BlockState::executed ? root : nullptr;
+   suspicionEndsAt_.reset();
+   std::vector<ForkBlock*> todo(root->children.begin(), root->children.end());
+   const auto better = [](const ForkBlock* a, const ForkBlock* b) {
+      return std::tuple(a->term, a->num, a->id) > std::tuple(b->term, b->num, b->id);
+   };
+   while (!todo.empty()) {
+      ForkBlock* block = todo.back();
+      todo.pop_back();
+      if (block->state == BlockState::invalid || block->term > term)
+         continue;
+      if (suspicious(*block)) {
+         const std::int64_t wait = block->timeUs - options.futureMaxUs - now_.real;
+         if (wait > 0 && wait < 60'000'000)
+            suspicionEndsAt_ = std::min(suspicionEndsAt_.value_or(now_.monotonic + wait), now_.monotonic + wait);
+         continue;
+      }
+      if (better(block, best))
+         best = block;
+      if (block->state == BlockState::executed && (!bestExecuted || better(block, bestExecuted)))
+         bestExecuted = block;
+      todo.insert(todo.end(), block->children.begin(), block->children.end());
+   }
+
+   ForkBlock* next = nullptr; // to execute on the way to best
+   ForkBlock* executed = best;
+   while (executed->state != BlockState::executed) {
+      next = executed;
+      executed = executed->parent;
+   }
+   ForkBlock* chosen = bestExecuted ? bestExecuted : executed;
+   if (chosen != head) {
+      head = chosen;
+      changed_ = true;
+      act(SetHead{head->id, head->num});
+   }
+   if (executing_) {
+      const ForkBlock* current = tree.find(*executing_);
+      const bool wanted = current && ForkTree::isAncestor(*current, *best);
+      if (!wanted && !cancelling_) {
+         cancelling_ = true;
+         act(CancelExecution{*executing_});
+      }
+   } else if (next) {
+      executing_ = next->id;
+      executingSince_ = now_.monotonic;
+      act(Execute{next->id, next->block});
+   }
+}
+
+void ReplicaState::commitCertified() {
+   ForkBlock* block = target_;
+   while (block && block->state != BlockState::executed)
+      block = block->parent;
+   if (!block || block->num <= tree.root().num || !ForkTree::isAncestor(*block, *head))
+      return;
+   commit(*block);
+}
+
+void ReplicaState::commit(ForkBlock& block) {
+   ASSERT(block.num > tree.root().num && ForkTree::isAncestor(tree.root(), block));
+   const ForkBlock* locked = tree.find(bestConfirm_.id);
+   commitProof_ = block.proof;
+   // The irreversible block holds every lock on what is below it, or the node would be mute until the next term (D9).
+   if (options.guards.oldLockIsSettled && locked && ForkTree::isAncestor(*locked, block))
+      bestConfirm_.id = block.id;
+   // To name a block without its prepares is of no use to anybody (D12).
+   if (!options.guards.viewNamesProvable && block.order() > bestPrepared_.block)
+      bestPrepared_ = {block.order(), {}, std::nullopt};
+   act(CommitBlock{block.id, block.num, block.proof});
+   if (&block == target_)
+      target_ = nullptr;
+   tree.setRoot(block);
+   const ProducerSets* sets = &block.sets();
+   std::erase_if(early_, [&](const auto& entry) { return format::blockNumOf(entry.first) <= block.num; });
+   std::erase_if(views_,
+                 [&](const auto& entry) { return !sets->has(entry.first) && !active()->sets.has(entry.first); });
+   // D8
+   if (options.guards.timersShrink) {
+      viewTimeout_ = std::max(options.viewTimeoutUs, viewTimeout_ * 2 / 3);
+      electionTimeout_ = std::max(options.electionTimeoutUs, electionTimeout_ * 2 / 3);
+   }
+   if (viewAt_)
+      viewAt_ = now_.monotonic + viewTimeout_;
+   leaderSeen_ = now_.monotonic;
+   if (electionAt_)
+      restartElectionTimer();
+   remember();
+   changed_ = true;
+}
+
+/// The chain of head above the irreversible block, lowest first.
+std::vector<ForkBlock*> ReplicaState::uncommitted() const {
+   std::vector<ForkBlock*> out;
+   for (ForkBlock* at = head; at != &tree.root(); at = at->parent)
+      out.push_back(at);
+   std::ranges::reverse(out);
+   return out;
+}
+
+void ReplicaState::lock(const ForkBlock& block, bool byCft) {
+   if (block.order() <= bestConfirm_)
+      return;
+   bestConfirm_ = block.order();
+   confirmedByCft_ = byCft;
+   remember();
+}
+
+/// B4: in a term this node votes for one chain only.
+bool ReplicaState::forbiddenFork(const ForkBlock& block) const {
+   if (bestConfirm_.none())
+      return false;
+   const ForkBlock* locked = tree.find(bestConfirm_.id);
+   if (locked && ForkTree::onOneChain(*locked, block))
+      return false;
+   if (bestConfirm_.term >= block.term)
+      return true;
+   if (!confirmedByCft_ || !block.sets().current.bft())
+      return false;
+   // A Confirm is no certificate that a view change could carry to others, so this lock holds across terms until the
+   // new set has prepared something else.
+   const ForkBlock* prepared = tree.find(bestPrepared_.block.id);
+   return !(prepared && bestPrepared_.block > bestConfirm_ && ForkTree::onOneChain(*prepared, block));
+}
+
+} // namespace polis::consensus

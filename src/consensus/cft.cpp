@@ -1,0 +1,221 @@
+// CFT: elections and confirms. Rules C1 to C8 of spec, consensus §2, each beside its name.
+#include "consensus/replica_state.hpp"
+
+#include "format/ids.hpp"
+
+#include <algorithm>
+
+namespace polis::consensus {
+namespace {
+
+std::uint64_t mixed(std::uint64_t x) {
+   x += 0x9E3779B97F4A7C15;
+   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+   x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+   return x ^ (x >> 31);
+}
+
+} // namespace
+
+/// Spread over [T, 2T], so that candidates do not collide for ever.
+void ReplicaState::restartElectionTimer() {
+   const auto spread = static_cast<std::int64_t>(mixed(options.seed * 1'000'003 + draws_++) %
+                                                 static_cast<std::uint64_t>(electionTimeout_ + 1));
+   electionAt_ = now_.monotonic + electionTimeout_ + spread;
+}
+
+/// A leader that was heard of lately is not deposed by a node that missed it.
+bool ReplicaState::leaderIsAlive() const {
+   return leaderSeen_ != std::numeric_limits<std::int64_t>::min() &&
+          now_.monotonic - leaderSeen_ < options.electionTimeoutUs / 2;
+}
+
+/// From CFT to BFT only the old set leads.
+bool ReplicaState::mayStand(const ProducerSets& sets) const {
+   return claimIn(sets.current) || (sets.next && !sets.next->bft() && claimIn(*sets.next));
+}
+
+/// C2, C8
+void ReplicaState::cftRole() {
+   const ChainConsensusPtr consensus = active();
+   const ProducerSets& sets = consensus->sets;
+   if (!mayStand(sets)) {
+      electionAt_.reset();
+      role = claims(sets).empty() ? Role::observer : Role::follower;
+      return;
+   }
+   if (role == Role::observer)
+      role = Role::follower;
+   if (sets.single()) {
+      electionAt_.reset();
+      if (role != Role::leader)
+         startElection();
+      return;
+   }
+   if (!electionAt_)
+      restartElectionTimer();
+   if (now_.monotonic < *electionAt_)
+      return;
+   electionTimeout_ = std::min(electionTimeout_ * 3 / 2, options.electionTimeoutMaxUs);
+   startElection();
+}
+
+void ReplicaState::startElection() {
+   const ProducerSets& sets = active()->sets;
+   if (term == std::numeric_limits<TermNum>::max())
+      return;
+   enterTerm(term + 1);
+   ++counters.elections;
+   role = Role::candidate;
+   votedFor_ = options.producer;
+   for (const Claim& claim : claims(sets)) {
+      ballots_.insert(keyOf(options.producer, claim));
+      const RequestVoteMessage message{term, options.producer, head->num, head->term, claim};
+      if (auto frame = sign(message))
+         promise(Multicast{std::move(*frame), std::nullopt});
+   }
+   restartElectionTimer();
+   countElection();
+}
+
+/// C4
+void ReplicaState::countElection() {
+   const ChainConsensusPtr consensus = active();
+   const auto votes = [&](const ProducerSet& set) {
+      return static_cast<std::size_t>(std::ranges::count_if(
+          set.producers(), [&](const format::Producer& p) { return ballots_.contains(keyOf(p.name, p.auth)); }));
+   };
+   const ProducerSets& sets = consensus->sets;
+   if (role != Role::candidate || votes(sets.current) < sets.current.strong() ||
+       (sets.next && votes(*sets.next) < sets.next->strong()))
+      return;
+   role = Role::leader;
+   leaderSeen_ = now_.monotonic;
+   restartElectionTimer();
+   for (const Claim& claim : claims(sets))
+      confirmed_[keyOf(options.producer, claim)] = head->num;
+   changed_ = true;
+}
+
+/// C3
+void ReplicaState::onRequestVote(const MessageReceived& received) {
+   const auto request = decode<RequestVoteMessage>(received.frame, options.guards.canonicalMessages);
+   const ChainConsensusPtr consensus = active();
+   const ProducerSets& sets = consensus->sets;
+   if (!request || sets.current.bft() || request->message.candidate_id == options.producer)
+      return;
+   const RequestVoteMessage& message = request->message;
+   if (!sets.current.has(message.candidate_id, message.signer) &&
+       !(sets.next && !sets.next->bft() && sets.next->has(message.candidate_id, message.signer)))
+      return;
+   if (!verified(*request, message.candidate_id, *consensus))
+      return;
+   if (message.term > term) {
+      if (leaderIsAlive())
+         return;
+      enterTerm(message.term);
+   }
+   const std::vector<Claim> own = claims(sets);
+   if (own.empty() || role == Role::leader || role == Role::candidate)
+      return;
+   // No older than this node's head, nor than anything that it ever vouched for.
+   const auto log = std::pair(message.last_log_term, message.last_log_index);
+   const bool upToDate = log >= std::pair(head->term, head->num) &&
+                         log >= std::pair(bestConfirm_.term, format::blockNumOf(bestConfirm_.id));
+   const bool granted = message.term == term && (!votedFor_ || votedFor_ == message.candidate_id) && upToDate;
+   if (granted) {
+      if (!votedFor_)
+         remember();
+      votedFor_ = message.candidate_id;
+      restartElectionTimer();
+   }
+   for (const Claim& claim : own) {
+      const VoteMessage vote{term, message.candidate_id, options.producer, granted, claim};
+      if (auto frame = sign(vote))
+         promise(SendToProducer{message.candidate_id, std::move(*frame), std::nullopt});
+   }
+   changed_ = true;
+}
+
+void ReplicaState::onVote(const MessageReceived& received) {
+   const auto vote = decode<VoteMessage>(received.frame, options.guards.canonicalMessages);
+   const ChainConsensusPtr consensus = active();
+   if (!vote || consensus->sets.current.bft())
+      return;
+   const VoteMessage& message = vote->message;
+   if (!verified(*vote, message.voter_id, *consensus))
+      return;
+   if (message.term > term)
+      return enterTerm(message.term);
+   if (message.term != term || message.candidate_id != options.producer || !message.vote_granted)
+      return;
+   ballots_.insert(keyOf(message.voter_id, message.signer));
+   countElection();
+}
+
+/// C5
+void ReplicaState::confirmHead() {
+   if (!mayVote() || head->preparedHere || head->own || head->term != term || head == &tree.root() ||
+       head->sets().current.bft() || head->sets().single())
+      return;
+   if (suspicious(*head) || forbiddenFork(*head))
+      return;
+   head->preparedHere = true;
+   lock(*head, true);
+   sendConfirm(*head);
+}
+
+void ReplicaState::sendConfirm(const ForkBlock& block) {
+   if (!block.preparedHere)
+      return;
+   for (const Claim& claim : claims(block.sets())) {
+      const ConfirmMessage message{block.term, options.producer, block.num, claim};
+      if (auto frame = sign(message))
+         promise(SendToProducer{block.producer, std::move(*frame), block.id});
+   }
+}
+
+/// C6
+void ReplicaState::onConfirm(const MessageReceived& received) {
+   const auto confirm = decode<ConfirmMessage>(received.frame, options.guards.canonicalMessages);
+   if (!confirm || head->sets().current.bft())
+      return;
+   const ConfirmMessage& message = confirm->message;
+   if (!head->sets().has(message.follower_id, message.signer))
+      return act(Disconnect{received.from, "a confirm of somebody who is no producer"});
+   if (!verified(*confirm, message.follower_id, *head->end))
+      return;
+   if (message.term > term)
+      return enterTerm(message.term);
+   const ForkBlock* block = ForkTree::ancestorAt(*head, message.head_num);
+   // As author of the chain, even when its last block has ended this node's lead.
+   if (!block || !head->own || block->term != term || message.term != term)
+      return;
+   BlockNum& highest = confirmed_[keyOf(message.follower_id, message.signer)];
+   highest = std::max(highest, message.head_num);
+   changed_ = true;
+}
+
+void ReplicaState::countConfirms() {
+   if (!head->own || head->term != term || head->sets().current.bft())
+      return;
+   const auto reached = [&](const ProducerSet& set, BlockNum num) {
+      const auto members = std::ranges::count_if(set.producers(), [&](const format::Producer& member) {
+         const auto at = confirmed_.find(keyOf(member.name, member.auth));
+         return at != confirmed_.end() && at->second >= num;
+      });
+      return static_cast<std::size_t>(members) >= set.strong();
+   };
+   for (ForkBlock* block = head; block != &tree.root() && block->term == term; block = block->parent) {
+      if (block->sets().current.bft())
+         return;
+      if (reached(block->sets().current, block->num) &&
+          (!block->sets().next || reached(*block->sets().next, block->num))) {
+         if (!block->certified)
+            certify(*block, {});
+         return;
+      }
+   }
+}
+
+} // namespace polis::consensus

@@ -1,0 +1,83 @@
+#include "consensus/fork_tree.hpp"
+
+#include "base/assert.hpp"
+#include "format/ids.hpp"
+
+#include <algorithm>
+
+namespace polis::consensus {
+
+ForkTree::ForkTree(ForkBlock root) {
+   auto owned = std::make_unique<ForkBlock>(std::move(root));
+   root_ = owned.get();
+   blocks_.emplace(root_->id, std::move(owned));
+}
+
+ForkBlock* ForkTree::find(const BlockId& id) const {
+   const auto at = blocks_.find(id);
+   return at == blocks_.end() ? nullptr : at->second.get();
+}
+
+ForkBlock& ForkTree::insert(ForkBlock block, ForkBlock& parent) {
+   block.parent = &parent;
+   auto owned = std::make_unique<ForkBlock>(std::move(block));
+   ForkBlock& inserted = *owned;
+   parent.children.push_back(&inserted);
+   const bool fresh = blocks_.emplace(inserted.id, std::move(owned)).second;
+   ASSERT(fresh);
+   return inserted;
+}
+
+void ForkTree::erase(ForkBlock& leaf) {
+   ASSERT(leaf.children.empty());
+   if (leaf.parent)
+      std::erase(leaf.parent->children, &leaf);
+   blocks_.erase(BlockId(leaf.id));
+}
+
+void ForkTree::setRoot(ForkBlock& root) {
+   std::map<BlockId, std::unique_ptr<ForkBlock>> kept;
+   std::vector<ForkBlock*> todo{&root};
+   while (!todo.empty()) {
+      ForkBlock* block = todo.back();
+      todo.pop_back();
+      kept.insert(blocks_.extract(block->id));
+      todo.insert(todo.end(), block->children.begin(), block->children.end());
+   }
+   blocks_ = std::move(kept);
+   root.parent = nullptr;
+   root_ = &root;
+}
+
+void ForkTree::condemn(ForkBlock& block) {
+   block.state = BlockState::invalid;
+   for (ForkBlock* child : block.children)
+      condemn(*child);
+}
+
+bool ForkTree::isAncestor(const ForkBlock& ancestor, const ForkBlock& block) {
+   const ForkBlock* at = &block;
+   while (at && at->num > ancestor.num)
+      at = at->parent;
+   return at == &ancestor;
+}
+
+ForkBlock* ForkTree::ancestorAt(ForkBlock& block, BlockNum num) {
+   ForkBlock* at = &block;
+   while (at && at->num > num)
+      at = at->parent;
+   return at && at->num == num ? at : nullptr;
+}
+
+std::vector<ForkBlock*> ForkTree::equals(AccountNumber producer, TermNum term, BlockNum num) const {
+   BlockId first{};
+   for (unsigned i = 0; i < 4; ++i)
+      first[i] = static_cast<std::uint8_t>(num >> (24 - 8 * i));
+   std::vector<ForkBlock*> found;
+   for (auto at = blocks_.lower_bound(first); at != blocks_.end() && at->second->num == num; ++at)
+      if (at->second->producer == producer && at->second->term == term)
+         found.push_back(at->second.get());
+   return found;
+}
+
+} // namespace polis::consensus

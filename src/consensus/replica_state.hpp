@@ -1,0 +1,215 @@
+// The state of a Replica, and its parts by file: replica.cpp takes events and keeps promises, blocks.cpp admits blocks
+// and chooses among them, bft.cpp and cft.cpp hold the rules of the two algorithms.
+#pragma once
+
+#include "consensus/certificate.hpp"
+#include "consensus/fork_tree.hpp"
+
+#include <deque>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+
+namespace polis::consensus {
+
+class ReplicaState {
+public:
+   ReplicaState(Options options, Signatures& signatures, Restored restored);
+
+   Effects start(Now now);
+   Effects step(const Event& event, Now now);
+   std::optional<std::int64_t> wakeAt() const;
+   std::vector<Bytes> votesFor(const BlockId& id) const;
+
+   Options options;
+   Signatures& signatures;
+   ForkTree tree;
+   ForkBlock* head;
+   TermNum term = 0;
+   Role role = Role::observer;
+   Replica::Counters counters;
+
+   /// The consensus for the next block on head. A BFT set hands over only when its last block is irreversible (I6).
+   ChainConsensusPtr active() const;
+   ChainConsensusPtr activeKept; ///< what Replica::sets refers to
+
+private:
+   // ---- replica.cpp ----
+   void on(const BlockReceived&);
+   void on(const MessageReceived&);
+   void on(const BlockExecuted&);
+   void on(const BlockSealed&);
+   void on(const ProductionFailed&);
+   void on(const Persisted&);
+   void on(const PeerConnected&);
+   void on(const KeysChanged&);
+   void on(const Tick&);
+   /// Applies every rule until nothing changes any more.
+   void settle();
+   void finish();
+   void act(Effect effect) { effects_.push_back(std::move(effect)); }
+   /// An effect that rests on what this step remembers: it leaves when that is durable (D3).
+   void promise(Effect effect) { promised_.push_back(std::move(effect)); }
+   void remember() { dirty_ = true; }
+   void enterTerm(TermNum next);
+   void resend();
+   void lead();
+   std::optional<Produce> production();
+   /// This node's claims in the sets whose keys are at hand, each once. Empty for a node that may not vote.
+   std::vector<Claim> claims(const ProducerSets& sets) const;
+   std::optional<Claim> claimIn(const ProducerSet& set) const;
+   template <SignedContent M>
+   std::optional<Bytes> sign(const M& message, Bytes* signature = nullptr);
+   template <SignedContent M>
+   bool verified(const Signed<M>& message, AccountNumber who, const ChainConsensus& consensus);
+   bool mayVote() const { return hasMemory_ && options.producer; }
+
+   // ---- blocks.cpp ----
+   void admit(PeerId from, const BlockPtr& block);
+   void admitOwn(const BlockPtr& block);
+   ForkBlock describe(const BlockPtr& block, ForkBlock& parent) const;
+   bool makeRoom(const ForkBlock& block);
+   void inserted(ForkBlock& block);
+   void aux(ForkBlock& block, const format::BlockConfirm& confirm);
+   bool suspicious(const ForkBlock& block) const;
+   void vouch(ForkBlock& block);
+   /// The block is proven irreversible, executed or not.
+   void certify(ForkBlock& block, Bytes proof);
+   ForkBlock* chooseRoot();
+   void chooseHead();
+   void commitCertified();
+   void commit(ForkBlock& block);
+   std::vector<ForkBlock*> uncommitted() const;
+   void lock(const ForkBlock& block, bool byCft);
+   bool forbiddenFork(const ForkBlock& block) const;
+
+   // ---- bft.cpp ----
+   struct View {
+      TermNum term = 0; ///< the producer is known to be here
+      std::optional<ViewChangeMessage> change;
+      Bytes frame;
+      unsigned improvements = 0;
+   };
+   struct Readiness {
+      bool ready = false;
+      ForkBlock* root = nullptr; ///< the block that the leader named, if it is above the irreversible one
+   };
+   void onPrepare(const MessageReceived&);
+   void onCommit(const MessageReceived&);
+   void onViewChange(const MessageReceived&);
+   template <class M>
+   void onVoteForBlock(const MessageReceived&, Votes ForkBlock::* votes);
+   void countVotes(ForkBlock& block);
+   void becamePrepared(ForkBlock& block);
+   /// B1
+   Readiness termReady(const ProducerSets& sets) const;
+   BlockOrder namedBy(const ViewChangeMessage& change) const;
+   /// B2, B3
+   void voteForBlocks();
+   void prepare(ForkBlock& block);
+   void commitVote(ForkBlock& block);
+   /// B9
+   void announceView();
+   bool acceptNamed(const ViewChangeMessage& change);
+   void learnFromViews(ForkBlock& block);
+   /// B7, B8
+   void followViews();
+   void viewTimer();
+   bool quorumInTerm(const ProducerSet& set) const;
+   TermNum skipAdvancedLeaders(TermNum from, const ProducerSet& set) const;
+
+   // ---- cft.cpp ----
+   void onRequestVote(const MessageReceived&);
+   void onVote(const MessageReceived&);
+   void onConfirm(const MessageReceived&);
+   void cftRole();
+   void startElection();
+   void countElection();
+   void confirmHead();
+   void sendConfirm(const ForkBlock& block);
+   void countConfirms();
+   void restartElectionTimer();
+   bool leaderIsAlive() const;
+   bool mayStand(const ProducerSets& sets) const;
+
+   Now now_;
+   Effects effects_;
+   Effects promised_;
+   bool changed_ = false, started_ = false, halted_ = false;
+   std::uint64_t steps_ = 0;
+
+   // What survives a restart.
+   AccountNumber votedFor_{};
+   BlockOrder bestConfirm_{};
+   bool confirmedByCft_ = false;
+   PrepareCertificate bestPrepared_{};
+   PrepareCertificate viewBase_{};
+   Bytes commitProof_{};
+   bool hasMemory_ = true;
+
+   bool dirty_ = false;
+   std::uint64_t sequence_ = 0, durable_ = 0;
+   std::deque<std::pair<std::uint64_t, Effect>> held_;
+
+   ForkBlock* target_ = nullptr; ///< highest block proven irreversible
+   std::optional<BlockId> executing_;
+   bool cancelling_ = false;
+   std::int64_t executingSince_ = 0;
+   std::optional<Produce> producing_;
+   std::int64_t retryProduceAt_ = 0;
+   std::int64_t resendAt_ = 0;
+   /// Votes for blocks that have not arrived, oldest first.
+   std::deque<std::pair<BlockId, MessageReceived>> early_;
+   static constexpr std::size_t earlyMax = 512;
+   std::optional<std::int64_t> suspicionEndsAt_;
+
+   std::map<AccountNumber, View> views_;
+   const ChainConsensus* viewsUnder_ = nullptr;
+   std::optional<std::int64_t> viewAt_;
+   TermNum viewTimerTerm_ = 0;
+   std::int64_t viewTimeout_;
+
+   using Key = std::pair<AccountNumber, Bytes>; ///< account and packed claim
+   static Key keyOf(AccountNumber name, const Claim& claim) { return {name, format::pack(claim)}; }
+   std::set<Key> ballots_;
+   std::map<Key, BlockNum> confirmed_;
+   std::optional<std::int64_t> electionAt_;
+   std::int64_t electionTimeout_;
+   std::int64_t leaderSeen_ = std::numeric_limits<std::int64_t>::min();
+   std::uint64_t draws_ = 0;
+};
+
+template <SignedContent M>
+std::optional<Bytes> ReplicaState::sign(const M& message, Bytes* signature) {
+   std::optional<Bytes> made = message.signer.service ? signatures.sign(message.signer, digestOf(message)) : Bytes();
+   if (!made)
+      return std::nullopt;
+   if (signature)
+      *signature = *made;
+   return encode(message, std::move(*made));
+}
+
+template <SignedContent M>
+bool ReplicaState::verified(const Signed<M>& message, AccountNumber who, const ChainConsensus& consensus) {
+   const Claim& claim = message.message.signer;
+   const auto check = [&](const format::Consensus& under) {
+      ++counters.signatureChecks;
+      return answers(signatures, under, claim, detail::signedDigest(messageTypeOf<M>, message.packed),
+                     message.signature);
+   };
+   const bool current = consensus.sets.current.has(who, claim);
+   if (!current && !(consensus.sets.next && consensus.sets.next->has(who, claim))) {
+      // Work for strangers is what D14 warns of.
+      if (!options.guards.membersBeforeSignatures)
+         check(consensus.joint.current);
+      ++counters.ignoredMessages;
+      return false;
+   }
+   if (check(current ? consensus.joint.current : consensus.joint.next->consensus))
+      return true;
+   ++counters.badSignatures;
+   return false;
+}
+
+} // namespace polis::consensus
