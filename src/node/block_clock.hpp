@@ -23,6 +23,11 @@ struct BlockClock {
       return now < head + idleUs ? now : head + idleUs;
    }
 
+   /// The time of a block while a chain is being made: those follow as fast as they can.
+   static std::int64_t bootTime(std::int64_t head, std::int64_t now) {
+      return now <= head ? head + 1 : now < head + idleUs ? now : head + idleUs;
+   }
+
    /// When an idle chain seals its next block.
    std::int64_t idleDeadline(std::int64_t head, std::int64_t now) const {
       // A clock that was set back must not stop the chain.

@@ -89,6 +89,16 @@ TEST(BlockClock, aTransactionOnAnIdleChainIsSealedAtOnce) {
    EXPECT_FALSE(clock.sealNow(start + clock.minIntervalUs, start + 10, start + 20, true, false));
 }
 
+TEST(BlockClock, blocksOfABootKeepThePromisesToo) {
+   // However long the packages of one block take, and however fast they are.
+   for (const std::int64_t took : {-5'000'000, 0, 1, 999'999, 1'550'387, 60'000'000}) {
+      const auto time = BlockClock::bootTime(start, start + took);
+      EXPECT_GT(time, start) << took;
+      EXPECT_LE(time, start + BlockClock::idleUs) << took;
+   }
+   EXPECT_EQ(BlockClock::bootTime(start, start + 300), start + 300);
+}
+
 TEST(BlockClock, pausesAndClocksSetBack) {
    BlockClock clock;
    EXPECT_EQ(clock.blockTime(start, start + 3'000'000), start + BlockClock::idleUs);

@@ -1,4 +1,5 @@
 #include "node/local_template.hpp"
+#include "format/hash.hpp"
 #include "format/json.hpp"
 
 namespace polis::node {
@@ -29,6 +30,10 @@ format::HttpRequest registerServer(AccountNumber service, AccountNumber server) 
                      toBytes(format::toJson(RegisterServer{service, server})));
 }
 
+struct AdminToken {
+   format::Checksum256 sha256{};
+};
+
 struct LocalMeta {
    std::string name{};
    std::string version{};
@@ -42,7 +47,7 @@ struct LocalMeta {
 
 } // namespace
 
-kernel::LocalTemplate localTemplate(const std::vector<Package>& packages) {
+kernel::LocalTemplate localTemplate(const std::vector<Package>& packages, std::string_view adminToken) {
    static constexpr AccountNumber xPackages{std::string_view("x-packages")};
    kernel::LocalTemplate result;
    for (const auto& package : packages)
@@ -67,6 +72,9 @@ kernel::LocalTemplate localTemplate(const std::vector<Package>& packages) {
       result.requests.push_back(
           ownRequest("x-packages", "POST", "/postinstall", "application/json", toBytes(format::toJson(meta))));
    }
+   if (!adminToken.empty())
+      result.requests.push_back(ownRequest("x-admin", "POST", "/admin_token", "application/json",
+                                           toBytes(format::toJson(AdminToken{format::sha256(asBytes(adminToken))}))));
    return result;
 }
 

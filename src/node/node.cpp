@@ -19,10 +19,12 @@
 #include "store/store.hpp"
 #include "vm/engine.hpp"
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <fcntl.h>
 #include <iostream>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -98,6 +100,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       if (!std::filesystem::exists(configFile()))
          saveConfig(configFile(), config);
 
+      putAwayUnfinishedChain();
       store = store::Store::open(options.folder);
       journal = store::Journal::open(options.folder / "journal");
       engine =
@@ -153,6 +156,28 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    }
 
    std::filesystem::path configFile() const { return options.folder / "config"; }
+   /// There while a chain is being made: a half-made one is not gone on with, whatever ended the making.
+   std::filesystem::path bootMark() const { return options.folder / "booting"; }
+
+   void putAwayUnfinishedChain() {
+      if (!std::filesystem::exists(bootMark()))
+         return;
+      // The mark may be that of a node that is at it right now.
+      const int lock = ::open((options.folder / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+      if (lock < 0 || ::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+         if (lock >= 0)
+            ::close(lock);
+         throw Fault("Another node uses the folder " + options.folder.string());
+      }
+      log::warning("A chain in ", options.folder.string(), " was not finished when it was made; it is removed");
+      std::error_code failed;
+      for (const char* name : {"data", "journal", "first-invitation", "booting"})
+         if (!failed)
+            std::filesystem::remove_all(options.folder / name, failed);
+      ::close(lock);
+      if (failed)
+         throw Fault("What is in " + options.folder.string() + " cannot be removed: " + failed.message());
+   }
 
    void readProducer() {
       if (config.producer.empty())
@@ -199,7 +224,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          auto packages = folder.resolve({"XDefault"});
          if (!packages)
             return "The node's own services cannot be installed: " + packages.error();
-         local = localTemplate(*packages);
+         std::array<std::uint8_t, 24> secret;
+         SystemRandom().fill(secret);
+         adminToken = toHex(secret);
+         local = localTemplate(*packages, adminToken);
       }
       if (auto result =
               theKernel->firstStart(local, serviceEnvironment(), {std::string("Polis ") += version, config.hostJson()});
@@ -339,6 +367,15 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          say("Polis is ready: " + pageUrl("", "/"));
       else if (!options.boot)
          say("Polis is ready, and has no chain yet: " + pageUrl("x-admin", "/"));
+      if (!options.boot)
+         announceToken();
+   }
+
+   /// Shown once, when the folder is new; the node keeps a hash.
+   void announceToken() const {
+      if (!adminToken.empty() && !addresses.empty())
+         say("To administer this node from another device, open this there, once: " +
+             pageUrl("x-admin", "/#token=" + adminToken));
    }
 
    std::optional<std::string> bootAtStart() {
@@ -356,6 +393,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       say("Polis is ready: " + pageUrl("", "/"));
       if (!result->empty())
          say("The first members come in by this invitation: " + *result);
+      announceToken();
       return std::nullopt;
    }
 
@@ -415,8 +453,24 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          done(std::unexpected("The node is busy. Try again soon."));
    }
 
-   /// Chain thread.
+   /// Chain thread. A chain that cannot be finished is removed: by the next start, which follows at once when a page
+   /// asked for the chain.
    std::expected<std::string, std::string> boot(const BootPlan& plan) {
+      writePrivateFile(bootMark(), "A chain is being made here.\n");
+      auto result = makeChain(plan);
+      if (result || !theKernel->hasChain()) {
+         std::error_code ignored;
+         std::filesystem::remove(bootMark(), ignored);
+         return result;
+      }
+      if (!options.boot) {
+         exitCode.store(restartCode);
+         end.signal();
+      }
+      return result;
+   }
+
+   std::expected<std::string, std::string> makeChain(const BootPlan& plan) {
       auto& k = *theKernel;
       auto first = k.pushBoot(plan.first, account, nowUs());
       if (!first)
@@ -434,7 +488,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
                return std::unexpected(*problem);
          if (!k.blockOpen()) {
             const auto head = k.head();
-            const std::int64_t time = std::max(nowUs(), head->header->time.microseconds + 1);
+            const std::int64_t time = BlockClock::bootTime(head->header->time.microseconds, nowUs());
             if (auto begun = k.startBlock(
                     {.time = time, .producer = account, .term = head->header->term, .commitNum = head->num});
                 !begun)
@@ -443,8 +497,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          const auto trace = k.push(transaction, true);
          if (trace.error && !trace.error->empty()) {
             k.abortBlock();
-            return std::unexpected("a package cannot be installed: " + *trace.error + ". The chain in " +
-                                   options.folder.string() + " is unfinished; remove the folder before you try again.");
+            return std::unexpected("a package cannot be installed: " + *trace.error +
+                                   ". What was made of the chain is removed; try again when the package is mended.");
          }
       }
       if (k.blockOpen())
@@ -597,6 +651,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    Config config;
    AccountNumber account;
    std::optional<format::PrivateKey> key;
+   std::string adminToken; ///< of a new folder, until the process ends; empty otherwise
    SystemClock clock;
 
    Wake end, runWake, flushWake;

@@ -42,6 +42,29 @@ describe.skipIf(reason !== undefined)("starting", () => {
     expect(person.problems).toEqual([]);
   });
 
+  test("the administration link opens the node on another device, once", async () => {
+    const network = await startNode({ unbooted: true });
+    networks.push(network);
+    // What comes through a proxy from elsewhere is not this machine.
+    const elsewhere = { extraHTTPHeaders: { "X-Forwarded-For": "203.0.113.7" } };
+    person = await Person.arrive(browser, network.url, elsewhere);
+    const { page } = person;
+    await page.goto(appUrl(network.url, "x-admin"));
+    await page.getByText("For the node's operator").waitFor();
+    await page.goto("about:blank");
+    await page.goto(network.adminLink ?? "");
+    await page.getByText("This browser may now administer the node.").waitFor();
+    await page.getByText("No chain yet").waitFor();
+    expect(page.url()).toBe(appUrl(network.url, "x-admin"));
+    await page.reload();
+    await page.getByRole("button", { name: "Create the chain" }).waitFor();
+
+    const other = await Person.arrive(browser, network.url, elsewhere);
+    await other.page.goto(network.adminLink ?? "");
+    await other.page.getByRole("alert").getByText("This link was used already").waitFor();
+    await other.page.getByText("For the node's operator").waitFor();
+  });
+
   test("a phone does it all over HTTPS", async () => {
     const network = await startNode({ tls: true });
     networks.push(network);
@@ -55,7 +78,7 @@ describe.skipIf(reason !== undefined)("starting", () => {
     await person.connect("tokens", account);
     await person.page.getByText("What others send arrives at once.").waitFor();
     await person.page.getByRole("button", { name: "Accept" }).click();
-    await expect.poll(() => person?.balance(), { timeout: 5000 }).toBe("100,000.00");
+    await expect.poll(() => person?.balance(), { timeout: 30_000 }).toBe("100,000.00");
     await person.page.getByRole("list", { name: "Transfers" }).getByText("faucet-tok").waitFor();
     const cookies = await person.context.cookies(appUrl(network.url, "tokens"));
     // On localhost, whatever the scheme, the cookie has its plain name.

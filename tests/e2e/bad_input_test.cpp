@@ -159,6 +159,32 @@ TEST_F(BadInput, unknownHostAndPath) {
    EXPECT_EQ(client().get("tokens", "/native/admin/status").status, 404);
 }
 
+TEST_F(BadInput, headIsAnsweredAsGetWithoutABody) {
+   const std::pair<const char*, const char*> targets[] = {{"hello", "/api/greetings"},
+                                                          {"tokens", "/api/balances?account=prod"},
+                                                          {"explorer", "/api/account?name=prod"},
+                                                          {"accounts", "/api/account?name=prod"},
+                                                          {"hello", "/"}};
+   for (const auto& [service, target] : targets) {
+      const auto got = client().get(service, target);
+      // On one connection: whatever body came behind the head would be read as the next answer.
+      const auto raw = harness::rawRequest(client().host(service), "HEAD", target, {}, {});
+      const auto head = harness::headOnly(node().port(), raw);
+      EXPECT_EQ(head.status, got.status) << service << target << "\n" << head.head;
+      EXPECT_EQ(head.body, "") << service << target;
+   }
+   EXPECT_EQ(harness::headOnly(node().port(),
+                               harness::rawRequest(client().host("transact"), "HEAD", "/push_transaction", {}, {}))
+                 .status,
+             405);
+}
+
+TEST_F(BadInput, theAccountsPageIsNeverFramed) {
+   const auto page = client().get("accounts", "/");
+   EXPECT_EQ(page.status, 200);
+   EXPECT_NE(page.head.find("frame-ancestors 'none'"), std::string::npos) << page.head;
+}
+
 TEST_F(BadInput, foreignPageCannotReachAdminEndpoints) {
    const std::vector<std::pair<std::string, std::string>> calls{
        {"POST", "/native/admin/push_boot"}, {"POST", "/native/admin/boot"}, {"PUT", "/config"}, {"POST", "/shutdown"},

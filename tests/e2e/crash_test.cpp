@@ -72,4 +72,29 @@ TEST(Crash, killedUnderLoadKeepsWhatWasFinal) {
    EXPECT_EQ(node.stop(), 0) << node.log();
 }
 
+TEST(Crash, killedWhileTheChainIsMadeStartsAfresh) {
+   if (harness::dataFolder().empty())
+      GTEST_SKIP() << "the packages are not built: ./run --build";
+   harness::NodeProcess::Options options;
+   options.start = false;
+   harness::NodeProcess node(options);
+   const auto mark = node.folder() / "booting";
+   node.launch();
+   while (!std::filesystem::exists(mark)) {
+      ASSERT_TRUE(node.running()) << node.log();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+   }
+   // Somewhere in the middle: block 2 may be there or not.
+   std::this_thread::sleep_for(std::chrono::milliseconds(300));
+   node.kill();
+   const bool unfinished = std::filesystem::exists(mark);
+   node.start();
+   EXPECT_FALSE(std::filesystem::exists(mark));
+   EXPECT_EQ(node.log().find("was not finished") != std::string::npos, unfinished);
+   const ChainClient client{node.port()};
+   EXPECT_EQ(client.get("explorer", "/api/block?num=2").status, 200);
+   client.mustPush({action("prod", "accounts", "exists", "prod"_a, std::string{"after the making"})});
+   EXPECT_EQ(node.stop(), 0) << node.log();
+}
+
 } // namespace polis::e2e

@@ -54,6 +54,7 @@ std::optional<Answer> takeAnswer(std::string& buffer) {
    std::ranges::transform(head, head.begin(),
                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
    Answer answer;
+   answer.head = buffer.substr(0, headEnd + 2);
    std::from_chars(head.data() + 9, head.data() + std::min<std::size_t>(head.size(), 12), answer.status);
    const auto bodyStart = headEnd + 4;
    if (const auto at = head.find("content-length:"); at != std::string::npos) {
@@ -112,6 +113,38 @@ RawRequest rawRequest(const std::string& host, const std::string& method, const 
 Answer request(std::uint16_t port, const std::string& host, const std::string& method, const std::string& target,
                ByteView body, const std::string& contentType) {
    return exchange(port, rawRequest(host, method, target, body, contentType));
+}
+
+Answer requestWith(std::uint16_t port, const std::string& host, const std::string& method, const std::string& target,
+                   const std::string& headers, ByteView body) {
+   auto raw = rawRequest(host, method, target, body, {});
+   raw.insert(raw.find("\r\n") + 2, headers);
+   return exchange(port, raw);
+}
+
+Answer headOnly(std::uint16_t port, std::string_view raw) {
+   std::string closing(raw);
+   closing.insert(closing.find("\r\n") + 2, "Connection: close\r\n");
+   const int fd = connectTo(port);
+   std::string all;
+   try {
+      sendAll(fd, closing);
+      char part[16384];
+      for (ssize_t got = 0; (got = ::recv(fd, part, sizeof part, 0)) > 0;)
+         all.append(part, static_cast<std::size_t>(got));
+   } catch (...) {
+      ::close(fd);
+      throw;
+   }
+   ::close(fd);
+   const auto headEnd = all.find("\r\n\r\n");
+   if (headEnd == std::string::npos)
+      throw std::runtime_error("the connection ended before an answer came");
+   Answer answer;
+   answer.head = all.substr(0, headEnd + 2);
+   std::from_chars(all.data() + 9, all.data() + 12, answer.status);
+   answer.body = all.substr(headEnd + 4);
+   return answer;
 }
 
 Answer exchange(std::uint16_t port, std::string_view raw) {

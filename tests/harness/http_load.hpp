@@ -11,9 +11,10 @@
 
 namespace polis::harness {
 
-/// One HTTP/1.1 answer: the status and the body.
+/// One HTTP/1.1 answer. head: the status line and the headers, as they came.
 struct Answer {
    int status = 0;
+   std::string head;
    std::string body;
 };
 
@@ -21,6 +22,14 @@ struct Answer {
 /// port: on 127.0.0.1. host: the Host header. Throws std::runtime_error when nobody answers.
 Answer request(std::uint16_t port, const std::string& host, const std::string& method, const std::string& target,
                ByteView body = {}, const std::string& contentType = {});
+
+/// The same with further headers, each line with its "\r\n".
+Answer requestWith(std::uint16_t port, const std::string& host, const std::string& method, const std::string& target,
+                   const std::string& headers, ByteView body = {});
+
+/// Sends raw bytes, asks the server to end the connection, and gives whatever came: the head, and all behind it as
+/// body.
+Answer headOnly(std::uint16_t port, std::string_view raw);
 
 /// Sends raw bytes on a connection of its own and waits for one answer.
 Answer exchange(std::uint16_t port, std::string_view raw);

@@ -46,7 +46,8 @@ NodeProcess::NodeProcess(Options options)
       folder_ = pattern;
       temporary_ = true;
    }
-   start();
+   if (options.start)
+      start();
 }
 
 NodeProcess::~NodeProcess() {
@@ -64,9 +65,7 @@ std::string NodeProcess::log() const {
 
 bool NodeProcess::running() const { return pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == 0; }
 
-void NodeProcess::start() {
-   using Steady = std::chrono::steady_clock;
-   const auto began = Steady::now();
+void NodeProcess::launch() {
    // The first start takes any free port, later ones the same again.
    const std::string binary = polisBinary().string();
    std::vector<std::string> words{
@@ -79,7 +78,6 @@ void NodeProcess::start() {
    argv.push_back(nullptr);
    const std::string logFile = (folder_ / "node.log").string();
    const std::string data = dataFolder().string();
-   const auto logged = log().size();
 
    pid_ = ::fork();
    if (pid_ < 0)
@@ -92,6 +90,13 @@ void NodeProcess::start() {
       ::execv(binary.c_str(), argv.data());
       ::_exit(127);
    }
+}
+
+void NodeProcess::start() {
+   using Steady = std::chrono::steady_clock;
+   const auto began = Steady::now();
+   const auto logged = log().size();
+   launch();
    while (Steady::now() - began < std::chrono::minutes(5)) {
       const auto text = log();
       const auto at = text.find(readyText, logged);

@@ -17,6 +17,8 @@ public:
       std::filesystem::path folder;
       /// Further arguments of `polis node`.
       std::vector<std::string> arguments;
+      /// False: nothing runs until start() or launch().
+      bool start = true;
    };
 
    /// Starts the node and waits until it answers. The chain is booted if the folder is new.
@@ -27,6 +29,7 @@ public:
    NodeProcess(const NodeProcess&) = delete;
    NodeProcess& operator=(const NodeProcess&) = delete;
 
+   const std::filesystem::path& folder() const { return folder_; }
    std::uint16_t port() const { return port_; }
    /// From the start of the process to its first answer.
    double startSeconds() const { return startSeconds_; }
@@ -38,6 +41,8 @@ public:
    /// SIGKILL, wait.
    void kill();
    void start();
+   /// Starts without waiting for anything.
+   void launch();
    bool running() const;
 
 private:

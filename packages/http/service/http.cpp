@@ -203,7 +203,14 @@ void serveRequest(std::int32_t socket, ByteView packed, std::string_view root) {
    for (std::size_t i = 0; i < servers.size(); ++i) {
       if (!servers[i].value || (i == 1 && servers[0] == servers[1]))
          continue;
-      if (auto response = ask(servers[i], view.packed(), socket, user)) {
+      auto response = ask(servers[i], view.packed(), socket, user);
+      if (response && response->status == 405 && view.method() == "HEAD") {
+         // A service that knows GET only: its answer, from which the node leaves the body away.
+         auto request = unpackOrAbort<HttpRequest>(view.packed());
+         request.method = "GET";
+         response = ask(servers[i], pack(request), socket, user);
+      }
+      if (response) {
          checkHeaders(*response, servers[i]);
          return reply(socket, std::move(*response));
       }

@@ -699,6 +699,8 @@ std::optional<HttpReply> XAdmin::checkAuth(HttpRequest req, std::optional<std::i
       if (hopsAreTrusted(forwardedFor(req), networks))
          return std::nullopt;
    }
+   if (admin::hasSession(req))
+      return std::nullopt;
    std::optional<AccountNumber> user;
    const bool presented = headerOf(req, "Authorization").has_value() || headerOf(req, "Cookie").has_value();
    if (presented) {
@@ -725,8 +727,17 @@ std::optional<HttpReply> XAdmin::serveSys(HttpRequest request, std::optional<std
          return methodNotAllowed("GET");
       return packageFile(path.substr(10));
    }
-   const bool isOwn = path == "/config" || path == "/shutdown" || path.starts_with("/services/") ||
-                      path == "/admin_accounts" || path == "/admin_login" || path.starts_with("/native/");
+   if (path == "/admin_claim" || path == "/admin_leave") {
+      // Whoever has the secret is the one; another page must not even try.
+      if (request.method != "POST")
+         return methodNotAllowed("POST");
+      if (!originIsOwn(request))
+         return httpReply(403, "text/html", "Requests from pages of another origin are refused\n");
+      return path == "/admin_claim" ? admin::claim(request, socket) : admin::leave(request, socket);
+   }
+   const bool isOwn = path == "/config" || path == "/admin_token" || path == "/shutdown" ||
+                      path.starts_with("/services/") || path == "/admin_accounts" || path == "/admin_login" ||
+                      path.starts_with("/native/");
    if (!isOwn)
       return std::nullopt; // pages, from x-sites
    if (auto refused = checkAuth(headOf(request), socket))
@@ -748,6 +759,8 @@ std::optional<HttpReply> XAdmin::serveSys(HttpRequest request, std::optional<std
          return putService(request, name);
       return methodNotAllowed("GET, PUT");
    }
+   if (path == "/admin_token")
+      return request.method == "POST" ? admin::putToken(request) : methodNotAllowed("POST");
    if (path == "/shutdown")
       return request.method == "POST" ? shutDown(request) : methodNotAllowed("POST");
    if (path == "/admin_accounts") {

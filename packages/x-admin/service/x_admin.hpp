@@ -1,6 +1,8 @@
 // Administration of this node: its configuration, its services, and who may change them.
 #pragma once
 
+#include "x-admin/service/admin_session.hpp"
+
 #include <polis/sdk.hpp>
 
 namespace polis::services {
@@ -33,6 +35,8 @@ public:
    using AdminAccounts = SubjectiveTable<0, AdminAccount, &AdminAccount::account>;
    using CodeRefs = SubjectiveTable<1, LocalCodeRefs,
                                     key<&LocalCodeRefs::codeHash, &LocalCodeRefs::vmType, &LocalCodeRefs::vmVersion>>;
+   using Token = BasicTable<Db::subjective, 2, AdminToken, key<>>;
+   using Sessions = SubjectiveTable<3, AdminSession, &AdminSession::sha256>;
    using Options = BasicTable<Db::session, 0, AdminOptions, key<>>;
 
    /// Reads the node's configuration. Runs once a start.

@@ -2,7 +2,6 @@
 
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,6 +14,8 @@ export interface Network {
   url: string;
   /** A link with which accounts can be made. */
   invitation: string;
+  /** A link with which another device administers the node, once. Absent: not a node of our own. */
+  adminLink?: string;
   stop: () => Promise<void>;
 }
 
@@ -57,9 +58,8 @@ export interface NodeOptions {
 /** A real node in a folder of its own. */
 export async function startNode({ tls = false, unbooted = false }: NodeOptions = {}): Promise<Network> {
   const folder = mkdtempSync(join(tmpdir(), "polis-browser-"));
-  const port = await freePort();
   const scheme = tls ? "https" : "http";
-  const options = ["--producer", "prod", "--host", "polis.localhost", "--listen", `${tls ? "https://" : ""}127.0.0.1:${port}`];
+  const options = ["--producer", "prod", "--host", "polis.localhost", "--listen", `${tls ? "https://" : ""}127.0.0.1:0`];
   if (!unbooted) options.push("--boot");
   if (tls) options.push(...makeCertificate(folder));
   const child = spawn(binary(), ["node", join(folder, "chain"), ...options], {
@@ -79,9 +79,11 @@ export async function startNode({ tls = false, unbooted = false }: NodeOptions =
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {
     const invitation = /https?:\/\/accounts\.\S+\/invite\?token=[A-Za-z0-9_=%-]+/.exec(log)?.[0];
-    if (invitation || (unbooted && log.includes("Polis is ready")))
-      return { url: `${scheme}://polis.localhost:${port}`, invitation: invitation ?? "", stop };
-    if (child.exitCode !== null || Date.now() > deadline) {
+    const port = /Polis is ready\S*[^\n]*localhost:(\d+)\//.exec(log)?.[1];
+    const adminLink = /https?:\/\/x-admin\.\S+\/#token=[0-9a-f]+/i.exec(log)?.[0];
+    if (port && adminLink && (invitation || unbooted))
+      return { url: `${scheme}://polis.localhost:${port}`, invitation: invitation ?? "", adminLink, stop };
+    if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
       await stop();
       throw new Error(`The node did not come up. The end of its log:\n${log.slice(-4000)}`);
     }
@@ -100,7 +102,7 @@ function makeCertificate(folder: string): string[] {
 }
 
 function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return Promise.resolve();
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise((resolve) => {
     const force = setTimeout(() => child.kill("SIGKILL"), 10_000);
     child.once("exit", () => {
@@ -108,17 +110,5 @@ function ended(child: ChildProcess): Promise<void> {
       resolve();
     });
     child.kill("SIGTERM");
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      const port = typeof address === "object" && address ? address.port : 0;
-      server.close(() => resolve(port));
-    });
   });
 }

@@ -30,3 +30,22 @@ export async function boot(): Promise<string | null> {
   const { invitation } = (await response.json()) as { invitation: string | null };
   return invitation;
 }
+
+/** What became of the one-time token of an address like /#token=…; null where there was none. */
+export interface Admission {
+  admitted: boolean;
+  message: string;
+}
+
+/** Uses the token up, at once and once a page; it leaves the address bar and the history before anything else. */
+export const admission: Promise<Admission> | null = spendToken();
+
+function spendToken(): Promise<Admission> | null {
+  const token = /^#token=([0-9a-fA-F]{16,128})$/.exec(location.hash)?.[1];
+  if (token === undefined) return null;
+  history.replaceState(null, "", location.pathname);
+  return postJson("/admin_claim", { token }).then(
+    () => ({ admitted: true, message: "This browser may now administer the node. The link is used up." }),
+    (error: unknown) => ({ admitted: false, message: error instanceof Error ? error.message : "The link does not work." }),
+  );
+}

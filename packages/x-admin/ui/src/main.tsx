@@ -1,24 +1,34 @@
-import { useState, type ReactNode } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 import { siblingUrl } from "@polis/client/common";
 import { Ago, Button, Card, Copy, Empty, Failed, Id, Loading, mount, Notice, Shell, useTask } from "@polis/client/ui";
-import { boot, useChain, useStatus, type Chain, type Condition } from "./data.js";
+import { admission, boot, useChain, useStatus, type Admission, type Chain, type Condition } from "./data.js";
 
 function App() {
   const status = useStatus();
   const chain = useChain();
   const [invitation, setInvitation] = useState<string | null>();
   const error = status.error ?? chain.error;
+  const [entry, setEntry] = useState<Admission>();
+  useEffect(() => {
+    void admission?.then((result) => {
+      setEntry(result);
+      status.refresh();
+      chain.refresh();
+    });
+    // The live values' refresh functions never change.
+  }, []);
   return (
     <div className="stack" style={{ gap: "1.5rem" }}>
       <div className="row between">
         <h1>This node</h1>
         {status.data ? <State conditions={status.data} /> : null}
       </div>
+      {entry ? <Notice kind={entry.admitted ? "info" : "bad"}>{entry.message}</Notice> : null}
       {invitation === undefined ? null : <Booted invitation={invitation} />}
       {!status.data || !chain.data ? (
         <Card flush>
           {!error ? <Loading />
-            : error.status === 401 || error.status === 403 ? <Empty title="For the node's operator">Open this page on the machine that runs the node, or log in as one of its administrators.</Empty>
+            : error.status === 401 || error.status === 403 ? <Empty title="For the node's operator">Open this page on the machine that runs the node, or here with the link that the node showed when it first started.</Empty>
             : <Failed message={error.message} retry={() => {
                 status.refresh();
                 chain.refresh();

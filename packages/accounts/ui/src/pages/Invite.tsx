@@ -47,7 +47,7 @@ export function Invite({ token }: { token: string }) {
         <h1>You are invited</h1>
         <p className="muted">
           <strong>{inviter}</strong> invites you to this network. The invitation is good for{" "}
-          {accountsLeft === 1 ? "one account" : `${accountsLeft} accounts`} until {new Date(expires).toLocaleDateString()}.
+          {accountsLeft === 1 ? "one account" : `${accountsLeft} accounts`} until {new Date(expires).toLocaleDateString(undefined, { day: "numeric", month: "long", year: "numeric" })}.
         </p>
       </div>
       <CreateAccount

@@ -14,7 +14,7 @@ export function BlockPage({ query }: { query: string }) {
           </div>
           <Card>
             <dl className="facts">
-              <div><dt>Time</dt><dd>{new Date(block.time).toLocaleString()} (<Ago time={block.time} />)</dd></div>
+              <div><dt>Time</dt><dd>{new Date(block.time).toLocaleString(undefined, { dateStyle: "long", timeStyle: "medium" })} (<Ago time={block.time} />)</dd></div>
               <div><dt>Producer</dt><dd><a href={accountUrl(block.producer)}>{block.producer}</a></dd></div>
               <div><dt>Id</dt><dd><Hash value={block.id} /></dd></div>
               <div><dt>Previous</dt><dd><Hash value={block.previous} {...(block.num > 2 ? { href: blockUrl(block.num - 1) } : {})} /></dd></div>

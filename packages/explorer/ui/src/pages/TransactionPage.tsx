@@ -17,7 +17,7 @@ export function TransactionPage({ id }: { id: string }) {
             <dl className="facts">
               <div><dt>Id</dt><dd><Hash value={transaction.id} /></dd></div>
               <div><dt>Block</dt><dd className="figures"><a href={blockUrl(transaction.blockNum)}>{transaction.blockNum.toLocaleString("en")}</a></dd></div>
-              <div><dt>Time</dt><dd>{new Date(transaction.time).toLocaleString()} (<Ago time={transaction.time} />)</dd></div>
+              <div><dt>Time</dt><dd>{new Date(transaction.time).toLocaleString(undefined, { dateStyle: "long", timeStyle: "medium" })} (<Ago time={transaction.time} />)</dd></div>
               <div><dt>Signed with</dt><dd>{transaction.claims.length === 0 ? "no key" : transaction.claims.length === 1 ? "one key" : `${transaction.claims.length} keys`}</dd></div>
             </dl>
           </Card>
