@@ -1,7 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { accountName, accountNumber, chainCodec, Codec, fromBase64, fromHex, isAccountName, methodNumber, packTransaction, parseTime, toHex, transactionId } from "./index.js";
+import {
+  accountName, accountNumber, chainCodec, Codec, compareTypes, decodeJwt, encodeJwt, formatSeconds, fromBase64, fromHex, isAccountName,
+  matchesVersion, methodNumber, packTransaction, parseTime, parseVersion, toHex, transactionId,
+} from "./index.js";
 import { checkVectors } from "./conformance.js";
 
 describe("conformance vectors", () => {
@@ -9,7 +12,7 @@ describe("conformance vectors", () => {
   const files = [
     "account-numbers.json", "method-numbers.json", "fracpack-vectors.json",
     "fracpack-validation.json", "block-and-transaction.json", "signatures.json", "keys.json",
-    "merkle.json", "jwt.json", "method-model.json", "schema.json",
+    "merkle.json", "jwt.json", "method-model.json", "schema.json", "time.json", "semver.json", "json-parse.json",
   ];
   for (const file of files) {
     test.skipIf(!existsSync(folder + file))(file, () => {
@@ -72,6 +75,34 @@ describe("fracpack", () => {
     expect(codec.unpack("Tree", codec.pack("Tree", tree))).toEqual(tree);
   });
 
+  test("a map goes in the order of its keys, and of repeated keys the last counts", () => {
+    const map = (first: string) => ({ Custom: { type: { List: { Object: { first, second: "u8" } } }, id: "map" } });
+    expect(toHex(codec.pack(map("text"), { b: 1, a: 2 }))).toBe(toHex(codec.pack(map("text"), { a: 2, b: 1 })));
+    const methods = new Codec({ u8: { Int: { bits: 8, isSigned: false } }, method: { Custom: { type: { Struct: { value: { Int: { bits: 64, isSigned: false } } } }, id: "MethodNumber" } } });
+    expect(methods.unpack(map("method"), methods.pack(map("method"), { setCode: 1, credit: 2, SETCODE: 3 }))).toEqual({ credit: 2, setcode: 3 });
+  });
+
+  test("a tuple's missing members are defaults; a single value is its first member", () => {
+    const pair = { Tuple: ["u32", "text", { Option: "u8" }, { Tuple: ["u8"] }] };
+    const whole = codec.pack(pair, [7, "", null, [0]]);
+    for (const value of [[7], 7, [7, ""]]) expect(codec.pack(pair, value)).toEqual(whole);
+    expect(codec.pack(pair, null)).toEqual(codec.pack(pair, [0, "", null, [0]]));
+    expect(() => codec.pack(pair, [7, "", null, [0], 1])).toThrow();
+  });
+
+  test("JSON text: numbers of any width are exact, the last of repeated members counts", () => {
+    expect(codec.unpackText("u64", codec.packText("u64", "9007199254740993"))).toBe('"9007199254740993"');
+    expect(codec.unpackText("Note", codec.packText("Note", '{"a":1,"c":2,"x":[{}],"a":3}'))).toBe('{"a":3,"b":null,"c":2,"d":null,"e":null}');
+    for (const text of ["", "[1,]", "01", "1 2", '{"a":1,}', '"\\uD800"', "nul", "[", '"\n"']) expect(() => codec.packText({ List: "u8" }, text), text).toThrow();
+    expect(() => codec.packText({ List: "u8" }, "[".repeat(100000))).toThrow("nesting");
+  });
+
+  test("text that is not UTF-8 shows a question mark for each such byte; a byte order mark stays", () => {
+    expect(codec.unpack("text", fromHex("050000006180C3A9FF"))).toBe("a?\u00e9?");
+    expect(codec.unpack("text", codec.pack("text", "\ufeffa"))).toBe("\ufeffa");
+    expect(() => codec.pack("text", "\ud800")).toThrow();
+  });
+
   test("truncated and mutated bytes never read outside", () => {
     const whole = codec.pack("Note", { a: 1, c: 3, d: "ab", e: [7] });
     for (let end = 0; end < whole.length; end++) expect(() => codec.unpack("Note", whole.subarray(0, end))).toThrow();
@@ -113,6 +144,39 @@ describe("transactions", () => {
 test("times", () => {
   expect(parseTime("1970-01-01T01:00:00.25+01:00")).toBe(250000n);
   for (const text of ["2024-02-30T00:00:00Z", "2024-01-01 00:00:00Z", "2024-01-01T25:00:00Z"]) expect(() => parseTime(text)).toThrow();
+});
+
+test("years are printed modulo 10,000", () => {
+  expect(formatSeconds(253402300799n)).toBe("9999-12-31T23:59:59Z");
+  expect(formatSeconds(253402300800n)).toBe("0000-01-01T00:00:00Z");
+  expect(formatSeconds(-1n)).toBe("1969-12-31T23:59:59Z");
+  expect(formatSeconds((1n << 63n) - 1n)).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+});
+
+test("versions", () => {
+  const matches = (pattern: string, version: string): boolean | undefined => matchesVersion(pattern, parseVersion(version)!);
+  expect(matches("^1.2 || =0.3", "1.9.0")).toBe(true);
+  expect(matches("^0.2.1", "0.3.0")).toBe(false);
+  expect(matches(">=1.0.0-rc.2", "1.0.0-rc.10")).toBe(true);
+  expect(matches("1.x", "1.0.0")).toBe(undefined);
+  expect(parseVersion("1.02.0")).toBe(undefined);
+});
+
+test("types compare by layout", () => {
+  const u8 = { Int: { bits: 8, isSigned: false } };
+  const tree = (more: object) => ({ T: { Object: { v: u8, kids: { List: "T" }, ...more } } });
+  expect(compareTypes(tree({}), "T", tree({}), "T")).toBe(0);
+  expect(compareTypes(tree({}), "T", tree({ x: { Option: u8 } }), "T")).toBe(2);
+  expect(compareTypes({ A: "B", B: "A" }, "A", {}, u8)).toBe(1);
+});
+
+test("a login token has one spelling", () => {
+  const key = fromHex("000102030405060708090A0B0C0D0E0F");
+  const token = encodeJwt(key, '{"sub":"alice"}');
+  expect(decodeJwt(key, token)).toBe('{"sub":"alice"}');
+  const last = token.at(-1)!;
+  const twin = String.fromCharCode(last.charCodeAt(0) + 1);
+  for (const other of [token + "=", token.slice(0, -1) + twin, token.slice(0, -1), token + ".x", ""]) expect(decodeJwt(key, other)).toBe(undefined);
 });
 
 test("base64 of either alphabet", () => {

@@ -2,10 +2,12 @@
 
 import { accountName, accountNumber } from "./account.js";
 import { FormatError, fromHex, toHex } from "./bytes.js";
+import { decodeText, isWellFormed, JsonNumber, parseFloating, parseJson, writeJson } from "./json.js";
 import { fixedSize, Layouts, type Layout, type Member } from "./layout.js";
 import { methodName, methodNumber } from "./method.js";
+import { layoutKey } from "./order.js";
 import type { AnyType, Json, Schema, Value } from "./schema.js";
-import { formatMicroseconds, formatSeconds, parseTime } from "./time.js";
+import { floorDivide, formatMicroseconds, formatSeconds, parseTime } from "./time.js";
 
 const depthMax = 256;
 
@@ -22,6 +24,16 @@ export class Codec {
     const sink = new Sink();
     write(sink, this.#layouts.of(type), value, 0);
     return sink.bytes();
+  }
+
+  /** Packs a value given as JSON text, numbers of any width exact. Throws FormatError. */
+  packText(type: AnyType, text: string): Uint8Array<ArrayBuffer> {
+    return this.pack(type, parseJson(text));
+  }
+
+  /** The JSON text of packed bytes, spelled as a node spells it. Throws FormatError on invalid bytes. */
+  unpackText(type: AnyType, bytes: Uint8Array): string {
+    return writeJson(this.unpack(type, bytes));
   }
 
   /** The JSON form of packed bytes, unknown extensions ignored. Throws FormatError on invalid bytes. */
@@ -94,13 +106,13 @@ function write(sink: Sink, layout: Layout, value: Value, depth: number): void {
       sink.integer(integerOf(value, shape.bit ? 1 : 8 * shape.bytes, shape.signed), shape.bytes);
       return;
     case "float":
-      sink.float(floatOf(value), shape.bytes);
+      sink.float(floatOf(value, shape.bytes), shape.bytes);
       return;
     case "struct":
       embed(sink, shape.members.map((m) => [m.layout, memberOf(value, m)]), depth);
       return;
     case "object": {
-      const values = shape.members.map((m, i) => (shape.tuple ? elementOf(value, i) : memberOf(value, m)));
+      const values = shape.tuple ? elementsOf(value, shape.members) : shape.members.map((m) => memberOf(value, m));
       let count = values.length;
       while (count > 0 && isNone(shape.members[count - 1]!.layout, values[count - 1])) count--;
       const header = sink.reserve(2);
@@ -182,8 +194,9 @@ function writeCustom(sink: Sink, layout: Layout, value: Value, depth: number): b
       sink.integer(value ? 1n : 0n, 1);
       return true;
     case "string": {
-      if (typeof value !== "string") throw new FormatError("expected text");
-      const bytes = new TextEncoder().encode(value);
+      const text = textOf(value);
+      if (!isWellFormed(text)) throw new FormatError("half a surrogate pair has no encoding");
+      const bytes = new TextEncoder().encode(text);
       sized(sink, () => sink.raw(bytes));
       return true;
     }
@@ -210,8 +223,13 @@ function writeCustom(sink: Sink, layout: Layout, value: Value, depth: number): b
       if (pair.kind !== "object" && pair.kind !== "struct") return false;
       const [first, second] = pair.members;
       const tuple = pair.kind === "object" && pair.tuple;
-      const entries: Value[] = Object.entries(value).map(([key, v]) =>
-        tuple ? [key, v] : { [first!.name]: key, [second!.name]: v });
+      let pairs = Object.entries(value);
+      // Of names that stand for the same key the last counts; C++ keeps such maps in the order of their keys.
+      if (first!.name === "first" && second!.name === "second") {
+        const sorted = new Map(pairs.map((pair) => [toHex(layoutKey(first!.layout, pair[0])), pair]));
+        pairs = [...sorted].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, pair]) => pair);
+      }
+      const entries: Value[] = pairs.map(([key, v]) => tuple ? [key, v] : { [first!.name]: key, [second!.name]: v });
       writeList(sink, shape.element, entries, depth);
       return true;
     }
@@ -238,6 +256,7 @@ export function isNone(layout: Layout, value: Value): boolean {
 function isEmpty(layout: Layout, value: Value): boolean {
   if (!layout.emptyAsZero) return false;
   if (layout.shape.kind === "fracpack") return true;
+  if (value instanceof JsonNumber) return false;
   if (typeof value === "string" || value instanceof Uint8Array || Array.isArray(value)) return value.length === 0;
   return layout.custom === "map" && isRecord(value) && Object.keys(value).length === 0;
 }
@@ -246,38 +265,54 @@ export function integerOf(value: Value, bits: number, signed: boolean): bigint {
   let result: bigint;
   if (typeof value === "bigint") result = value;
   else if (typeof value === "number" && Number.isSafeInteger(value)) result = BigInt(value);
-  else if (typeof value === "string" && /^-?[0-9]+$/.test(value)) result = BigInt(value);
-  else throw new FormatError("expected an integer");
+  else if (typeof value === "string" || value instanceof JsonNumber) {
+    const text = textOf(value);
+    if (!(signed ? /^-?[0-9]+$/ : /^[0-9]+$/).test(text)) throw new FormatError("expected an integer");
+    if (text.length > 1000) throw new FormatError("integer out of range");
+    result = BigInt(text);
+  } else throw new FormatError("expected an integer");
   const low = signed ? -(1n << BigInt(bits - 1)) : 0n;
   const high = signed ? 1n << BigInt(bits - 1) : 1n << BigInt(bits);
   if (result < low || result >= high) throw new FormatError("integer out of range");
   return result;
 }
 
-export function floatOf(value: Value): number {
+/** Text is refused where the nearest number of this width is infinite or has lost precision by being too small. */
+export function floatOf(value: Value, bytes: 4 | 8): number {
   if (typeof value === "number") return value;
-  if (typeof value === "string" && value.trim() !== "") {
-    const result = Number(value);
-    if (!Number.isNaN(result) || value === "NaN") return result;
+  if (typeof value === "string" || value instanceof JsonNumber) {
+    const exact = parseFloating(textOf(value));
+    if (exact !== undefined) {
+      const stored = bytes === 4 ? Math.fround(exact) : exact;
+      if (Number.isFinite(exact) && !Number.isFinite(stored)) throw new FormatError("number out of range");
+      if (value instanceof JsonNumber && isSubnormal(stored, exact !== 0 || /[1-9]/.test(value.text.replace(/e.*$/i, "")), bytes)) throw new FormatError("number too small");
+      return stored;
+    }
   }
   throw new FormatError("expected a number");
 }
 
+function isSubnormal(stored: number, nonzero: boolean, bytes: 4 | 8): boolean {
+  return nonzero && Math.abs(stored) < (bytes === 4 ? 2 ** -126 : 2 ** -1022);
+}
+
 /** The count that a time is, of seconds or microseconds; given as that count or as text. */
 export function timeOf(value: Value, unit: "TimePointSec" | "TimePointUSec"): bigint {
-  if (typeof value !== "string" || /^-?[0-9]+$/.test(value)) return integerOf(value, 64, true);
-  const time = parseTime(value);
+  if (typeof value === "number" || typeof value === "bigint") return integerOf(value, 64, true);
+  const time = parseTime(textOf(value));
   return unit === "TimePointUSec" ? time : floorDivide(time, 1000000n);
 }
 
+/** Text; a number counts as what was written. */
 export function textOf(value: Value): string {
-  if (typeof value !== "string") throw new FormatError("expected a name");
+  if (value instanceof JsonNumber) return value.text;
+  if (typeof value !== "string") throw new FormatError("expected text");
   return value;
 }
 
 export function bytesOf(value: Value): Uint8Array {
   if (value instanceof Uint8Array) return value;
-  if (typeof value === "string") return fromHex(value);
+  if (typeof value === "string" || value instanceof JsonNumber) return fromHex(textOf(value));
   throw new FormatError("expected bytes");
 }
 
@@ -287,25 +322,86 @@ export function listOf(value: Value): readonly Value[] {
   throw new FormatError("expected a list");
 }
 
-export function elementOf(value: Value, index: number): Value {
-  return listOf(value)[index];
+/** A tuple's members: missing ones are defaults, a single value is the first of them. */
+export function elementsOf(value: Value, members: readonly Member[]): Value[] {
+  const given = value === null || value === undefined ? [] : Array.isArray(value) ? (value as readonly Value[]) : [value];
+  if (given.length > members.length || (members.length === 0 && !Array.isArray(value) && value !== null && value !== undefined))
+    throw new FormatError(`expected at most ${members.length} elements`);
+  return members.map(({ layout }, i) => (i < given.length ? given[i] : defaultOf(layout, 0)));
+}
+
+/** The value that C++ leaves in a member that nothing sets. */
+function defaultOf(layout: Layout, depth: number): Value {
+  if (depth > depthMax) throw new FormatError("type without a default");
+  const { shape, custom } = layout;
+  switch (custom) {
+    case "bool":
+      return false;
+    case "string":
+    case "AccountNumber":
+    case "MethodNumber":
+      return "";
+    case "TimePointSec":
+    case "TimePointUSec":
+      return 0n;
+    case "map":
+      return {};
+    case "hex":
+      if (layout.size !== undefined) return new Uint8Array(layout.size);
+      if (shape.kind === "list") return "";
+      break;
+    case undefined:
+      break;
+  }
+  const inside = (inner: Layout): Value => defaultOf(inner, depth + 1);
+  switch (shape.kind) {
+    case "int":
+    case "float":
+      return 0;
+    case "struct":
+    case "object":
+      if (shape.kind === "object" && shape.tuple) return [];
+      return Object.fromEntries(shape.members.map((m) => [m.name, inside(m.layout)]));
+    case "array":
+      return Array.from({ length: shape.length }, () => inside(shape.element));
+    case "list":
+      return [];
+    case "option":
+      return null;
+    case "variant": {
+      const [first] = shape.alternatives;
+      if (!first) throw new FormatError("type without a default");
+      return first.name.startsWith("@") ? inside(first.layout) : { [first.name]: inside(first.layout) };
+    }
+    case "fracpack": {
+      const sink = new Sink();
+      write(sink, shape.inner, inside(shape.inner), depth + 1);
+      return sink.bytes();
+    }
+  }
 }
 
 export function isRecord(value: Value): value is { readonly [key: string]: Value } {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array) && !(value instanceof JsonNumber);
 }
 
 export function memberOf(value: Value, member: Member): Value {
   if (!isRecord(value)) throw new FormatError("expected an object");
   const found = Object.hasOwn(value, member.name) ? value[member.name] : undefined;
-  if (found === undefined && member.layout.shape.kind !== "option") throw new FormatError(`${member.name} is missing`);
-  return found;
+  if (found !== undefined || member.layout.shape.kind === "option") return found;
+  if (member.layout.shape.kind !== "list") throw new FormatError(`${member.name} is missing`);
+  return defaultOf(member.layout, 0);
 }
+
+/** How Rust services spell the alternatives of ConsensusData. */
+const otherSpelling: Record<string, string> = Object.assign(Object.create(null), { CFT: "CftConsensus", BFT: "BftConsensus" });
 
 export function alternativeOf(alternatives: readonly Member[], value: Value): { index: number; inner: Value } {
   if (isRecord(value)) {
     const keys = Object.keys(value);
-    const index = keys.length === 1 ? alternatives.findIndex((a) => a.name === keys[0]) : -1;
+    const named = (name: string | undefined): number => alternatives.findIndex((a) => a.name === name && !a.name.startsWith("@"));
+    const exact = keys.length === 1 ? named(keys[0]) : -1;
+    const index = exact < 0 && keys.length === 1 ? named(otherSpelling[keys[0]!]) : exact;
     if (index >= 0) return { index, inner: value[keys[0]!] };
   } else {
     const index = alternatives.findIndex((a) => a.name.startsWith("@"));
@@ -453,7 +549,7 @@ function readElements(source: Source, layout: Layout, element: Layout, count: nu
   const areaEnd = area + count * step;
   if (element.size !== undefined && (layout.custom === "hex" || layout.custom === "string")) {
     const bytes = source.bytes.subarray(area, areaEnd);
-    return closed(layout.custom === "hex" ? toHex(bytes) : new TextDecoder().decode(bytes), areaEnd);
+    return closed(layout.custom === "hex" ? toHex(bytes) : decodeText(bytes), areaEnd);
   }
   const heap: Heap = { next: areaEnd, known: true };
   const values: Json[] = [];
@@ -563,11 +659,6 @@ function mask64(custom: Layout["custom"]): bigint {
 function define(target: { [key: string]: Json }, name: string, value: Json): { [key: string]: Json } {
   Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
   return target;
-}
-
-function floorDivide(value: bigint, divisor: bigint): bigint {
-  const quotient = value / divisor;
-  return value % divisor < 0n ? quotient - 1n : quotient;
 }
 
 function closed(value: Json, end: number): Body {

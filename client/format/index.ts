@@ -1,10 +1,15 @@
 export * from "./account.js";
 export * from "./bytes.js";
 export * from "./chain.js";
+export * from "./compare.js";
 export { Codec } from "./fracpack.js";
+export { JsonNumber, parseJson, writeJson } from "./json.js";
+export * from "./jwt.js";
 export * from "./keys.js";
 export * from "./merkle.js";
 export * from "./method.js";
 export * from "./order.js";
 export * from "./schema.js";
+export * from "./semver.js";
+export * from "./structures.js";
 export * from "./time.js";

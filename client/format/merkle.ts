@@ -14,6 +14,18 @@ export function merkleRoot(leaves: readonly Uint8Array[]): Uint8Array {
   return inner(merkleRoot(leaves.slice(0, left)), merkleRoot(leaves.slice(left)));
 }
 
+/** The peaks, left to right, from which a tree of these leaves goes on growing, and how many leaves it has. */
+export function merkleState(leaves: readonly Uint8Array[]): { i: bigint; stack: Uint8Array[] } {
+  const stack: Uint8Array[] = [];
+  let at = 0;
+  for (let size = 2 ** Math.floor(Math.log2(Math.max(leaves.length, 1))); size >= 1; size /= 2)
+    if (leaves.length & size) {
+      stack.push(merkleRoot(leaves.slice(at, at + size)));
+      at += size;
+    }
+  return { i: BigInt(leaves.length), stack };
+}
+
 /** The root over rows of distinct keys, a node of the tree for each bit of the key. */
 export function stateRoot(rows: readonly (readonly [Uint8Array, Uint8Array])[]): Uint8Array {
   return below(rows, 0) ?? nothing;

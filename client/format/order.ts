@@ -2,7 +2,7 @@
 
 import { accountNumber } from "./account.js";
 import { concat, FormatError } from "./bytes.js";
-import { alternativeOf, bytesOf, elementOf, floatOf, integerOf, isNone, isRecord, listOf, memberOf, textOf, timeOf } from "./fracpack.js";
+import { alternativeOf, bytesOf, elementsOf, floatOf, integerOf, isNone, isRecord, listOf, memberOf, textOf, timeOf } from "./fracpack.js";
 import { Layouts, type Layout } from "./layout.js";
 import { methodNumber } from "./method.js";
 import type { AnyType, Schema, Value } from "./schema.js";
@@ -11,7 +11,11 @@ const depthMax = 256;
 
 /** The key of `value`, which is of `type`. Throws FormatError when it is not, or when the type has no key. */
 export function orderedKey(schema: Schema, type: AnyType, value: Value): Uint8Array<ArrayBuffer> {
-  return keyOf(new Layouts(schema).of(type), value, 0);
+  return layoutKey(new Layouts(schema).of(type), value);
+}
+
+export function layoutKey(layout: Layout, value: Value): Uint8Array<ArrayBuffer> {
+  return keyOf(layout, value, 0);
 }
 
 function keyOf(layout: Layout, value: Value, depth: number): Uint8Array<ArrayBuffer> {
@@ -51,11 +55,11 @@ function keyOf(layout: Layout, value: Value, depth: number): Uint8Array<ArrayBuf
       return bigEndian(integerOf(value, bits, shape.signed) + (shape.signed ? 1n << BigInt(bits - 1) : 0n), shape.bytes);
     }
     case "float":
-      return floatKey(floatOf(value), shape.bytes);
+      return floatKey(floatOf(value, shape.bytes), shape.bytes);
     case "struct":
     case "object": {
-      const tuple = shape.kind === "object" && shape.tuple;
-      return concat(...shape.members.map((m, i) => keyOf(m.layout, tuple ? elementOf(value, i) : memberOf(value, m), depth + 1)));
+      const values = shape.kind === "object" && shape.tuple ? elementsOf(value, shape.members) : shape.members.map((m) => memberOf(value, m));
+      return concat(...shape.members.map((m, i) => keyOf(m.layout, values[i], depth + 1)));
     }
     case "array": {
       const values = listOf(value);

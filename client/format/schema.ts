@@ -1,5 +1,7 @@
 // The schema model in its JSON form. Source: spec, data formats §6.
 
+import type { JsonNumber } from "./json.js";
+
 export type AnyType =
   | string
   | { Struct: Record<string, AnyType> }
@@ -31,7 +33,8 @@ export interface ServiceSchema {
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /**
- * A value handed to `pack`. Besides its JSON form, an integer may be a bigint, and bytes a Uint8Array.
+ * A value handed to `pack`. Besides its JSON form, an integer may be a bigint, bytes a Uint8Array, and a number as it was
+ * written.
  */
 export type Value =
   | null
@@ -41,5 +44,6 @@ export type Value =
   | bigint
   | string
   | Uint8Array
+  | JsonNumber
   | readonly Value[]
   | { readonly [key: string]: Value };

@@ -33,7 +33,6 @@ for (const file of files) {
   }
   outcome.failures.forEach(fail);
   passed += outcome.passed;
-  if (outcome.uncovered > 0) console.log(`${file}: ${outcome.uncovered} cases for which this library has no function`);
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
