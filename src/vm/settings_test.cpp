@@ -260,5 +260,36 @@ TEST(Settings, ChangeNothing) {
    EXPECT_GT(finished, 300u);
 }
 
+/// The machine code of a module.
+Bytes machineCode(const EngineOptions& options, const std::string& text) {
+   TestEngine e(options);
+   const auto module = e.module(text);
+   void *begin = nullptr, *end = nullptr;
+   wasmtime_module_image_range(module->body().module.get(), &begin, &end);
+   return Bytes(static_cast<const std::uint8_t*>(begin), static_cast<const std::uint8_t*>(end));
+}
+
+// Without this, the comparison above could pass because a setting does nothing.
+TEST(Settings, ChangeTheMachineCode) {
+   const std::string text = randomModule(1);
+   const auto all = settings();
+   const Bytes usual = machineCode(all[0].options, text);
+   EXPECT_EQ(machineCode(all[0].options, text), usual);
+   EXPECT_NE(machineCode(all[1].options, text), usual);
+   for (const auto& [features, single] :
+        {std::pair(__builtin_cpu_supports("avx"), "has_avx"), std::pair(__builtin_cpu_supports("popcnt"), "has_popcnt"),
+         std::pair(__builtin_cpu_supports("bmi"), "has_bmi1"),
+         std::pair(__builtin_cpu_supports("sse4.1"), "has_sse41")}) {
+      if (!features)
+         continue; // a processor without it makes no use of it
+      EngineOptions without = all[0].options;
+      without.withoutFeatures = {single};
+      // Vectors of AVX stand in for those of SSE 4.1.
+      if (std::string_view(single) == "has_sse41")
+         without.withoutFeatures = all[4].options.withoutFeatures;
+      EXPECT_NE(machineCode(without, text), usual) << single;
+   }
+}
+
 } // namespace
 } // namespace polis::vm
