@@ -6,6 +6,7 @@ import { Device } from "./device.js";
 import { Node } from "./node.js";
 import { accountOfOrigin, framingAllowed } from "./origin.js";
 import { Storage } from "./storage.js";
+import { Turns } from "./turns.js";
 
 const queueMax = 64;
 
@@ -29,8 +30,7 @@ async function open(): Promise<Device> {
   return new Device(node, await Storage.open(chainId), chainId);
 }
 
-let last: Promise<void> = Promise.resolve();
-let waiting = 0;
+const turns = new Turns(queueMax);
 
 function onMessage(event: MessageEvent<unknown>): void {
   const { data, origin, source } = event;
@@ -46,12 +46,16 @@ function onMessage(event: MessageEvent<unknown>): void {
     if (origin !== "null") reply({ name: "Refused", message: "This page may not use the supervisor." });
     return;
   }
-  if (waiting >= queueMax) return reply({ name: "Busy", message: "Too many calls at once." });
-  waiting += 1;
-  last = last.then(async () => {
-    reply(await respond(app, data));
-    waiting -= 1;
+  const taken = turns.take(async () => {
+    const result = await respond(app, data);
+    try {
+      reply(result);
+    } catch {
+      // A result that cannot be copied to the page; the page hears that instead.
+      reply({ name: "NotAvailable", message: "The answer cannot be sent." });
+    }
   });
+  if (!taken) reply({ name: "Busy", message: "Too many calls at once." });
 }
 
 async function respond(app: string, request: SupervisorRequest): Promise<unknown> {
