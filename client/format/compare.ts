@@ -20,7 +20,7 @@ export function compareTypes(oldSchema: Schema, before: AnyType, newSchema: Sche
     const found = compareStripped(a, b, depth + 1);
     return found & difference.incompatible ? difference.incompatible : found;
   };
-  const pairwise = (a: AnyType[], b: AnyType[], depth: number): number =>
+  const pairwise = (a: readonly AnyType[], b: readonly AnyType[], depth: number): number =>
     a.slice(0, b.length).reduce<number>((bits, type, i) => bits | compare(type, b[i]!, depth), 0);
   const compareStripped = (a: Exclude<AnyType, string>, b: Exclude<AnyType, string>, depth: number): number => {
     const [left, right] = [extensible(a), extensible(b)];
@@ -88,6 +88,6 @@ function isByteList(schema: Schema, type: Kind): boolean {
 }
 
 /** Members of an Object or a Tuple. */
-function extensible(type: Kind): AnyType[] | undefined {
+function extensible(type: Kind): readonly AnyType[] | undefined {
   return "Object" in type ? Object.values(type.Object) : "Tuple" in type ? type.Tuple : undefined;
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import {
   accountName, accountNumber, chainCodec, Codec, compareTypes, decodeJwt, encodeJwt, formatSeconds, fromBase64, fromHex, isAccountName,
-  matchesVersion, methodNumber, packTransaction, parseTime, parseVersion, toHex, transactionId,
+  matchesVersion, methodNumber, packTransaction, parseTime, parseVersion, toHex, transactionId, type Schema,
 } from "./index.js";
 import { checkVectors } from "./conformance.js";
 
@@ -42,7 +42,7 @@ describe("names", () => {
 });
 
 describe("fracpack", () => {
-  const codec = new Codec({
+  const codec = new Codec<Schema>({
     u8: { Int: { bits: 8, isSigned: false } },
     u32: { Int: { bits: 32, isSigned: false } },
     u64: { Int: { bits: 64, isSigned: false } },
@@ -70,6 +70,29 @@ describe("fracpack", () => {
     expect(codec.unpack("Note", codec.pack("Note", note))).toEqual(note);
   });
 
+  test("a schema that stands in the program types its values", () => {
+    const typed = new Codec({
+      u64: { Int: { bits: 64, isSigned: false } },
+      name: { Custom: { type: { Struct: { value: "u64" } }, id: "AccountNumber" } },
+      Pay: { Object: { to: "name", amount: "u64", memo: { Option: { Custom: { type: { List: { Int: { bits: 8, isSigned: false } } }, id: "string" } } } } },
+      Step: { Variant: { Pay: "Pay", Wait: { Int: { bits: 32, isSigned: false } } } },
+      Plan: { Object: { steps: { List: "Step" }, then: { List: "Plan" } } },
+    });
+    const packed = typed.pack("Plan", { steps: [{ Pay: { to: "alice", amount: 5n } }, { Wait: 3 }], then: [] });
+    const plan = typed.unpack("Plan", packed);
+    const first = plan.steps[0]!;
+    expect("Pay" in first && first.Pay.amount).toBe("5");
+    const deeper: number = plan.then.length;
+    expect(deeper).toBe(0);
+    // @ts-expect-error: a member is missing
+    expect(() => typed.pack("Pay", { to: "alice" })).toThrow("amount is missing");
+    // @ts-expect-error: no such type
+    expect(() => typed.pack("Payment", {})).toThrow("unknown type");
+    // @ts-expect-error: an amount is text, for it may be wider than a number
+    const wrong: number = typed.unpack("Pay", typed.pack("Pay", { to: "bob", amount: 1 })).amount;
+    expect(wrong).toBe("1");
+  });
+
   test("recursive types", () => {
     const tree = { v: 1, kids: [{ v: 2, kids: [] }, { v: 3, kids: [{ v: 4, kids: [] }] }] };
     expect(codec.unpack("Tree", codec.pack("Tree", tree))).toEqual(tree);
@@ -78,7 +101,7 @@ describe("fracpack", () => {
   test("a map goes in the order of its keys, and of repeated keys the last counts", () => {
     const map = (first: string) => ({ Custom: { type: { List: { Object: { first, second: "u8" } } }, id: "map" } });
     expect(toHex(codec.pack(map("text"), { b: 1, a: 2 }))).toBe(toHex(codec.pack(map("text"), { a: 2, b: 1 })));
-    const methods = new Codec({ u8: { Int: { bits: 8, isSigned: false } }, method: { Custom: { type: { Struct: { value: { Int: { bits: 64, isSigned: false } } } }, id: "MethodNumber" } } });
+    const methods = new Codec<Schema>({ u8: { Int: { bits: 8, isSigned: false } }, method: { Custom: { type: { Struct: { value: { Int: { bits: 64, isSigned: false } } } }, id: "MethodNumber" } } });
     expect(methods.unpack(map("method"), methods.pack(map("method"), { setCode: 1, credit: 2, SETCODE: 3 }))).toEqual({ credit: 2, setcode: 3 });
   });
 
@@ -119,7 +142,7 @@ describe("fracpack", () => {
   });
 
   test("a schema that contains itself is refused", () => {
-    const broken = new Codec({ A: "B", B: "A", C: { Struct: { c: "C" } } });
+    const broken = new Codec<Schema>({ A: "B", B: "A", C: { Struct: { c: "C" } } });
     expect(() => broken.pack("A", 1)).toThrow();
     expect(() => broken.pack("C", { c: 1 })).toThrow();
   });

@@ -2,6 +2,7 @@
 
 import { accountName, accountNumber } from "./account.js";
 import { FormatError, fromHex, toHex } from "./bytes.js";
+import type { Packable, Unpacked } from "./infer.js";
 import { decodeText, isWellFormed, JsonNumber, parseFloating, parseJson, writeJson } from "./json.js";
 import { fixedSize, Layouts, type Layout, type Member } from "./layout.js";
 import { methodName, methodNumber } from "./method.js";
@@ -11,44 +12,50 @@ import { floorDivide, formatMicroseconds, formatSeconds, parseTime } from "./tim
 
 const depthMax = 256;
 
-/** Packs and unpacks the types of one schema. */
-export class Codec {
+/**
+ * Packs and unpacks the types of one schema. Where the schema stands in the program, values are checked by the compiler:
+ * `new Codec({ Note: { Object: { text: … } } }).pack("Note", { text: "…" })`.
+ */
+export class Codec<const S extends Schema = Schema> {
   readonly #layouts: Layouts;
 
-  constructor(schema: Schema) {
+  constructor(schema: S) {
     this.#layouts = new Layouts(schema);
   }
 
   /** Throws FormatError when `value` is not of `type`. */
-  pack(type: AnyType, value: Value): Uint8Array<ArrayBuffer> {
+  pack<const T extends TypeIn<S>>(type: T, value: Packable<S, T>): Uint8Array<ArrayBuffer> {
     const sink = new Sink();
-    write(sink, this.#layouts.of(type), value, 0);
+    write(sink, this.#layouts.of(type), value as Value, 0);
     return sink.bytes();
   }
 
   /** Packs a value given as JSON text, numbers of any width exact. Throws FormatError. */
-  packText(type: AnyType, text: string): Uint8Array<ArrayBuffer> {
-    return this.pack(type, parseJson(text));
+  packText(type: TypeIn<S>, text: string): Uint8Array<ArrayBuffer> {
+    return this.pack(type, parseJson(text) as Packable<S, TypeIn<S>>);
   }
 
   /** The JSON text of packed bytes, spelled as a node spells it. Throws FormatError on invalid bytes. */
-  unpackText(type: AnyType, bytes: Uint8Array): string {
-    return writeJson(this.unpack(type, bytes));
+  unpackText(type: TypeIn<S>, bytes: Uint8Array): string {
+    return writeJson(this.read(type, bytes).value as Json);
   }
 
   /** The JSON form of packed bytes, unknown extensions ignored. Throws FormatError on invalid bytes. */
-  unpack(type: AnyType, bytes: Uint8Array): Json {
+  unpack<const T extends TypeIn<S>>(type: T, bytes: Uint8Array): Unpacked<S, T> {
     return this.read(type, bytes).value;
   }
 
   /** As `unpack`; also tells whether unknown extensions were met. */
-  read(type: AnyType, bytes: Uint8Array): { value: Json; extended: boolean } {
+  read<const T extends TypeIn<S>>(type: T, bytes: Uint8Array): { value: Unpacked<S, T>; extended: boolean } {
     const source = new Source(bytes);
     const body = read(source, this.#layouts.of(type), 0, bytes.length, 0);
     if (body.known && body.end !== bytes.length) throw new FormatError("bytes left over");
-    return { value: body.value, extended: source.extended };
+    return { value: body.value as Unpacked<S, T>, extended: source.extended };
   }
 }
+
+/** A name in the schema, or a type that is described where it is used. */
+export type TypeIn<S> = string extends keyof S ? AnyType : keyof S extends never ? AnyType : (keyof S & string) | Exclude<AnyType, string>;
 
 class Sink {
   #buffer = new Uint8Array(256);

@@ -3,6 +3,7 @@ export * from "./bytes.js";
 export * from "./chain.js";
 export * from "./compare.js";
 export { Codec } from "./fracpack.js";
+export type { Packable, Unpacked } from "./infer.js";
 export { JsonNumber, parseJson, writeJson } from "./json.js";
 export * from "./jwt.js";
 export * from "./keys.js";

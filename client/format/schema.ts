@@ -10,7 +10,7 @@ export type AnyType =
   | { List: AnyType }
   | { Option: AnyType }
   | { Variant: Record<string, AnyType> }
-  | { Tuple: AnyType[] }
+  | { Tuple: readonly AnyType[] }
   | { Int: { bits: number; isSigned: boolean } }
   | { Float: { exp: number; mantissa: number } }
   | { FracPack: AnyType }
