@@ -184,11 +184,12 @@ const suites = {
   },
   methods: (content, check) => {
     const { encode = [], decode = [] } = content as {
-      encode?: { name: string; value: string; string: string }[];
+      encode?: { name: string; value: string; string: string; rust_value?: string }[];
       decode?: { value: string; string: string }[];
     };
     for (const c of encode) {
       check(`encode ${c.name}`, () => same(methodNumber(c.name).toString(), c.value));
+      if (c.rust_value !== undefined) check(`encode ${c.name} as Rust does`, () => same(methodNumber(c.name, "rust").toString(), c.rust_value));
       check(`decode ${c.value}`, () => same(methodName(BigInt(c.value)), c.string));
     }
     for (const c of decode) check(`decode ${c.value}`, () => same(methodName(BigInt(c.value)), c.string));
@@ -267,20 +268,22 @@ const suites = {
   },
   signatures: (content, check) => {
     interface Case {
-      curve: string;
       pkcs8_der: string;
       pkcs8_pem: string;
       spki_der_uncompressed: string;
       spki_der_compressed: string;
       spki_pem: string;
       fingerprint_uncompressed: string;
+      fingerprint_compressed?: string;
     }
     for (const c of content as Case[]) {
       const spki = fromHex(c.spki_der_uncompressed);
       check("fingerprint", () => same(toHex(keyFingerprint(spki)), c.fingerprint_uncompressed));
       check("public key PEM", () => same(toHex(fromPem("PUBLIC KEY", c.spki_pem)), c.spki_der_uncompressed));
       check("private key PEM", () => same(toPem("PRIVATE KEY", fromHex(c.pkcs8_der)), c.pkcs8_pem));
-      if (c.curve === "P-256") check("compressed key", () => same(toHex(compressSpki(spki)), c.spki_der_compressed));
+      check("compressed key", () => same(toHex(compressSpki(spki)), c.spki_der_compressed));
+      if (c.fingerprint_compressed !== undefined)
+        check("fingerprint of the compressed key", () => same(toHex(keyFingerprint(compressSpki(spki))), c.fingerprint_compressed));
     }
   },
 } satisfies Record<string, Suite>;

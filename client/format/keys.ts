@@ -1,18 +1,23 @@
-// Encodings of P-256 keys. Source: spec, data formats §7.1.
+// Encodings of keys. Source: spec, data formats §7.1.
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { concat, FormatError, fromBase64, fromHex, toBase64 } from "./bytes.js";
 
-const spkiUncompressed = fromHex("3059301306072A8648CE3D020106082A8648CE3D030107034200");
-const spkiCompressed = fromHex("3039301306072A8648CE3D020106082A8648CE3D030107032200");
+/** What stands before the point, uncompressed and compressed. */
+const curves = [
+  ["3059301306072A8648CE3D020106082A8648CE3D030107034200", "3039301306072A8648CE3D020106082A8648CE3D030107032200"], // P-256
+  ["3056301006072A8648CE3D020106052B8104000A034200", "3036301006072A8648CE3D020106052B8104000A032200"], // secp256k1
+].map(([long, short]) => ({ long: fromHex(long!), short: fromHex(short!) }));
 
 /** The SubjectPublicKeyInfo with the other encoding of the same point: compressed from uncompressed. */
 export function compressSpki(spki: Uint8Array): Uint8Array<ArrayBuffer> {
-  const start = spkiUncompressed.length;
-  if (spki.length !== start + 65 || !spkiUncompressed.every((byte, i) => spki[i] === byte) || spki[start] !== 4)
-    throw new FormatError("not an uncompressed P-256 public key");
-  const parity = spki[start + 64]! & 1;
-  return concat(spkiCompressed, Uint8Array.of(2 + parity), spki.subarray(start + 1, start + 33));
+  for (const { long, short } of curves) {
+    const start = long.length;
+    if (spki.length !== start + 65 || !long.every((byte, i) => spki[i] === byte) || spki[start] !== 4) continue;
+    const parity = spki[start + 64]! & 1;
+    return concat(short, Uint8Array.of(2 + parity), spki.subarray(start + 1, start + 33));
+  }
+  throw new FormatError("not an uncompressed public key of P-256 or secp256k1");
 }
 
 /** Fingerprint of a public key: the hash of its SubjectPublicKeyInfo. */

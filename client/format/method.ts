@@ -39,17 +39,20 @@ export const methodModel: readonly (readonly number[])[] = [
   [0, 392, 8308, 10995, 11504, 13348, 22180, 22194, 22231, 22248, 23981, 23981, 26646, 26978, 27000, 27014, 30409, 30435, 30435, 30457, 30474, 30503, 30697, 30704, 30818, 30818, 31861, 32767],
 ];
 
-/** The number of a method name as the C++ services number it. Names print back in lower case. */
-export function methodNumber(name: string): bigint {
+/**
+ * The number of a method name as nodes and C++ services number it; with `rust`, as services of the Rust SDK number their
+ * own names, which differs for some long ones. Names print back in lower case.
+ */
+export function methodNumber(name: string, rules: "chain" | "rust" = "chain"): bigint {
   if (name === "") return 0n;
-  if (name.startsWith("#")) return name.length === 17 ? fromHashText(name) : (1n << 64n) - 1n;
+  if (name.startsWith("#")) return name.length === 17 ? fromHashText(name) : rules === "rust" ? 0n : (1n << 64n) - 1n;
   const symbols: number[] = [];
   for (const byte of new TextEncoder().encode(name)) {
     const symbol = symbolOf(String.fromCharCode(byte).toLowerCase());
     if (symbol === 0) return 0n;
     symbols.push(symbol);
   }
-  const compressed = compress([...symbols, 0]);
+  const compressed = compress([...symbols, 0], rules === "rust");
   return compressed !== 0n ? compressed : seahash(new TextEncoder().encode(name)) | hashedBit;
 }
 
@@ -79,7 +82,7 @@ function fromHashText(text: string): bigint {
 }
 
 /** Returns 0n when the symbols do not fit into 63 bits. */
-function compress(symbols: readonly number[]): bigint {
+function compress(symbols: readonly number[], rust: boolean): bigint {
   let low = 0;
   let high = rangeMax;
   let pending = 0;
@@ -138,8 +141,9 @@ function compress(symbols: readonly number[]): bigint {
   }
   pending += 1;
   emit(low >= 32768);
+  if (partialBits > 0 && full && rust) return 0n;
   if (partialBits > 0 && !full) out |= BigInt((partial << (8 - partialBits)) & 255) << BigInt(8 * bytes);
-  return consumed === symbols.length ? out : 0n;
+  return rust || consumed === symbols.length ? out : 0n;
 }
 
 function decompress(value: bigint): string {
