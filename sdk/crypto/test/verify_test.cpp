@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include <gtest/gtest.h>
 
 #include "format/json.hpp"
+#include "verify_difference.hpp"
 
 namespace polis::crypto {
 namespace {
@@ -125,6 +127,29 @@ TEST(Verify, refusesScalarsOutOfRange) {
             EXPECT_EQ(verifySignature(key, checksum(k.digest), bad), Verdict::badSignature);
          }
    }
+}
+
+// A node may answer for the service natively only because the two never differ. `crypto_difference_fuzz` goes on.
+TEST(Verify, agreesWithTheNativeOne) {
+   std::mt19937 random(5);
+   std::size_t good = 0, badKey = 0, badSignature = 0;
+   for (int i = 0; i < 600; ++i) {
+      Bytes input(16);
+      for (std::uint8_t& byte : input) // the edges are the small numbers
+         byte = static_cast<std::uint8_t>(random() % 4 ? random() % 8 : random());
+      const Compared compared = compare(input);
+      EXPECT_TRUE(compared.same) << toHex(input);
+      if (compared.untouched) {
+         EXPECT_EQ(compared.verdict, Verdict::good) << toHex(input);
+      }
+      good += compared.verdict == Verdict::good;
+      badKey += compared.verdict == Verdict::badKey;
+      badSignature += compared.verdict == Verdict::badSignature;
+   }
+   // All three are met.
+   EXPECT_GT(good, 50u);
+   EXPECT_GT(badKey, 10u);
+   EXPECT_GT(badSignature, 50u);
 }
 
 TEST(Verify, conformance) {
