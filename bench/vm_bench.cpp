@@ -1,4 +1,9 @@
 // Figures of the VM. Each line is one JSON object. Argument --quick: few rounds.
+#include "format/chain.hpp"
+#include "format/fracpack.hpp"
+#include "format/hash.hpp"
+#include "format/keys.hpp"
+#include "kernel/kernel.hpp"
 #include "vm/module_body.hpp"
 #include "vm/test_engine.hpp"
 
@@ -10,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <unistd.h>
 
 namespace polis::vm {
@@ -223,7 +229,58 @@ public:
       });
    }
 
+   /// A service: `names` has its host and the name of each function of the kernel, in their order.
+   template <class Names, class F>
+   void withService(ByteView code, Names& names, F&& f) {
+      wasmtime_module_t* made = nullptr;
+      if (wasmtime_module_new(engine_.get(), code.data(), code.size(), &made))
+         std::abort();
+      const Owned<wasmtime_module_t> module(made);
+      const Owned<wasmtime_linker_t> linker(wasmtime_linker_new(engine_.get()));
+      const auto functions = kernel::hostFunctions();
+      for (std::size_t i = 0; i < functions.size(); ++i) {
+         wasm_functype_t* type = typeOf(functions[i].type);
+         if (wasmtime_linker_define_func_unchecked(
+                 linker.get(), "env", 3, functions[i].name.data(), functions[i].name.size(), type,
+                 std::remove_pointer_t<decltype(names[0].first)>::plain, &names[i], nullptr))
+            std::abort();
+         wasm_functype_delete(type);
+      }
+      const Owned<wasmtime_store_t> store(wasmtime_store_new(engine_.get(), nullptr, nullptr));
+      wasmtime_context_t* context = wasmtime_store_context(store.get());
+      wasmtime_instance_t instance;
+      wasm_trap_t* trap = nullptr;
+      if (wasmtime_linker_instantiate(linker.get(), context, made, &instance, &trap) || trap)
+         std::abort();
+      auto call = [&](std::string_view name, std::int64_t a, std::int64_t b) {
+         wasmtime_extern_t item;
+         wasmtime_val_raw_t values[2] = {};
+         values[0].i64 = a;
+         values[1].i64 = b;
+         if (!wasmtime_instance_export_get(context, &instance, name.data(), name.size(), &item) ||
+             wasmtime_func_call_unchecked(context, &item.of.func, values, 2, &trap) || trap)
+            std::abort();
+      };
+      call("start", 1, 0);
+      f(call);
+   }
+
 private:
+   static wasm_functype_t* typeOf(const FunctionType& type) {
+      const auto kind = [](ValueType value) {
+         return wasm_valtype_new(value == ValueType::i64 ? WASM_I64 : WASM_I32); // the kernel's take no others
+      };
+      std::vector<wasm_valtype_t*> params, results;
+      for (const ValueType param : type.params)
+         params.push_back(kind(param));
+      if (type.result)
+         results.push_back(kind(*type.result));
+      wasm_valtype_vec_t paramVec, resultVec;
+      wasm_valtype_vec_new(&paramVec, params.size(), params.data());
+      wasm_valtype_vec_new(&resultVec, results.size(), results.data());
+      return wasm_functype_new(&paramVec, &resultVec);
+   }
+
    Owned<wasm_engine_t> engine_;
 };
 
@@ -255,6 +312,33 @@ OfNode node(ByteView code, std::uint32_t rounds) {
    }
    std::filesystem::remove_all(dir);
    return out;
+}
+
+/// One action of a service in V8, in ns; zero if there is no node.
+double nodeService(ByteView code, ByteView action) {
+   const std::string dir = "/tmp/polis_vm_bench." + std::to_string(::getpid());
+   std::filesystem::create_directories(dir);
+   std::ofstream(dir + "/s.wasm", std::ios::binary)
+       .write(reinterpret_cast<const char*>(code.data()), static_cast<std::streamsize>(code.size()));
+   std::ofstream(dir + "/s.js")
+       << "const action=Buffer.from('" << toHex(action) << "','hex');let memory;"
+       << "const known={getCurrentAction:()=>action.length,getResult:(p,n)=>{"
+       << "new Uint8Array(memory.buffer).set(action.subarray(0,n),p);return action.length}};"
+       << "const env=new Proxy({},{get:(o,name)=>known[name]||(()=>{throw Error(name)})});"
+       << "const i=new WebAssembly.Instance(new WebAssembly.Module(require('fs').readFileSync('" << dir
+       << "/s.wasm')),{env});memory=i.exports.memory;i.exports.start(1n);const f=()=>i.exports.called(1n,0n);"
+       << "for(const e=Date.now()+800;Date.now()<e;)f();" // until its optimiser is done
+       << "const t=[];for(let k=0;k<" << (quick ? 15 : 61)
+       << ";++k){const a=process.hrtime.bigint();f();t.push(Number(process.hrtime.bigint()-a))}"
+       << "t.sort((a,b)=>a-b);console.log(t[t.length>>1])";
+   double ns = 0;
+   if (FILE* pipe = ::popen(("node " + dir + "/s.js 2>/dev/null").c_str(), "r")) {
+      if (std::fscanf(pipe, "%lf", &ns) != 1)
+         ns = 0;
+      ::pclose(pipe);
+   }
+   std::filesystem::remove_all(dir);
+   return ns;
 }
 
 void benchKernels(TestEngine& e) {
@@ -314,6 +398,110 @@ void benchKernels(TestEngine& e) {
       figure("kernels", "polis", "at_least_as_fast_as_v8", static_cast<double>(asFastAsNode) / ofNode, "share");
 }
 
+/// The kernel's host functions as far as an action without database needs them: it can be read, and can abort.
+struct ActionHost {
+   Bytes action;
+
+   static wasm_trap_t* plain(void* data, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t) {
+      const auto& [self, which] = *static_cast<const std::pair<ActionHost*, std::string>*>(data);
+      if (which == "getCurrentAction") {
+         values[0].i32 = static_cast<std::int32_t>(self->action.size());
+         return nullptr;
+      }
+      wasmtime_extern_t memory;
+      if (which != "getResult" || !wasmtime_caller_export_get(caller, "memory", 6, &memory))
+         return wasmtime_trap_new(which.data(), which.size());
+      const auto* args = values;
+      std::memcpy(wasmtime_memory_data(wasmtime_caller_context(caller), &memory.of.memory) +
+                      static_cast<std::uint32_t>(args[0].i32),
+                  self->action.data(), static_cast<std::uint32_t>(args[1].i32));
+      values[0].i32 = static_cast<std::int32_t>(self->action.size());
+      return nullptr;
+   }
+};
+
+std::vector<HostFunction> actionFunctions() {
+   auto out = kernel::hostFunctions();
+   for (HostFunction& function : out) {
+      if (function.name == "getCurrentAction")
+         function.body = [](CallContext& c, const Value*, Value* r) {
+            r->i32 = static_cast<std::uint32_t>(c.user<ActionHost>().action.size());
+         };
+      else if (function.name == "getResult")
+         function.body = [](CallContext& c, const Value* a, Value* r) {
+            const Bytes& action = c.user<ActionHost>().action;
+            if (a[1].i32 > action.size() || a[2].i32 != 0)
+               c.trap(TrapKind::unreachable);
+            c.memory().copyTo(a[0].i32, ByteView(action).first(a[1].i32));
+            r->i32 = static_cast<std::uint32_t>(action.size());
+         };
+      else
+         function.body = [](CallContext& c, const Value*, Value*) { c.trap(TrapKind::unreachable); };
+   }
+   return out;
+}
+
+/// The service `verify-sig`, one P-256 signature an action: its wasm in three engines beside OpenSSL.
+void benchVerify() {
+   const std::string file =
+       std::string(POLIS_SOURCE_DIR) + "/build/wasm/auth-sig/AuthSig.stage/service/verify-sig.wasm";
+   std::ifstream in(file, std::ios::binary);
+   const Bytes code((std::istreambuf_iterator<char>(in)), {});
+   if (code.empty()) {
+      std::fprintf(stderr, "p256_verify: left out, there is no %s\n", file.c_str());
+      return;
+   }
+   using namespace format::literals;
+   const auto key = format::PrivateKey::generate();
+   const auto hash = format::sha256("what is signed");
+   const auto proof = key.sign(hash);
+   const Bytes spki = key.publicKey().spki();
+   ActionHost host{format::pack(format::Action{
+       {},
+       "verify-sig"_a,
+       "verifySys"_m,
+       format::pack(format::VerifyArgs{hash, {"verify-sig"_a, spki}, Bytes(proof.begin(), proof.end())})})};
+   const double native = median(10, 1, [&] {
+      if (!format::verifySignature(spki, hash, proof))
+         std::abort();
+   });
+   figure("p256_verify", "openssl", "time", native / 1000, "us");
+
+   Engine engine(actionFunctions(), {.cacheDir = {}, .instancesMax = 8});
+   const auto module = engine.compile(code, testHash(code), {});
+   if (!module) {
+      std::fprintf(stderr, "p256_verify: %s\n", module.error().text().c_str());
+      std::abort();
+   }
+   Budget budget;
+   Instance metered = engine.instantiate(*module, budget, &host);
+   must(metered.runStartSection());
+   must(metered.call("start", {1}));
+   const std::uint64_t before = budget.instructions;
+   must(metered.call("called", {1, 0}));
+   figure("p256_verify", "polis", "instructions", static_cast<double>(budget.instructions - before), "count");
+
+   PlainEngine plain;
+   std::vector<std::pair<ActionHost*, std::string>> names;
+   for (const HostFunction& function : kernel::hostFunctions())
+      names.emplace_back(&host, function.name);
+   double meteredNs = 0, plainNs = 0;
+   plain.withService(code, names, [&](auto&& call) {
+      for (int turn = 0; turn < 3; ++turn) {
+         const double m = median(2, 1, [&] { must(metered.call("called", {1, 0})); });
+         const double p = median(2, 1, [&] { call("called", 1, 0); });
+         meteredNs = turn ? std::min(meteredNs, m) : m;
+         plainNs = turn ? std::min(plainNs, p) : p;
+      }
+   });
+   figure("p256_verify", "polis", "time", meteredNs / 1000, "us");
+   figure("p256_verify", "wasmtime unmetered", "time", plainNs / 1000, "us");
+   figure("p256_verify", "polis", "metering_overhead", meteredNs / plainNs, "ratio");
+   const double v8 = nodeService(code, host.action);
+   if (v8 > 0)
+      figure("p256_verify", "node v8", "time", v8 / 1000, "us");
+}
+
 /// Compiling: many functions of ordinary shape.
 void benchCompile() {
    std::string text = "(module (memory 1)";
@@ -338,6 +526,45 @@ void benchCompile() {
    }
    std::sort(times.begin(), times.end());
    figure("compile", "polis", "per_mib", times[1], "ms");
+}
+
+/// Compiling what takes longest among the modules that the policy accepts.
+void benchLargest() {
+   const auto timed = [](const char* name, const Bytes& code) {
+      TestEngine fresh({.cacheDir = {}, .instancesMax = 8});
+      const double start = nowNs();
+      if (const auto made = fresh.engine.compile(code, testHash(code), {}); !made) {
+         std::fprintf(stderr, "%s: %s\n", name, made.error().text().c_str());
+         std::abort();
+      }
+      figure(name, "polis", "time", (nowNs() - start) / 1e6, "ms");
+   };
+   const auto module = [](const std::string& function, std::size_t count) {
+      std::string text = "(module (memory 1)";
+      for (std::size_t i = 0; i < count; ++i)
+         text += function;
+      auto code = fromText(text + ")");
+      if (!code)
+         std::abort();
+      return *code;
+   };
+   // As complex as allowed: blocks side by side in few functions.
+   std::string tangled = "(func (param $n i32) (local $h i32)";
+   constexpr std::uint64_t branches = 8000;
+   for (std::uint64_t i = 0; i < branches / 2; ++i)
+      tangled += "(block (br_if 0 (local.get $n)) (local.set $h (i32.add (local.get $h) (local.get $n))))";
+   tangled += ")";
+   const std::uint64_t each = branches * (branches + 2);
+   timed("compile_most_complex", module(tangled, quick ? 1 : limits::moduleComplexityMax / each));
+   // As much plain code as allowed.
+   std::string straight = "(func (param $n i32) (result i32) (local $h i32)";
+   for (int i = 0; i < 500; ++i)
+      straight += "(local.set $h (i32.xor (i32.mul (local.get $h) (i32.const " + std::to_string(i * 77 + 1000) +
+                  ")) (i32.load (local.get $n))))";
+   straight += "(local.get $h))";
+   const std::size_t bytes = module(straight, 1).size();
+   timed("compile_most_code",
+         module(straight, (quick ? limits::moduleCodeBytesMax / 16 : limits::moduleCodeBytesMax) / bytes));
 }
 
 void bench() {
@@ -390,7 +617,9 @@ void bench() {
           median(100'000 * scale, 1, [&] { must(i.call("called", {1, 2})); }) / 1000, "us");
    figure("host_call", "polis", "ns", median(10 * scale, 10'000, [&] { must(i.call("hosts", {10'000})); }), "ns");
    benchCompile();
+   benchLargest();
    benchKernels(e);
+   benchVerify();
 }
 
 } // namespace
