@@ -4,8 +4,8 @@
 
 #include "base/assert.hpp"
 #include "crypto/verify.hpp"
-#include "format/keys.hpp"
 #include "format/hash.hpp"
+#include "format/keys.hpp"
 
 #include <algorithm>
 #include <mbedtls/bignum.h>
