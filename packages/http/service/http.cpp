@@ -30,8 +30,29 @@ constexpr std::array<std::string_view, 12> replyHeaders{"Access-Control-Allow-Cr
                                                         "Set-Cookie",
                                                         "X-Content-Type-Options"};
 
-void checkHeaders(const HttpReply& reply, AccountNumber service) {
-   for (const auto& header : reply.headers) {
+/// A cookie without its Domain: one for the whole network would reach every other app, and stand before their own.
+std::string hostOnly(std::string_view cookie) {
+   std::string kept(cookie.substr(0, cookie.find(';')));
+   cookie.remove_prefix(kept.size());
+   while (!cookie.empty()) {
+      const auto attribute = cookie.substr(0, std::min(cookie.find(';', 1), cookie.size()));
+      cookie.remove_prefix(attribute.size());
+      auto name = attribute.substr(1, std::min(attribute.find('='), attribute.size()) - 1);
+      while (!name.empty() && (name.front() == ' ' || name.front() == '\t'))
+         name.remove_prefix(1);
+      while (!name.empty() && (name.back() == ' ' || name.back() == '\t'))
+         name.remove_suffix(1);
+      if (!equalIgnoringCase(name, "Domain"))
+         kept += attribute;
+   }
+   return kept;
+}
+
+/// Refuses headers that a service may not set.
+void checkHeaders(HttpReply& reply, AccountNumber service) {
+   for (auto& header : reply.headers) {
+      if (equalIgnoringCase(header.name, "Set-Cookie"))
+         header.value = hostOnly(header.value);
       const bool known = std::any_of(replyHeaders.begin(), replyHeaders.end(),
                                      [&](std::string_view name) { return equalIgnoringCase(name, header.name); });
       if (!known)
@@ -44,6 +65,10 @@ HttpReply permanentRedirect(std::string url) {
    reply.headers.push_back({"Location", std::move(url)});
    return reply;
 }
+
+/// Names that are kept for services of the node itself. They answer on their own subdomains, through x-http, and never
+/// for an account of the chain: its pages would share an origin with what the node trusts.
+bool isNodeName(AccountNumber account) { return account.str().starts_with("x-"); }
 
 bool isLocalHost(std::string_view host) { return host == "localhost" || host.ends_with(".localhost"); }
 
@@ -197,7 +222,7 @@ void serveRequest(std::int32_t socket, ByteView packed, std::string_view root) {
    std::array<AccountNumber, 2> servers{};
    if (view.path().starts_with("/common/"))
       servers[0] = commonService;
-   else if (const auto row = open<Http::Servers>().get(service))
+   else if (const auto row = open<Http::Servers>().get(service); row && !isNodeName(row->server))
       servers[0] = row->server;
    servers[1] = sitesService;
    for (std::size_t i = 0; i < servers.size(); ++i) {
@@ -228,6 +253,7 @@ void serveRequest(std::int32_t socket, ByteView packed, std::string_view root) {
 
 void Http::registerServer(AccountNumber server) {
    check((getSender().value & 0xFF) == 0, "a subaccount has no domain");
+   check(!isNodeName(server), "a service of the node does not answer for accounts of the chain");
    open<Servers>(Mode::readWrite).put({getSender(), server});
 }
 
@@ -274,8 +300,9 @@ void Http::deferReply(std::int32_t socket) {
    const auto sender = getSender();
    subjectively([&] {
       open<RequestsHere>(Mode::readWrite).erase(socket);
-      open<PendingRequests>(Mode::readWrite).put({socket, sender});
-      to<XHttp>().autoClose(socket, false);
+      // When the client has gone already nobody would tell that, and the row would name the next one's socket.
+      if (to<XHttp>().autoClose(socket, false))
+         open<PendingRequests>(Mode::readWrite).put({socket, sender});
    });
 }
 

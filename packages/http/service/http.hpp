@@ -46,7 +46,7 @@ public:
    using RequestsHere = TemporaryTable<0, HttpRequestHere, &HttpRequestHere::socket>;
    using Tables = std::tuple<Servers, Redirects>;
 
-   /// Names the service that answers HTTP for the sender. Refuses subaccounts.
+   /// Names the service that answers HTTP for the sender. Refuses subaccounts as the sender, and `x-…` as the server.
    void registerServer(AccountNumber server);
    /// Sends visitors of the sender's subdomain to another one. Refuses the sender itself.
    void setRedirect(AccountNumber destination);

@@ -490,12 +490,32 @@ bool anyAdminAccount() {
 }
 
 /// A page of another origin must not act through the visitor's browser, and gets no word of what it may not read.
+/// The host is the one by which x-http has chosen who answers; of the Host header only the port counts.
 bool originIsOwn(const HttpRequest& request) {
    const auto origin = headerOf(request, "Origin");
    if (!origin)
       return true;
-   const auto host = headerOf(request, "Host");
-   return host && (*origin == "http://" + std::string(*host) || *origin == "https://" + std::string(*host));
+   std::string host = request.host;
+   if (const auto given = headerOf(request, "Host"))
+      if (const auto colon = given->rfind(':');
+          colon != std::string_view::npos && given->find(']', colon) == std::string_view::npos)
+         host += given->substr(colon);
+   return equalIgnoringCase(*origin, "http://" + host) || equalIgnoringCase(*origin, "https://" + host);
+}
+
+/// Whether the request came to the administration's own subdomain.
+bool hostIsOwn(const HttpRequest& request) {
+   return equalIgnoringCase(request.host, XAdmin::account.str() + "." + to<XHttp>().rootHost(request.host));
+}
+
+/// A service of the chain may ask about requests that it is answering, and about no others: whoever names a socket
+/// that is somebody else's would learn who is behind it, and be taken for them.
+void checkAsker(std::optional<std::int32_t> socket) {
+   const auto sender = getSender();
+   if (isPrivilegedOnChain(sender) || isLocal(sender))
+      return;
+   const auto row = socket ? openOf<Http::RequestsHere>(Http::account, Mode::readWrite).get(*socket) : std::nullopt;
+   check(row && row->owner == sender, "'" + sender.str() + "' is not answering this request");
 }
 
 /// The part of a request that identifies its sender, without its body.
@@ -647,6 +667,69 @@ HttpReply shutDown(const HttpRequest& request) {
    return httpReply(200, "text/html", "");
 }
 
+// --- The run queue ---------------------------------------------------------------------------------------------------
+
+/// Items whose results one service waits for.
+struct RunItems {
+   AccountNumber service;
+   std::uint32_t items = 0;
+};
+
+struct RunQueueOwner {
+   AccountNumber service;
+};
+
+/// Calls `visit(key, row)` for every item. Within a subjective transaction.
+template <class F>
+void forEachRun(F&& visit) {
+   const auto space = native::space(Db::nativeSubjective);
+   Bytes at = native::rowKey(native::runTable);
+   const auto tableBytes = at.size();
+   for (;;) {
+      const auto size = space.greaterEqual(at, tableBytes);
+      if (size == env::none)
+         return;
+      const auto row = unpack<RunRow>(polis::sdk::detail::takeResult(size));
+      at = polis::sdk::detail::takeKey();
+      visit(ByteView(at), row ? row->continuation.service : AccountNumber{});
+      at.push_back(0);
+   }
+}
+
+HttpReply listRuns() {
+   const auto list = subjectively([] {
+      std::vector<RunItems> services;
+      forEachRun([&](ByteView, AccountNumber service) {
+         auto known = std::find_if(services.begin(), services.end(),
+                                   [&](const RunItems& entry) { return entry.service == service; });
+         if (known == services.end())
+            known = services.insert(known, {service, 0});
+         ++known->items;
+      });
+      return services;
+   });
+   return httpReply(200, "application/json", toJson(list));
+}
+
+HttpReply clearRuns(const HttpRequest& request) {
+   if (mediaTypeOf(request) != "application/json")
+      return httpReply(415, "text/html", "Content-Type must be application/json\n");
+   const auto wish = fromJson<RunQueueOwner>(asText(request.body));
+   if (!wish)
+      return httpReply(400, "text/html", "expected {\"service\"}\n");
+   const auto removed = subjectively([&] {
+      std::vector<Bytes> keys;
+      forEachRun([&](ByteView key, AccountNumber service) {
+         if (service == wish->service)
+            keys.push_back(toBytes(key));
+      });
+      for (const auto& key : keys)
+         native::space(Db::nativeSubjective).remove(key);
+      return keys.size();
+   });
+   return httpReply(200, "application/json", "{\"removed\":" + std::to_string(removed) + "}");
+}
+
 HttpReply packageFile(std::string_view name) {
    if (name.empty() || name.find('/') != std::string_view::npos || name.starts_with('.') ||
        !(name.ends_with(".psi") || name.ends_with(".json")))
@@ -666,12 +749,14 @@ HttpReply packageFile(std::string_view name) {
 } // namespace
 
 void XAdmin::startSession() {
+   onlyFrom({XHttp::account});
    const auto row = hostConfig();
    const auto options = row ? parseOptions(row->config) : AdminOptions{};
    subjectively([&] { open<Options>(Mode::readWrite).put(options); });
 }
 
 AdminOptions XAdmin::options() {
+   onlyFromLocal();
    return subjectively([] {
       auto row = open<Options>().get();
       return row ? std::move(*row) : AdminOptions{};
@@ -680,6 +765,7 @@ AdminOptions XAdmin::options() {
 
 bool XAdmin::isAdmin(std::optional<AccountNumber> user, std::optional<std::int32_t> socket,
                      std::vector<std::string> forwardedFor) {
+   checkAsker(socket);
    if (user && isAdminAccount(*user))
       return true;
    if (!socket)
@@ -689,7 +775,8 @@ bool XAdmin::isAdmin(std::optional<AccountNumber> user, std::optional<std::int32
 }
 
 std::optional<HttpReply> XAdmin::checkAuth(HttpRequest req, std::optional<std::int32_t> socket) {
-   if (req.method != "GET" && req.method != "HEAD" && !originIsOwn(req))
+   checkAsker(socket);
+   if (!originIsOwn(req))
       return httpReply(403, "text/html", "Requests from pages of another origin are refused\n");
    const auto networks = environment("PSIBASE_ADMIN_IP").value_or("");
    if (socket && socketIsTrusted(*socket, networks)) {
@@ -720,8 +807,11 @@ std::optional<HttpReply> XAdmin::checkAuth(HttpRequest req, std::optional<std::i
 
 std::optional<HttpReply> XAdmin::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
                                           std::optional<AccountNumber>) {
+   onlyFrom({XHttp::account});
    const auto path = pathOf(request);
    const bool reads = request.method == "GET" || request.method == "HEAD";
+   if (!hostIsOwn(request))
+      return httpReply(404, "text/html", "The administration is not at this address\n");
    if (path.starts_with("/packages/")) {
       if (!reads)
          return methodNotAllowed("GET");
@@ -735,7 +825,7 @@ std::optional<HttpReply> XAdmin::serveSys(HttpRequest request, std::optional<std
          return httpReply(403, "text/html", "Requests from pages of another origin are refused\n");
       return path == "/admin_claim" ? admin::claim(request, socket) : admin::leave(request, socket);
    }
-   const bool isOwn = path == "/config" || path == "/admin_token" || path == "/shutdown" ||
+   const bool isOwn = path == "/config" || path == "/admin_token" || path == "/shutdown" || path == "/run_queue" ||
                       path.starts_with("/services/") || path == "/admin_accounts" || path == "/admin_login" ||
                       path.starts_with("/native/");
    if (!isOwn)
@@ -763,6 +853,11 @@ std::optional<HttpReply> XAdmin::serveSys(HttpRequest request, std::optional<std
       return request.method == "POST" ? admin::putToken(request) : methodNotAllowed("POST");
    if (path == "/shutdown")
       return request.method == "POST" ? shutDown(request) : methodNotAllowed("POST");
+   if (path == "/run_queue") {
+      if (reads)
+         return listRuns();
+      return request.method == "POST" ? clearRuns(request) : methodNotAllowed("GET, POST");
+   }
    if (path == "/admin_accounts") {
       if (reads)
          return listAdmins();

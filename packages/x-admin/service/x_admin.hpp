@@ -39,15 +39,18 @@ public:
    using Sessions = SubjectiveTable<3, AdminSession, &AdminSession::sha256>;
    using Options = BasicTable<Db::session, 0, AdminOptions, key<>>;
 
-   /// Reads the node's configuration. Runs once a start.
+   /// Reads the node's configuration. Runs once a start. From x-http.
    void startSession();
    /// Whether this account, or whoever is behind this socket, administers the node.
    /// forwardedFor: the addresses of X-Forwarded-For and Forwarded, nearest last.
+   /// From local and privileged services; from others only about a request that they are answering.
    bool isAdmin(std::optional<AccountNumber> account, std::optional<std::int32_t> socket,
                 std::vector<std::string> forwardedFor);
-   /// Nothing if the request comes from an administrator; otherwise the reply that refuses it.
+   /// Nothing if the request comes from an administrator; otherwise the reply that refuses it. Callers: as isAdmin.
    std::optional<HttpReply> checkAuth(HttpRequest req, std::optional<std::int32_t> socket);
+   /// From local services.
    AdminOptions options();
+   /// From x-http.
    std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
                                      std::optional<AccountNumber> user);
 };

@@ -2,24 +2,6 @@
 
 namespace polis::services {
 
-namespace {
-
-std::optional<CodeRow> localCode(AccountNumber account) {
-   return subjectively([&] {
-      auto row = native::get<CodeRow>(Db::nativeSubjective, native::codeTable, account);
-      if (row && row->codeHash == Checksum256{})
-         row.reset();
-      return row;
-   });
-}
-
-bool privilegedOnChain(AccountNumber account) {
-   const auto row = native::code(account);
-   return row && (row->flags & CodeRow::isPrivileged);
-}
-
-} // namespace
-
 std::uint32_t XDb::open(std::uint32_t db, Bytes prefix, std::uint8_t mode) {
    check(mode >= 1 && mode <= 3, "invalid mode");
    const bool writes = mode & 2;
@@ -32,13 +14,13 @@ std::uint32_t XDb::open(std::uint32_t db, Bytes prefix, std::uint8_t mode) {
       check(prefix.size() >= 8 && __builtin_memcmp(prefix.data(), &key, 8) == 0,
             "database prefix belongs to another account");
       if (writes)
-         check(privilegedOnChain(sender) || localCode(sender),
+         check(isPrivilegedOnChain(sender) || isLocal(sender),
                "only local and privileged services may write node-local databases");
       break;
    }
    case Db::nativeSubjective:
    case Db::nativeSession: {
-      const auto code = localCode(sender);
+      const auto code = localCodeOf(sender);
       check(code && (code->flags & CodeRow::isPrivileged), "only privileged local services may open this database");
       break;
    }

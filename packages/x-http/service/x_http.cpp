@@ -264,33 +264,34 @@ SocketOwnership ownedHere(std::int32_t socket) {
 } // namespace
 
 void XHttp::startSession() {
-   check(getSender() == AccountNumber{}, "only the node may start a session");
+   onlyFrom({AccountNumber{}});
    to<XAdmin>().startSession();
 }
 
 void XHttp::send(std::int32_t socket, Bytes data, std::uint32_t flags) {
    // the multicast socket is the chain's; others belong to who handles them
    if (socket == SocketRow::producerMulticast)
-      check(getSender() == httpService, "only http may send to the producers");
+      onlyFrom({httpService});
    else
       subjectively([&] {
          const auto row = open<Handlers>(Mode::readWrite).get(socket);
          check(row && row->service == getSender(), "the sender does not own this socket");
+         // requests are answered by `sendReply`, by whoever was asked
+         const auto kind = native::get<SocketRow>(Db::nativeSession, native::socketTable, socket);
+         check(kind && (std::holds_alternative<WebSocketInfo>(kind->info) ||
+                        std::holds_alternative<P2PSocketInfo>(kind->info)),
+               "no messages are sent on this socket");
       });
    env::polis_socketSend(socket, data.data(), static_cast<std::uint32_t>(data.size()), flags);
 }
 
 std::int32_t XHttp::sendRequest(HttpRequest request, std::optional<TLSInfo> tls,
                                 std::optional<SocketEndpoint> endpoint) {
-   const auto sender = getSender();
-   const bool isLocal = subjectively([&] {
-      const auto code = native::get<CodeRow>(Db::nativeSubjective, native::codeTable, sender);
-      return code && code->codeHash != Checksum256{};
-   });
-   check(isLocal, "only local services may send requests");
+   onlyFromLocal();
    const auto packed = pack(std::tuple(std::move(request), tls, endpoint));
    const auto socket = env::polis_socketOpen(packed.data(), static_cast<std::uint32_t>(packed.size()));
    check(socket >= 0, "cannot open a connection");
+   open<OpenedHere>(Mode::readWrite).put({socket, getSender()});
    return socket;
 }
 
@@ -299,7 +300,8 @@ void XHttp::setCallback(std::int32_t socket, MethodNumber callback, MethodNumber
    subjectively([&] {
       auto handlers = open<Handlers>(Mode::readWrite);
       const auto row = handlers.get(socket);
-      check(!row || row->service == sender, "the sender does not own this socket");
+      const auto opened = open<OpenedHere>(Mode::readWrite).get(socket);
+      check(row ? row->service == sender : opened && opened->owner == sender, "the sender does not own this socket");
       handlers.put({socket, sender, callback, onClose});
       const auto mask = flagReceive | flagNotifyClose;
       check(env::polis_socketSetFlags(socket, mask, mask) == 0, "the socket is closing");
@@ -355,9 +357,11 @@ void XHttp::accept(std::int32_t socket, HttpReply response, MethodNumber callbac
    const auto sender = getSender();
    reply(socket, response);
    subjectively([&] {
-      open<Handlers>(Mode::readWrite).put({socket, sender, callback, MethodNumber{}});
       const auto mask = flagReceive | flagNotifyClose | flagAutoClose;
-      env::polis_socketSetFlags(socket, mask, flagReceive | flagNotifyClose);
+      // Without its notification nothing would remove the row, and whoever comes next by this number would be the
+      // sender's.
+      if (env::polis_socketSetFlags(socket, mask, flagReceive | flagNotifyClose) == 0)
+         open<Handlers>(Mode::readWrite).put({socket, sender, callback, MethodNumber{}});
    });
 }
 

@@ -35,14 +35,18 @@ public:
    using PendingRequests = SessionTable<0, SocketOwnership, &SocketOwnership::socket>;
    using Handlers = SessionTable<1, SocketHandler, &SocketHandler::socket>;
    using RequestsHere = TemporaryTable<0, SocketOwnership, &SocketOwnership::socket>;
+   /// Connections that services have opened in this context.
+   using OpenedHere = TemporaryTable<1, SocketOwnership, &SocketOwnership::socket>;
 
    /// Runs once a start, before any request.
    void startSession();
-   /// Sends a message on a socket. flags: 1 text, 2 binary for WebSockets.
+   /// Sends a message on a WebSocket that the sender handles. flags: 1 text, 2 binary. Requests are answered by
+   /// sendReply. Socket 0, from http: to the producers.
    void send(std::int32_t socket, Bytes data, std::uint32_t flags);
    /// Sends a request to another host; `callback(socket, reply)` runs on the sender.
    std::int32_t sendRequest(HttpRequest request, std::optional<TLSInfo> tls, std::optional<SocketEndpoint> endpoint);
-   /// Names the sender's actions for the messages and the end of a socket that it owns.
+   /// Names the sender's actions for the messages and the end of a socket that it has opened in this context, or
+   /// handles already.
    void setCallback(std::int32_t socket, MethodNumber callback, MethodNumber onClose);
    /// enable = false keeps the request open after this context; true takes it back into this context, to answer it.
    /// False: the socket is gone, or no longer the sender's.

@@ -82,6 +82,7 @@ HttpReply manifest(const HttpRequest& request, std::string_view name) {
 
 std::optional<HttpReply> XPackages::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
                                              std::optional<AccountNumber>) {
+   onlyFrom({"x-http"_a});
    const auto path = pathOf(request);
    const bool changes = path == "/preinstall" || path == "/prerm" || path == "/postinstall" || path == "/postrm";
    const bool isManifest = path.starts_with("/manifest/");

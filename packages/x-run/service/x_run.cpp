@@ -13,9 +13,30 @@ std::uint64_t newId() {
    return (ns >> 10 << 12) | (random & 0xFFF);
 }
 
+/// Items that are not proofs have ids of their own half, whose number is limited.
+constexpr std::uint64_t otherIds = std::uint64_t{1} << 63;
+constexpr std::size_t othersMax = 1'000;
+
+/// Whether there are as many items as there may be. Within a subjective transaction.
+bool isFull() {
+   const auto space = native::space(Db::nativeSubjective);
+   Bytes at = native::rowKey(native::runTable, otherIds);
+   for (std::size_t count = 0; count < othersMax; ++count) {
+      if (space.greaterEqual(at, 3) == env::none)
+         return false;
+      at = polis::sdk::detail::takeKey();
+      at.push_back(0);
+   }
+   return true;
+}
+
 std::uint64_t enqueue(RunRow row) {
    subjectively([&] {
       row.id = newId();
+      if (row.mode != RunMode::verify) {
+         row.id |= otherIds;
+         check(!isFull(), "the run queue is full");
+      }
       native::put(Db::nativeSubjective, native::runTable, row, row.id);
    });
    return row.id;
@@ -24,6 +45,7 @@ std::uint64_t enqueue(RunRow row) {
 } // namespace
 
 std::uint64_t XRun::post(RunMode mode, Action action, std::int64_t maxTime, MethodNumber callback) {
+   onlyFromSystem();
    const auto sender = getSender();
    check(action.sender == sender, "the sender of the action must be the caller");
    check(mode == RunMode::verify || mode == RunMode::speculative || mode == RunMode::rpc, "invalid run mode");
@@ -32,6 +54,7 @@ std::uint64_t XRun::post(RunMode mode, Action action, std::int64_t maxTime, Meth
 
 std::uint64_t XRun::verify(Checksum256 transactionHash, Claim claim, Bytes proof, std::int64_t maxTime,
                            MethodNumber callback) {
+   onlyFromSystem();
    constexpr MethodNumber verifySys{"verifySys"};
    const auto service = claim.service;
    VerifyArgs args{transactionHash, std::move(claim), std::move(proof)};

@@ -9,7 +9,7 @@ namespace {
 constexpr std::uint32_t finalType = 5;
 
 void checkCallback(std::uint32_t type, const Action& action) {
-   check(getSender() == "transact+1"_a, "only transact+1 may change callbacks");
+   onlyFrom({"transact+1"_a});
    check(type >= 3 && type <= finalType, "unknown callback type");
    check(action.sender == AccountNumber{} && action.rawData.empty(), "a callback has no sender and no arguments");
 }

@@ -2,6 +2,7 @@
 // Everything that a service includes.
 
 #include <polis/action.hpp>
+#include <polis/callers.hpp>
 #include <polis/events.hpp>
 #include <polis/http.hpp>
 #include <polis/kv.hpp>
