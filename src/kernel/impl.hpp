@@ -58,6 +58,7 @@ private:
    void publish(BlockStatePtr state);
    bool runTimer();
    bool runRow();
+   std::optional<format::RunRow> nextRow(const LocalState& now, bool verification) REQUIRES(queueMutex_);
 
    mutable Mutex mutex_;
    BlockStatePtr head_ GUARDED_BY(mutex_);
@@ -74,9 +75,17 @@ private:
 
    Mutex queueMutex_;
    std::set<std::uint64_t> runningRows_ GUARDED_BY(queueMutex_);
-   /// Rows that ran a moment ago, by when they may run again (monotonic ns).
-   std::map<std::uint64_t, std::int64_t> restingRows_ GUARDED_BY(queueMutex_);
+   /// Rows that their continuations left: how often, and when they may run again (monotonic ns; 0: now).
+   struct Rest {
+      unsigned times = 0;
+      std::int64_t untilNs = 0;
+   };
+   std::map<std::uint64_t, Rest> restingRows_ GUARDED_BY(queueMutex_);
+   /// Verification of proofs goes before all other work, which has a place of its own in the order.
+   std::uint64_t lastVerification_ GUARDED_BY(queueMutex_) = 0;
    std::uint64_t lastRow_ GUARDED_BY(queueMutex_) = 0;
+   /// Rows that run now and are not verification.
+   std::uint32_t othersRunning_ GUARDED_BY(queueMutex_) = 0;
    bool timerRunning_ GUARDED_BY(queueMutex_) = false;
    /// When the timer may run again after an action that left it due.
    std::int64_t timerRestsUntilNs_ GUARDED_BY(queueMutex_) = 0;

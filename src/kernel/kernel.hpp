@@ -36,6 +36,9 @@ struct KernelOptions {
    std::int64_t transactionCpuNs = 2'000'000'000;
    /// CPU limit of one HTTP request, message, notification, timer or continuation, in nanoseconds.
    std::int64_t queryCpuNs = 10'000'000'000;
+   /// Items of the run queue, other than proofs, that run at once. Fewer than the threads that call `runNext`, so that
+   /// one is always there for proofs.
+   std::uint32_t otherRunsMax = 1;
    /// Text that one context may write to its console; the rest is dropped. Callback and rpc modes only.
    std::uint32_t consoleBytes = 1u << 20;
    /// False runs everything in wasm, whatever `verifySigCode` holds.

@@ -494,6 +494,7 @@ CHAIN_TEST(LocalTest, runQueueModes) {
       EXPECT_TRUE(kernel->runNext());
       host.monotonic += 1'000'000'000;
       EXPECT_EQ(runRpc(Program().checkout().open(db::nativeSubjective, {}, 2).remove(0, row.key()).commit()), "");
+      EXPECT_FALSE(kernel->runNext()); // it forgets the number
       const std::string packed = read("done");
       auto done =
           format::unpack<std::tuple<std::uint64_t, format::TransactionTrace, std::optional<Bytes>>>(asBytes(packed));
@@ -561,6 +562,67 @@ CHAIN_TEST(LocalTest, runQueueOrder) {
    put(4);
    EXPECT_TRUE(kernel->runNext());
    EXPECT_EQ(lastRun(), 4u);
+}
+
+CHAIN_TEST(LocalTest, runQueueVerifiesFirst) {
+   store(alice, "done"_m.value,
+         Program()
+             .argument()
+             .slice(2, 8)
+             .checkout()
+             .open(db::subjective, prefixOf(alice), 3)
+             .put(0, "last", Program::reg)
+             .commit());
+   const auto put = [&](std::uint64_t id, RunMode mode) {
+      const Action proof{AccountNumber(), verify, "verifySys"_m,
+                         format::pack(format::VerifyArgs{{}, {verify, {}}, toBytes("yes")})};
+      const format::RunRow row{
+          id, mode, 1'000'000, mode == RunMode::verify ? proof : action(alice, Program()), {alice, "done"_m}};
+      putNative(db::nativeSubjective, row.key(), format::pack(row));
+   };
+   for (std::uint64_t id = 1; id <= 5; ++id)
+      put(id, id < 4 ? RunMode::rpc : RunMode::verify);
+   for (const std::uint64_t id : {4u, 5u, 1u, 2u}) {
+      EXPECT_TRUE(kernel->runNext());
+      const std::string packed = read("last");
+      ASSERT_EQ(packed.size(), 8u);
+      EXPECT_EQ(static_cast<std::uint8_t>(packed[0]), id);
+   }
+   // Where others have no place left, proofs still do.
+   options.otherRunsMax = 0;
+   reopen();
+   EXPECT_TRUE(kernel->runNext()); // 4 and 5 were left by their continuation
+   EXPECT_TRUE(kernel->runNext());
+   EXPECT_FALSE(kernel->runNext());
+   put(6, RunMode::verify);
+   EXPECT_TRUE(kernel->runNext());
+   EXPECT_EQ(read("last")[0], 6);
+   EXPECT_FALSE(kernel->runNext());
+}
+
+CHAIN_TEST(LocalTest, runQueueForgetsWhatIsNeverFinished) {
+   store(alice, "done"_m.value, Program().abort("not yet"));
+   const format::RunRow row{7, RunMode::rpc, 1'000'000, action(alice, Program()), {alice, "done"_m}};
+   putNative(db::nativeSubjective, row.key(), format::pack(row));
+   std::int64_t restNs = 100'000'000;
+   for (int i = 1; i <= 10; ++i) {
+      EXPECT_TRUE(kernel->runNext()) << i;
+      EXPECT_FALSE(kernel->runNext()) << i;
+      if (i == 10)
+         break;
+      // Longer each time.
+      host.monotonic += restNs - 1;
+      EXPECT_FALSE(kernel->runNext()) << i;
+      host.monotonic += 2;
+      restNs *= 2;
+   }
+   EXPECT_TRUE(host.logged("alice never finished item 7"));
+   host.monotonic += 100 * restNs;
+   EXPECT_FALSE(kernel->runNext());
+   EXPECT_FALSE(kernel->timerDueUs());
+   // It is gone for good.
+   reopen();
+   EXPECT_FALSE(kernel->runNext());
 }
 
 CHAIN_TEST(LocalTest, timer) {

@@ -10,8 +10,16 @@ namespace polis::kernel {
 
 namespace {
 
-/// A row that its continuation left, or a timer that its action left due, waits so long before it runs again.
+/// A row that its continuation left, or a timer that its action left due, waits so long before it runs again; a row
+/// twice as long each further time, and no more than so often.
 constexpr std::int64_t restNs = 100'000'000;
+constexpr unsigned leftMax = 10;
+
+/// Whether a packed RunRow, of any version, verifies: behind the size of the fixed part lie id and mode.
+bool isVerification(ByteView packed) {
+   constexpr std::size_t modeAt = 2 + 8;
+   return packed.size() > modeAt && packed[modeAt] == static_cast<std::uint8_t>(format::RunMode::verify);
+}
 
 bool startsWith(ByteView key, ByteView prefix) {
    return key.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), key.begin());
@@ -29,8 +37,9 @@ std::optional<std::int64_t> Kernel::Impl::timerDueUs() {
    Lock lock(queueMutex_);
    if (row && !timerRunning_)
       earlier(std::max(row->expiration, timerRestsUntilNs_ / 1000));
-   for (const auto& [id, ns] : restingRows_)
-      earlier(ns / 1000 + 1);
+   for (const auto& [id, rest] : restingRows_)
+      if (rest.untilNs != 0)
+         earlier(rest.untilNs / 1000 + 1);
    return due;
 }
 
@@ -62,42 +71,65 @@ bool Kernel::Impl::runTimer() {
    return true;
 }
 
+/// The next row of a kind, in the order of ids after the last one, wrapping.
+std::optional<format::RunRow> Kernel::Impl::nextRow(const LocalState& now, bool verification) {
+   const std::uint64_t last = verification ? lastVerification_ : lastRow_;
+   const Bytes prefix = storeKey(db::nativeSubjective, format::nativeKey(format::NativeTable::run));
+   store::Cursor cursor = now.kept.cursor();
+   bool wrapped = false;
+   bool valid = cursor.seek(storeKey(db::nativeSubjective, format::RunRow::key(last + 1)));
+   if (last == ~std::uint64_t{0}) {
+      wrapped = true;
+      valid = cursor.seek(prefix);
+   }
+   for (;;) {
+      if (!valid || !startsWith(cursor.entry().key, prefix)) {
+         if (wrapped)
+            return std::nullopt;
+         wrapped = true;
+         valid = cursor.seek(prefix);
+         continue;
+      }
+      if (isVerification(cursor.entry().value) == verification) {
+         auto found = format::unpack<format::RunRow>(cursor.entry().value);
+         if (found && std::ranges::equal(cursor.entry().key.subspan(1), found->key())) {
+            if (wrapped && found->id > last)
+               return std::nullopt; // seen before wrapping
+            const auto rest = restingRows_.find(found->id);
+            if (!runningRows_.contains(found->id) && (rest == restingRows_.end() || rest->second.untilNs == 0))
+               return std::move(*found);
+         }
+      }
+      valid = cursor.next();
+   }
+}
+
 bool Kernel::Impl::runRow() {
    const LocalState now = machine.local.state();
-   const Bytes prefix = storeKey(db::nativeSubjective, format::nativeKey(format::NativeTable::run));
    std::optional<format::RunRow> row;
+   bool verification = true;
    {
       Lock lock(queueMutex_);
       const std::int64_t time = machine.host.monotonicNs();
-      std::erase_if(restingRows_, [time](const auto& r) { return r.second <= time; });
-      store::Cursor cursor = now.kept.cursor();
-      bool wrapped = false;
-      bool valid = cursor.seek(storeKey(db::nativeSubjective, format::RunRow::key(lastRow_ + 1)));
-      if (lastRow_ == ~std::uint64_t{0}) {
-         wrapped = true;
-         valid = cursor.seek(prefix);
+      for (auto at = restingRows_.begin(); at != restingRows_.end();) {
+         auto& [id, rest] = *at;
+         const bool idle = !runningRows_.contains(id);
+         if (idle && rest.untilNs <= time)
+            rest.untilNs = 0;
+         // somebody may have finished it meanwhile
+         const bool gone = idle && !now.kept.get(storeKey(db::nativeSubjective, format::RunRow::key(id)));
+         at = gone ? restingRows_.erase(at) : std::next(at);
       }
-      for (;;) {
-         if (!valid || !startsWith(cursor.entry().key, prefix)) {
-            if (wrapped)
-               return false;
-            wrapped = true;
-            valid = cursor.seek(prefix);
-            continue;
-         }
-         auto found = format::unpack<format::RunRow>(cursor.entry().value);
-         if (found && std::ranges::equal(cursor.entry().key.subspan(1), found->key())) {
-            if (wrapped && found->id > lastRow_)
-               return false; // seen before wrapping
-            if (!runningRows_.contains(found->id) && !restingRows_.contains(found->id)) {
-               row = std::move(*found);
-               break;
-            }
-         }
-         valid = cursor.next();
+      row = nextRow(now, true);
+      if (!row && othersRunning_ < machine.options.otherRunsMax) {
+         verification = false;
+         row = nextRow(now, false);
       }
-      lastRow_ = row->id;
+      if (!row)
+         return false;
+      (verification ? lastVerification_ : lastRow_) = row->id;
       runningRows_.insert(row->id);
+      othersRunning_ += verification ? 0 : 1;
    }
 
    const BlockStatePtr base = head();
@@ -136,12 +168,32 @@ bool Kernel::Impl::runRow() {
       machine.host.log(Severity::warning, "run queue, continuation of " + std::to_string(row->id) + ": " + *done.error,
                        std::nullopt);
 
+   const Bytes key = storeKey(db::nativeSubjective, row->key());
    const LocalState after = machine.local.state();
-   const bool left = after.kept.get(storeKey(db::nativeSubjective, row->key())).has_value();
-   Lock lock(queueMutex_);
-   runningRows_.erase(row->id);
-   if (left)
-      restingRows_[row->id] = machine.host.monotonicNs() + restNs;
+   const bool left = after.kept.get(key).has_value();
+   bool drop = false;
+   {
+      Lock lock(queueMutex_);
+      runningRows_.erase(row->id);
+      othersRunning_ -= verification ? 0 : 1;
+      if (left) {
+         Rest& rest = restingRows_[row->id];
+         rest.untilNs = machine.host.monotonicNs() + (restNs << rest.times);
+         drop = ++rest.times >= leftMax;
+      }
+      if (!left || drop)
+         restingRows_.erase(row->id);
+   }
+   if (drop) {
+      machine.local.write({{key, std::nullopt}});
+      machine.host.log(Severity::warning,
+                       "run queue: " + row->continuation.service.str() + " never finished item " +
+                           std::to_string(row->id) + ", which ran " + std::to_string(leftMax) + " times; it is removed",
+                       std::nullopt);
+   }
+   // A place for others may have become free while their runner found none.
+   if (!verification)
+      machine.host.wakeRunQueue();
    return true;
 }
 

@@ -108,6 +108,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       kernel::KernelOptions kernelOptions;
       kernelOptions.queryCpuNs = queryCpuNs;
       kernelOptions.fastPaths = options.fastPaths;
+      kernelOptions.otherRunsMax = runnerCount() - 1;
       kernelOptions.verifySigCode = verifySigHashes();
       vm::onExecutionStack(
           [&] { theKernel = std::make_unique<kernel::Kernel>(*store, *journal, *engine, *this, kernelOptions); });
@@ -148,7 +149,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          throw Fault(*problem);
 
       chain = std::make_unique<ChainThread>(*theKernel, chainOptions(), fault);
-      for (std::size_t i = 0; i < config.serviceThreads.value_or(static_cast<std::uint32_t>(processors)); ++i)
+      for (std::uint32_t i = 0; i < runnerCount(); ++i)
          runners.emplace_back([this, fault] { guarded(fault, [this] { runQueue(); }); });
       flusher = vm::ExecutionThread([this, fault] { guarded(fault, [this] { flushLoop(); }); });
       chain->start();
@@ -262,6 +263,11 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       } catch (const Fault& f) {
          fault(f.what());
       }
+   }
+
+   /// Threads of the run queue: one of them stays free for proofs.
+   std::uint32_t runnerCount() const {
+      return std::max(2u, config.serviceThreads.value_or(std::thread::hardware_concurrency()));
    }
 
    void runQueue() {

@@ -12,10 +12,10 @@ public:
    static constexpr auto account = "x-run"_a;
 
    /// Runs `action` later in `mode`, then calls `callback(id, trace, token?)` on the sender, which must `finish(id)`.
-   /// May run more than once. action.sender must be the sender;
+   /// May run more than once; what is never finished is removed after ten times. action.sender must be the sender;
    /// maxTime in microseconds. From local and privileged services. Fails when 1,000 such items wait.
    std::uint64_t post(RunMode mode, Action action, std::int64_t maxTime, MethodNumber callback);
-   /// Runs the verification of one proof. From local and privileged services.
+   /// Runs the verification of one proof, before anything that was posted. From local and privileged services.
    std::uint64_t verify(Checksum256 transactionHash, Claim claim, Bytes proof, std::int64_t maxTime,
                         MethodNumber callback);
    /// Drops one of the sender's items that has not been finished, and calls `callback(id, trace)` with an error.
