@@ -1,10 +1,14 @@
 # polis_wasmtime: Wasmtime's C API as an imported static library with its headers.
 #
-# Cargo builds the locked project in src/vm/wasmtime once for all presets and build folders, into build/wasmtime. The headers come
+# Cargo builds the locked project in src/vm/wasmtime once for all presets and build folders, into build/wasmtime (or the
+# folder that the environment names as POLIS_WASMTIME_DIR, so that several clones share one build). The headers come
 # with the crate; conf.h, which says what the library was built with, is made here from the feature list of Cargo.toml.
 
 set(wasmtime_project ${CMAKE_CURRENT_SOURCE_DIR}/wasmtime)
 set(wasmtime_target_dir ${CMAKE_SOURCE_DIR}/build/wasmtime)
+if(DEFINED ENV{POLIS_WASMTIME_DIR})
+  set(wasmtime_target_dir $ENV{POLIS_WASMTIME_DIR})
+endif()
 set(wasmtime_library ${wasmtime_target_dir}/release/libpolis_wasmtime.a)
 
 # The cargo on PATH if it is new enough, else Debian's cargo-web.
