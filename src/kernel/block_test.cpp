@@ -447,4 +447,33 @@ CHAIN_TEST(BlockTest, verifyServiceChangesReachHeader) {
    EXPECT_TRUE(gone.state->header->newConsensus->services.empty());
 }
 
+CHAIN_TEST(BlockTest, replayedCallsThatDecideNothingAreLimited) {
+   // What a switched call does is recorded where the block is made. Another node runs it too, and what it finds there
+   // may keep it for ever: a service of that node in place of the chain's.
+   boot();
+   startBlock();
+   EXPECT_EQ(
+       push({action(alice, Program().call(action(bob, Program().ret(toBytes("seen")), alice), 2).ret(Program::reg))}),
+       "");
+   const auto block = seal().block;
+
+   TestHost otherHost;
+   auto otherStore = store::Store::open(folder / "other");
+   auto otherJournal = store::Journal::open(folder / "otherJournal");
+   KernelOptions otherOptions;
+   otherOptions.transactionCpuNs = 10'000'000;
+   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, otherOptions);
+   for (std::uint32_t num = 2; num < block->block.header.blockNum; ++num)
+      ASSERT_TRUE(other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(num))));
+   // (module (func (export "start") (param i64)) (func (export "called") (param i64 i64) (loop (br 0))))
+   const Bytes endless = *fromHex("0061736d01000000010a0260017e0060027e7e000303020001071202057374617274000006"
+                                  "63616c6c656400010a0c0202000b070003400c000b0b");
+   LocalTemplate local;
+   local.services.push_back({bob, CodeRow::isPrivileged | CodeRow::isReplacement, endless});
+   ASSERT_TRUE(other.firstStart(local, {}, {"test", "{}"}));
+   const auto applied = other.applyBlock(block);
+   ASSERT_TRUE(applied) << applied.error().reason;
+   EXPECT_EQ(other.head()->id, kernel->head()->id);
+}
+
 } // namespace polis::kernel

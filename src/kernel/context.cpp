@@ -17,6 +17,8 @@ using namespace format::literals;
 namespace {
 
 constexpr std::uint32_t callStackBytes = 4096;
+/// What an action without arguments takes in a trace.
+constexpr std::size_t tracePlaceBytes = 256;
 
 template <class Row>
 Row readRow(const ChainState& state, std::uint32_t database, ByteView key) {
@@ -51,7 +53,8 @@ vm::Options vmOptions(const format::VMOptions& options) {
 Context::Context(Machine& machine, ChainState& state, ContextOptions options)
    : consoleBytesLeft(machine.options.consoleBytes), machine_(machine), state_(state), options_(options),
      sockets_(machine.sockets), own_(machine.local, machine.sockets, options.view),
-     checkout_(options.within ? options.within : &own_), levelsAtStart_(checkout_->levels()) {
+     checkout_(options.within ? options.within : &own_), levelsAtStart_(checkout_->levels()),
+     limited_(options.producing), traceBytesLeft_(machine.options.traceBytes) {
    machine.counters.contexts.fetch_add(1, std::memory_order_relaxed);
    config_ = readRow<format::ConfigRow>(state, db::native, format::ConfigRow::key());
    wasm_ = readRow<format::WasmConfigRow>(state, options.codeDatabase,
@@ -109,12 +112,46 @@ ActionNode Context::run(PackedAction action, Entry entry) {
    return node;
 }
 
+bool Context::takeTracePlace() { return takeTraceBytes(tracePlaceBytes); }
+
+bool Context::takeTraceBytes(std::size_t bytes) {
+   if (bytes > traceBytesLeft_)
+      return false;
+   traceBytesLeft_ -= bytes;
+   return true;
+}
+
+void Context::settleArguments(ActionNode& node) {
+   if (takeTraceBytes(node.action.packed.size()))
+      return;
+   keepResults();
+   node.action = packAction(node.action.sender, node.action.service, node.action.method, {});
+}
+
+void Context::keepResults() {
+   for (const auto& i : instances_)
+      budget_.instructions += cost::copy(i->keepResults());
+}
+
+void Context::hold(std::size_t bytes) {
+   if (limited_ && heldBytes_ + bytes > machine_.options.heldBytes)
+      throw Abort("the running actions hold too many bytes");
+   heldBytes_ += bytes;
+}
+
+void Context::countWritten(std::size_t bytes) {
+   writtenBytes_ += bytes;
+   if (limited_ && writtenBytes_ > machine_.options.writtenBytes)
+      throw Abort("too many bytes are written");
+}
+
 void Context::execute(ActionNode& node, Entry entry, Mode mode, bool switched) {
    machine_.counters.actions.fetch_add(1, std::memory_order_relaxed);
    const std::int64_t start = machine_.host.monotonicNs();
    Frame frame{node, nullptr, checkout_->levels()};
    try {
       if (mode == Mode::verify && entry == Entry::called && verifyNatively(node)) {
+         settleArguments(node);
          node.totalTimeNs = machine_.host.monotonicNs() - start;
          return;
       }
@@ -124,6 +161,8 @@ void Context::execute(ActionNode& node, Entry entry, Mode mode, bool switched) {
    } catch (const Abort& abort) {
       node.error = abort.text();
    }
+   settleArguments(node);
+   letGo(node.retval.size());
    while (checkout_->levels() > frame.levels)
       checkout_->drop();
    node.totalTimeNs = machine_.host.monotonicNs() - start;
@@ -182,6 +221,7 @@ Bytes Context::runSwitched(ActionNode& node, Mode mode) {
    };
    if (!record.replaying) {
       runCallee(node, mode, true);
+      hold(node.retval.size()); // as long as the transaction runs; then it is in the block
       record.entries.push_back(node.retval);
       restore();
       return node.retval;
@@ -189,7 +229,12 @@ Bytes Context::runSwitched(ActionNode& node, Mode mode) {
    if (record.next >= record.entries.size())
       throw Abort("missing subjective data");
    if (mode == Mode::callback) {
+      // What it does here may differ from what it did where the block was made, and decides nothing: it is limited.
       const auto mark = state_.mark();
+      const std::uint64_t limit = budget_.instructionLimit;
+      budget_.instructionLimit =
+          budget_.instructions + instructionsIn(static_cast<std::uint64_t>(machine_.options.transactionCpuNs));
+      limited_ = true;
       try {
          runCallee(node, mode, true);
          state_.keep(mark);
@@ -198,6 +243,8 @@ Bytes Context::runSwitched(ActionNode& node, Mode mode) {
          node.error.reset();
          node.inner.clear();
       }
+      limited_ = options_.producing;
+      budget_.instructionLimit = limit;
       dropSwitched();
    }
    restore();

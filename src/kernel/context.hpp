@@ -129,6 +129,21 @@ public:
    /// Text that may still be written to consoles.
    std::uint32_t consoleBytesLeft = 0;
 
+   /// Whether the trace has room for one more action; takes it.
+   bool takeTracePlace();
+   /// Leaves out of an action that has ended what the trace has no room for, but for its return value.
+   void settleArguments(ActionNode& node);
+   /// Whether the trace has room for a return value; takes it.
+   bool takeTraceBytes(std::size_t bytes);
+   /// Results that services may still fetch become their own copies, before what they show of the trace goes.
+   void keepResults();
+
+   /// Counts bytes that stay in memory as long as the actions that run now. Throws Abort when there are too many.
+   void hold(std::size_t bytes);
+   void letGo(std::size_t bytes) { heldBytes_ -= bytes; }
+   /// Counts bytes written to databases. Throws Abort when there are too many.
+   void countWritten(std::size_t bytes);
+
    /// Handles in transit (spec, kernel §4.5).
    HandleSet exported, imported;
 
@@ -159,6 +174,10 @@ private:
    Checkout own_;
    Checkout* checkout_;
    std::size_t levelsAtStart_;
+   /// Whether what one node may decide for itself is limited: not where a block is replayed.
+   bool limited_;
+   std::size_t traceBytesLeft_;
+   std::uint64_t heldBytes_ = 0, writtenBytes_ = 0;
 };
 
 } // namespace polis::kernel

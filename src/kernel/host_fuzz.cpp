@@ -149,7 +149,9 @@ public:
       std::filesystem::create_directories(folder_);
       store_ = store::Store::open(folder_ / "store");
       journal_ = store::Journal::open(folder_ / "journal");
-      kernel_ = std::make_unique<Kernel>(*store_, *journal_, testEngine(), host_, KernelOptions{});
+      KernelOptions options;
+      options.traceBytes = 4096; // so small that it is often full
+      kernel_ = std::make_unique<Kernel>(*store_, *journal_, testEngine(), host_, options);
       format::GenesisActionData data;
       data.services.push_back({"transact"_a, CodeRow::isPrivileged, 0, 0, puppetCode()});
       for (const auto& [account, flags] : std::map<AccountNumber, std::uint64_t>{{"alice"_a, CodeRow::isPrivileged},

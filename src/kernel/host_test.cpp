@@ -423,14 +423,101 @@ CHAIN_TEST(HostTest, consoleAndAbort) {
    EXPECT_EQ(std::get<format::ConsoleTrace>(inner[0].inner).console, "ab");
    EXPECT_EQ(std::get<format::ConsoleTrace>(inner[2].inner).console, "c");
    EXPECT_EQ(inTransaction(Program().abort("why")), "service 'alice' aborted with message: why");
-   // Rpc and callback text is capped.
-   Program loud;
-   loud.console(std::string(30000, 'x')).again(1000);
+   // The text of one context is capped, whichever its mode.
+   const auto consoleBytes = [](const format::ActionTrace& trace) {
+      std::size_t bytes = 0;
+      for (const auto& i : trace.innerTraces)
+         bytes += std::get<format::ConsoleTrace>(i.inner).console.size();
+      return bytes;
+   };
+   const Program loud = Program().console(std::string(30000, 'x')).again(1000);
    EXPECT_EQ(run(RunMode::rpc, alice, loud), "");
-   std::size_t bytes = 0;
-   for (const auto& i : last.actionTraces[0].innerTraces)
-      bytes += std::get<format::ConsoleTrace>(i.inner).console.size();
-   EXPECT_EQ(bytes, options.consoleBytes);
+   EXPECT_EQ(consoleBytes(last.actionTraces[0]), options.consoleBytes);
+   EXPECT_EQ(inTransaction(loud), "");
+   EXPECT_EQ(consoleBytes(*lastAction()), options.consoleBytes);
+   // So is a reason, which stands at every enclosing level.
+   EXPECT_LT(inTransaction(Program().abort(std::string(30000, 'x'))).size(), 9000u);
+}
+
+CHAIN_TEST(HostTest, tracesAreBounded) {
+   // 300 calls that would leave nine million bytes, and each of them still gets its answer.
+   const Program big =
+       Program()
+           .call(action(bob, Program().count().ret(Bytes(10, 'y')).console(std::string(30000, 'x')), alice))
+           .forget()
+           .again(300);
+   EXPECT_EQ(inTransaction(big), "");
+   EXPECT_LE(format::pack(last).size(), options.traceBytes + options.consoleBytes);
+   const Program answers = Program().call(action(bob, Program().ret(Bytes(30000, 'y')), alice)).forget().again(300);
+   EXPECT_EQ(inTransaction(Program(answers).call(action(bob, Program().ret(toBytes("last")), alice))), "");
+   EXPECT_EQ(output().found(), "last");
+   EXPECT_LE(format::pack(last).size(), options.traceBytes + options.consoleBytes);
+   // Writes stand there too: each is an action.
+   const Program writes = atAlice().put(0, "k", "v").close(0).forget().again(20000);
+   EXPECT_EQ(inTransaction(writes), "");
+   EXPECT_LE(format::pack(last).size(), options.traceBytes + options.consoleBytes);
+   // An action that fails does not bring its arguments along.
+   EXPECT_HAS(
+       inTransaction(Program(answers).call(action(bob, Program().console(std::string(30000, 'x')).trap(), alice))),
+       "unreachable");
+   EXPECT_LE(format::pack(last).size(), options.traceBytes + options.consoleBytes);
+}
+
+CHAIN_TEST(HostTest, memoryAndDiskOfOneContextAreBounded) {
+   options.heldBytes = 120'000;
+   options.writtenBytes = 50'000;
+   reopen();
+   const Bytes thirty(30'000, 'x');
+   // Arguments: of the actions that run at one time, not of those that follow each other.
+   EXPECT_EQ(inTransaction(Program().call(action(bob, Program().console(asText(thirty)), alice)).forget().again(10)),
+             "");
+   EXPECT_HAS(
+       inTransaction(Program().call(action(
+           bob, Program().call(action(alice, Program().console(asText(thirty)), bob)).console(asText(thirty)), alice))),
+       "the running actions hold too many bytes");
+   // Return values likewise.
+   EXPECT_EQ(inTransaction(Program().call(action(bob, Program().ret(thirty), alice)).forget().again(10)), "");
+   // Recorded results stay until the block has them.
+   EXPECT_HAS(inTransaction(Program().call(action(plain, Program().ret(thirty), plain), 1).forget().again(2), plain),
+              "the running actions hold too many bytes");
+   // Written bytes add up.
+   EXPECT_EQ(inTransaction(atAlice().put(0, "k", asText(thirty))), "");
+   EXPECT_HAS(inTransaction(atAlice().put(0, "k", asText(thirty)).close(0).forget().again(2)),
+              "too many bytes are written");
+   // What another node has put into a block is accepted.
+   options.writtenBytes = options.heldBytes = std::uint64_t{1} << 30;
+   reopen();
+   EXPECT_EQ(one(alice, atAlice().put(0, "k", asText(thirty)).put(0, "l", asText(thirty))), "");
+   options.writtenBytes = options.heldBytes = 50;
+   reopen();
+   EXPECT_EQ(kernel->head()->num, 3u);
+}
+
+CHAIN_TEST(HostTest, longKeysCostWhatTheyTake) {
+   const auto nsOf = [&](std::size_t keyBytes) {
+      const std::string key(keyBytes, 'k');
+      std::uint64_t sum = 0;
+      for (const Program& read :
+           {Program().open(db::service, prefixOf(alice), 1).clock(2).get(0, key).clock(2),
+            Program().open(db::service, prefixOf(alice), 1).clock(2).greaterEqual(0, key, 0).clock(2),
+            Program().open(db::service, prefixOf(alice), 1).clock(2).lessThan(0, key, 0).clock(2),
+            Program().open(db::service, prefixOf(alice), 1).clock(2).max(0, key).clock(2)}) {
+         EXPECT_EQ(run(RunMode::rpc, alice, read), "");
+         auto out = runOutput();
+         const auto wide = [&out] {
+            const std::uint64_t low = out.word();
+            return low | std::uint64_t{out.word()} << 32;
+         };
+         out.word();
+         out.word();
+         const std::uint64_t before = wide();
+         out.word();
+         out.word();
+         sum += wide() - before;
+      }
+      return sum;
+   };
+   EXPECT_GE(nsOf(30'000), nsOf(8) + 4 * 29'000 / 8);
 }
 
 CHAIN_TEST(HostTest, calls) {

@@ -39,8 +39,15 @@ struct KernelOptions {
    /// Items of the run queue, other than proofs, that run at once. Fewer than the threads that call `runNext`, so that
    /// one is always there for proofs.
    std::uint32_t otherRunsMax = 1;
-   /// Text that one context may write to its console; the rest is dropped. Callback and rpc modes only.
+   /// Text that one context may write to its console; the rest is dropped.
    std::uint32_t consoleBytes = 1u << 20;
+   /// What the trace of one context keeps of actions: arguments, return values, and a fixed size for each action. What
+   /// does not fit is left out of the trace; nothing else changes.
+   std::uint32_t traceBytes = 4u << 20;
+   /// Arguments and return values of all actions that run at one time in one context. While producing only.
+   std::uint64_t heldBytes = std::uint64_t{64} << 20;
+   /// Keys and values that one context may write. While producing only.
+   std::uint64_t writtenBytes = std::uint64_t{128} << 20;
    /// False runs everything in wasm, whatever `verifySigCode` holds.
    bool fastPaths = true;
 };

@@ -1,6 +1,7 @@
 // Node-local state: checkouts, callbacks, recorded calls, sockets, run queue. Rules: spec, kernel §1.5, §4.6,
 // §6.6-§8.3.
 #include "kernel/databases.hpp"
+#include "kernel/node_local.hpp"
 #include "kernel/test/test_chain.hpp"
 
 #include <thread>
@@ -888,6 +889,27 @@ CHAIN_TEST(LocalTest, cancel) {
    }
    runner.join();
    EXPECT_EQ(error, "transaction timed out");
+}
+
+CHAIN_TEST(LocalTest, rememberedReadsAreBounded) {
+   // Read far more than is remembered one by one: whoever wrote in between is still noticed, and nobody else.
+   ReadSet reads;
+   for (std::uint32_t i = 0; i < 3 * ReadSet::rangesMax; ++i)
+      reads.addKey(bigEndian32(2 * i));
+   reads.addKey(Bytes(1u << 20, 0xEE));
+   EXPECT_LE(reads.size(), ReadSet::rangesMax);
+   reads.seal();
+   for (std::uint32_t i = 0; i < 3 * ReadSet::rangesMax; i += 1000)
+      EXPECT_TRUE(reads.contains(bigEndian32(2 * i)));
+   EXPECT_TRUE(reads.contains(Bytes(1u << 20, 0xEE)));
+   EXPECT_FALSE(reads.contains(bigEndian32(8 * ReadSet::rangesMax)));
+   // The same few again and again stay what they are.
+   ReadSet few;
+   for (std::uint32_t i = 0; i < 3 * ReadSet::rangesMax; ++i)
+      few.addKey(bigEndian32(2 * (i % 10)));
+   few.seal();
+   EXPECT_TRUE(few.contains(bigEndian32(4)));
+   EXPECT_FALSE(few.contains(bigEndian32(5)));
 }
 
 } // namespace polis::kernel

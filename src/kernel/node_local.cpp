@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace polis::kernel {
 
@@ -29,20 +30,41 @@ Bytes afterPrefix(ByteView prefix) {
    return out;
 }
 
+void ReadSet::makeRoom() {
+   if (ranges_.size() < rangesMax)
+      return;
+   seal();
+   const ReadSet old = std::exchange(*this, ReadSet());
+   if (old.ranges_.size() <= rangesMax / 2)
+      for (const Range& r : old.ranges_)
+         append(old.low(r), old.high(r));
+   else // one over all of them
+      append(old.low(old.ranges_.front()), old.high(old.ranges_.back()));
+}
+
+void ReadSet::append(ByteView low, ByteView high) {
+   const auto at = static_cast<std::uint32_t>(bytes_.size());
+   const auto lowBytes = static_cast<std::uint32_t>(low.size());
+   polis::append(bytes_, low);
+   polis::append(bytes_, high);
+   ranges_.push_back({at, lowBytes, at + lowBytes, static_cast<std::uint32_t>(high.size())});
+}
+
 void ReadSet::addKey(ByteView key) {
+   if (key.size() > keyBytesMax)
+      return addRange(key, key);
+   makeRoom();
    const auto at = static_cast<std::uint32_t>(bytes_.size());
    const auto size = static_cast<std::uint32_t>(key.size());
-   append(bytes_, key);
+   polis::append(bytes_, key);
    bytes_.push_back(0);
    ranges_.push_back({at, size, at, size + 1});
 }
 
 void ReadSet::addRange(ByteView low, ByteView high) {
-   const auto at = static_cast<std::uint32_t>(bytes_.size());
-   append(bytes_, low);
-   append(bytes_, high);
-   ranges_.push_back({at, static_cast<std::uint32_t>(low.size()), at + static_cast<std::uint32_t>(low.size()),
-                      static_cast<std::uint32_t>(high.size())});
+   makeRoom();
+   const Bytes end = high.size() > keyBytesMax ? afterPrefix(high.first(keyBytesMax)) : Bytes();
+   append(low.first(std::min(low.size(), keyBytesMax)), high.size() > keyBytesMax ? ByteView(end) : high);
 }
 
 void ReadSet::clear() {

@@ -21,14 +21,19 @@ struct LocalWrite {
    std::optional<Bytes> value;
 };
 
-/// Key ranges that were read, kept in one buffer.
+/// Key ranges that were read, kept in one buffer. Bounded: where there are too many, wider ones stand for them.
 class ReadSet {
 public:
+   static constexpr std::size_t rangesMax = 65536;
+   /// No stored key is longer; what is read beyond counts as a range.
+   static constexpr std::size_t keyBytesMax = 256;
+
    /// The one key.
    void addKey(ByteView key);
    /// Every key in [low, high).
    void addRange(ByteView low, ByteView high);
    bool empty() const { return ranges_.empty(); }
+   std::size_t size() const { return ranges_.size(); }
    void clear();
 
    /// Sorts and merges; before `contains`, after the last add.
@@ -39,6 +44,8 @@ private:
    struct Range {
       std::uint32_t low, lowBytes, high, highBytes;
    };
+   void makeRoom();
+   void append(ByteView low, ByteView high);
    ByteView low(const Range& r) const { return ByteView(bytes_).subspan(r.low, r.lowBytes); }
    ByteView high(const Range& r) const { return ByteView(bytes_).subspan(r.high, r.highBytes); }
 

@@ -37,6 +37,13 @@ public:
    }
    /// `bytes` must stay as long as the buffer shows them.
    void show(ByteView bytes) { view_ = bytes; }
+   /// A copy of what is shown. Returns how many bytes were copied.
+   std::size_t keep() {
+      if (view_.empty() || view_.data() == owned_.data())
+         return 0;
+      copy(view_);
+      return view_.size();
+   }
 
 private:
    Bytes owned_;
@@ -52,6 +59,8 @@ public:
    Mode mode() const { return mode_; }
    bool switched() const { return switched_; }
    const ServiceCode& code() const { return code_; }
+   /// What may be fetched no longer rests on anything of others.
+   std::size_t keepResults() { return result_.keep(); }
 
    /// The innermost running action; null when none is.
    Frame* frame = nullptr;
@@ -98,9 +107,15 @@ private:
    u32 setResult(ByteView bytes);
    u32 noResult();
 
+   /// Runs an action below the running one, and leaves of it in the trace what that has room for. Its return value is
+   /// the result.
+   void runInner(PackedAction action, u64 flags);
+
    const Handle& handle(u32 index) const;
    const Handle& readable(u32 index) const;
    const Handle& writable(u32 index) const;
+   /// A key as the guest gives it; counts its length.
+   ByteView keyIn(GuestIn span);
    u32 addHandle(const Handle& handle);
    [[noreturn]] void refuse(std::string_view what, const Handle& handle) const;
    /// Databases 64-67 need an open checkout.

@@ -6,18 +6,25 @@ namespace polis::kernel {
 void ServiceInstance::writeConsole(GuestIn text) {
    ByteView bytes = guest(text);
    context_.budget().instructions += cost::copy(bytes.size());
-   if (isSubjective(mode_)) {
-      bytes = bytes.first(std::min<std::size_t>(bytes.size(), context_.consoleBytesLeft));
-      context_.consoleBytesLeft -= static_cast<u32>(bytes.size());
-   }
+   bytes = bytes.first(std::min<std::size_t>(bytes.size(), context_.consoleBytesLeft));
+   context_.consoleBytesLeft -= static_cast<u32>(bytes.size());
+   if (bytes.empty())
+      return;
    auto& inner = frame->node.inner;
-   if (inner.empty() || !std::holds_alternative<std::string>(inner.back()))
+   if (inner.empty() || !std::holds_alternative<std::string>(inner.back())) {
+      if (!context_.takeTracePlace())
+         return;
       inner.emplace_back(std::string());
+   }
    std::get<std::string>(inner.back()).append(asText(bytes));
 }
 
 void ServiceInstance::abortMessage(GuestIn text) {
-   throw Abort("service '" + service_.str() + "' aborted with message: " + toText(guest(text)));
+   // It stands in the trace once for each enclosing action.
+   constexpr std::size_t messageBytesMax = 8192;
+   const ByteView bytes = guest(text);
+   throw Abort("service '" + service_.str() +
+               "' aborted with message: " + toText(bytes.first(std::min(bytes.size(), messageBytesMax))));
 }
 
 std::uint32_t ServiceInstance::getCurrentAction() {
@@ -49,23 +56,43 @@ std::uint32_t ServiceInstance::call(GuestIn bytes, u64 flags) {
       }
    }
 
+   runInner(std::move(*action), flags);
+   return static_cast<u32>(result_.view().size());
+}
+
+void ServiceInstance::runInner(PackedAction action, u64 flags) {
+   const std::size_t bytes = action.packed.size();
+   context_.budget().instructions += cost::copy(bytes);
+   context_.hold(bytes);
+   const bool shown = context_.takeTracePlace();
    auto& inner = frame->node.inner;
    inner.emplace_back(std::make_unique<ActionNode>());
    ActionNode& node = *std::get<std::unique_ptr<ActionNode>>(inner.back());
-   node.action = std::move(*action);
-   if (flags == 0) {
+   node.action = std::move(action);
+   if (flags == 0)
       context_.runCallee(node, mode_, switched_);
-      result_.show(node.retval);
-   } else {
+   else
       result_.take(context_.runSwitched(node, flags == 1 ? Mode::rpc : Mode::callback));
-   }
+   context_.letGo(bytes);
    key_.clear();
-   return static_cast<u32>(result_.view().size());
+   if (shown && context_.takeTraceBytes(node.retval.size())) {
+      if (flags == 0)
+         result_.show(node.retval);
+      return;
+   }
+   context_.keepResults();
+   if (flags == 0)
+      result_.take(std::move(node.retval));
+   node.retval.clear();
+   if (!shown)
+      inner.pop_back();
 }
 
 void ServiceInstance::setRetval(GuestIn value) {
    const ByteView bytes = guest(value);
    context_.budget().instructions += cost::copy(bytes.size());
+   context_.letGo(frame->node.retval.size());
+   context_.hold(bytes.size());
    frame->node.retval.assign(bytes.begin(), bytes.end());
    result_.clear();
    key_.clear();

@@ -50,6 +50,13 @@ const Handle& ServiceInstance::writable(u32 index) const {
    return h;
 }
 
+ByteView ServiceInstance::keyIn(GuestIn span) {
+   // Reads and removals take keys of any length.
+   const ByteView key = guest(span);
+   context_.budget().instructions += cost::copy(key.size());
+   return key;
+}
+
 void ServiceInstance::requireCheckout(u32 database) const {
    if (isLocalDb(database) && context_.checkout().levels() == 0)
       throw Abort("subjectiveCheckout is required to access the subjective database");
@@ -67,14 +74,10 @@ void ServiceInstance::notifyWrite(u32 database, std::size_t keyBytes, std::optio
    format::frac::store32(arguments.data() + 18, oldBytes.value_or(none));
    format::frac::store32(arguments.data() + 22, newBytes.value_or(none));
 
-   auto& inner = frame->node.inner;
-   inner.emplace_back(std::make_unique<ActionNode>());
-   ActionNode& node = *std::get<std::unique_ptr<ActionNode>>(inner.back());
    constexpr auto transact = "transact"_a;
    constexpr auto kvNotify = "kvNotify"_m;
-   node.action = packAction(format::AccountNumber(), transact, kvNotify, arguments);
    const HandleSet exported = std::exchange(context_.exported, {}), imported = std::exchange(context_.imported, {});
-   context_.runCallee(node, mode_, switched_);
+   runInner(packAction(format::AccountNumber(), transact, kvNotify, arguments), 0);
    context_.exported = exported;
    context_.imported = imported;
 }
@@ -85,13 +88,14 @@ void ServiceInstance::kvPut(u32 index, GuestIn keySpan, GuestIn valueSpan) {
    const u32 database = h.database();
    if (database == db::blockLog)
       refuse("write to", h);
-   const StoreKey key(h, guest(keySpan));
+   const StoreKey key(h, keyIn(keySpan));
    ByteView value = guest(valueSpan);
    if (key.raw().size() > context_.keyBytesMax())
       throw Abort("key is too long");
    if (value.size() > context_.valueBytesMax())
       throw Abort("value is too long");
-   context_.budget().instructions += cost::copy(key.all().size() + value.size());
+   context_.budget().instructions += cost::copy(value.size());
+   context_.countWritten(key.all().size() + value.size());
 
    if (database == db::native || database == db::nativeSubjective || database == db::nativeSession)
       checkNativePut(context_, key.all(), value);
@@ -121,7 +125,7 @@ void ServiceInstance::kvRemove(u32 index, GuestIn keySpan) {
    const u32 database = h.database();
    if (database == db::blockLog)
       refuse("write to", h);
-   const StoreKey key(h, guest(keySpan));
+   const StoreKey key(h, keyIn(keySpan));
    if (isChainDb(database)) {
       if (const auto old = context_.state().get(key.all())) {
          const std::size_t oldBytes = old->size();
@@ -142,7 +146,7 @@ void ServiceInstance::kvRemove(u32 index, GuestIn keySpan) {
 
 std::uint32_t ServiceInstance::kvGet(u32 index, GuestIn keySpan) {
    const Handle& h = readable(index);
-   const StoreKey key(h, guest(keySpan));
+   const StoreKey key(h, keyIn(keySpan));
    if (h.database() == db::temporary) {
       const auto& rows = context_.checkout().temporary();
       const auto at = rows.find(toBytes(key.raw()));
@@ -188,7 +192,7 @@ store::Entry temporaryEntry(Iterator at, Bytes& key) {
 
 std::uint32_t ServiceInstance::kvGreaterEqual(u32 index, GuestIn keySpan, u32 match) {
    const Handle& h = readable(index);
-   const ByteView given = guest(keySpan);
+   const ByteView given = keyIn(keySpan);
    if (match > given.size())
       throw Abort("kvGreaterEqual: matchKeySize is larger than the key");
    const StoreKey key(h, given);
@@ -207,7 +211,7 @@ std::uint32_t ServiceInstance::kvGreaterEqual(u32 index, GuestIn keySpan, u32 ma
 
 std::uint32_t ServiceInstance::kvLessThan(u32 index, GuestIn keySpan, u32 match) {
    const Handle& h = readable(index);
-   const ByteView given = guest(keySpan);
+   const ByteView given = keyIn(keySpan);
    if (match > given.size())
       throw Abort("kvLessThan: matchKeySize is larger than the key");
    const StoreKey key(h, given);
@@ -226,7 +230,7 @@ std::uint32_t ServiceInstance::kvLessThan(u32 index, GuestIn keySpan, u32 match)
 
 std::uint32_t ServiceInstance::kvMax(u32 index, GuestIn keySpan) {
    const Handle& h = readable(index);
-   const StoreKey key(h, guest(keySpan));
+   const StoreKey key(h, keyIn(keySpan));
    if (isChainDb(h.database()))
       return setFound(h, context_.state().last(key.all()));
    if (h.database() == db::temporary) {
