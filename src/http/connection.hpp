@@ -17,7 +17,9 @@ template <class Stream>
 class Connection final : public Link, public std::enable_shared_from_this<Connection<Stream>> {
 public:
    Connection(Net& net, Stream&& stream, std::shared_ptr<const Peer> peer)
-      : net_(net), stream_(std::move(stream)), peer_(std::move(peer)), reader_(net.limits), buffer_(smallBuffer) {}
+      : net_(net), stream_(std::move(stream)), peer_(std::move(peer)), reader_(net.limits), buffer_(smallBuffer) {
+      source = sourceOf(*peer_);
+   }
 
    void start() {
       net_.add(this->shared_from_this());
@@ -67,6 +69,7 @@ public:
       stage_ = Stage::upgrading;
       releaseBody();
       upgraded_ = std::make_shared<WebSocket<Stream>>(net_, events_);
+      upgraded_->source = source;
       upgradeReply_ = std::move(reply);
       becomes = upgraded_;
       deadline = nowMs() + net_.limits.headerMs;
@@ -91,6 +94,7 @@ public:
    }
 
    bool idle() const override { return stage_ == Stage::reading && begin_ == end_ && !requestBegun_; }
+   bool arriving() const override { return stage_ == Stage::greeting || stage_ == Stage::reading; }
 
    void abort() override {
       if (stage_ == Stage::closed)
@@ -184,9 +188,9 @@ private:
       if (!hadHeader)
          begunMs_ = nowMs();
       const std::size_t bodyBytes = reader_.bodyBytes();
-      net_.bodyBytes += bodyBytes - bodyBytes_;
+      net_.hold(*this, bodyBytes - bodyBytes_);
       bodyBytes_ = bodyBytes;
-      if (net_.bodyBytes > net_.limits.bodyBytesTotalMax)
+      if (net_.crowded(*this))
          return refuse({503, "Too many large requests at once. Try again soon."});
       deadline = begunMs_ + net_.limits.transferMs + static_cast<Millis>(bodyBytes / net_.limits.transferBytesPerMs);
       if (reader_.done())
@@ -214,16 +218,20 @@ private:
       if (problem.status == 405)
          reply.headers.push_back({"Allow", "GET, POST, HEAD, PUT, DELETE, OPTIONS"});
       stage_ = Stage::writing;
+      releaseBody();
+      (void)reader_.take(); // what has come of the request
       enqueue(makeOutput(std::move(reply), false, false, false));
    }
 
    void enqueue(Output&& output) {
+      net_.hold(*this, output.head.size() + output.body.size());
       if (output.endsExchange)
          deadline = nowMs() + net_.limits.transferMs +
                     static_cast<Millis>((output.head.size() + output.body.size()) / net_.limits.transferBytesPerMs);
       queue_.push_back(std::move(output));
       if (queue_.size() == 1)
          write();
+      net_.makeRoom(*this);
    }
 
    void write() {
@@ -243,6 +251,7 @@ private:
          return abort();
       const Output out = std::move(queue_.front());
       queue_.pop_front();
+      net_.release(*this, out.head.size() + out.body.size());
       if (!queue_.empty())
          write();
       if (!out.endsExchange)
@@ -287,10 +296,7 @@ private:
       webSocket->accept(std::move(stream_), host_, webSocketKey_, std::move(upgradeReply_));
    }
 
-   void releaseBody() {
-      net_.bodyBytes -= bodyBytes_;
-      bodyBytes_ = 0;
-   }
+   void releaseBody() { net_.release(*this, std::exchange(bodyBytes_, 0)); }
 
    Net& net_;
    Stream stream_;

@@ -8,8 +8,13 @@ namespace polis::http {
 struct Limits {
    std::size_t headerBytesMax = 32 * 1024;
    std::size_t bodyBytesMax = 20 * 1024 * 1024;
-   std::size_t bodyBytesTotalMax = 512 * 1024 * 1024; ///< over all requests not yet answered; then 503
-   std::size_t connectionsMax = 4096;                 ///< then the longest idle one goes, else 503
+   std::size_t connectionsMax = 4096; ///< then one that is idle or only arriving gives way, else 503
+   /// Requests not yet answered and replies not yet read, of all connections: then 503, and who reads slowly is cut
+   /// off.
+   std::size_t heldBytesMax = 512 * 1024 * 1024;
+   std::size_t sourceShare = 4;        ///< one source has at most this part of the two above
+   std::size_t smallBytes = 64 * 1024; ///< what every connection may hold, whatever others do
+   bool shareOwnMachine = false;       ///< whether this machine, where a proxy stands for many, counts as a source
    std::size_t webSocketMessageBytesMax = 20 * 1024 * 1024;
    std::size_t webSocketQueueBytesMax = 32 * 1024 * 1024; ///< unsent; then the connection is closed
    std::uint32_t idleMs = 75'000;                         ///< between two requests

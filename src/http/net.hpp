@@ -1,5 +1,7 @@
 #pragma once
 #include "http/server.hpp"
+#include "http/shares.hpp"
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -56,14 +58,19 @@ public:
    virtual void abort() = 0;
    /// No request under way.
    virtual bool idle() const { return false; }
+   /// A request is under way and not whole yet.
+   virtual bool arriving() const { return false; }
 
    Millis deadline = never;
+   Source source = 0;    ///< not changed once added
+   std::size_t held = 0; ///< bytes in memory; see Net::hold
 };
 
 struct Net : std::enable_shared_from_this<Net> {
    Net(Server::Options&& options, Handler& h) : limits(options.limits), handler(h) {}
 
    void add(std::shared_ptr<Link> link) {
+      shares.connected(link->source);
       links.insert(std::move(link));
       connections.store(links.size(), std::memory_order_relaxed);
    }
@@ -80,8 +87,40 @@ struct Net : std::enable_shared_from_this<Net> {
    }
 
    void remove(const std::shared_ptr<Link>& link) {
-      links.erase(link);
+      release(*link, link->held);
+      if (links.erase(link) == 0)
+         return;
+      shares.gone(link->source);
       connections.store(links.size(), std::memory_order_relaxed);
+   }
+
+   /// Counts bytes that a connection keeps in memory, until they are released or it is removed.
+   void hold(Link& link, std::size_t bytes) {
+      link.held += bytes;
+      shares.hold(link.source, bytes);
+   }
+   void release(Link& link, std::size_t bytes) {
+      bytes = std::min(bytes, link.held);
+      link.held -= bytes;
+      shares.release(link.source, bytes);
+   }
+   /// Whether a connection keeps more than it may while others, or its source, keep so much.
+   bool crowded(const Link& link) const {
+      return link.held > limits.smallBytes &&
+             (shares.bytes() > limits.heldBytesMax ||
+              (isShared(link.source) && shares.of(link.source).bytes > limits.heldBytesMax / limits.sourceShare));
+   }
+   /// Cuts off those whose time to write or read ends first, of the source that has too much, until `link` is not
+   /// crowded any more. May abort `link` itself.
+   void makeRoom(Link& link);
+   /// Whether one more connection of the source is too many.
+   bool full(Source source) const { return links.size() >= limits.connectionsMax || overConnected(source); }
+   /// Ends a connection so that one of `source` has a place. False: none may be ended.
+   bool evict(Source source);
+
+   bool isShared(Source source) const { return !isOwnMachine(source) || limits.shareOwnMachine; }
+   bool overConnected(Source source) const {
+      return isShared(source) && shares.of(source).connections >= limits.connectionsMax / limits.sourceShare;
    }
 
    Limits limits;
@@ -90,7 +129,7 @@ struct Net : std::enable_shared_from_this<Net> {
    std::optional<asio::ssl::context> tls;
    std::optional<asio::ssl::context> clientTls;
    std::unordered_set<std::shared_ptr<Link>> links;
-   std::size_t bodyBytes = 0;
+   Shares shares;
    bool stopping = false;
    std::atomic<bool> stopped = false;
 

@@ -148,7 +148,46 @@ Output makeOutput(format::HttpReply&& reply, bool head, bool http10, bool keepAl
    return out;
 }
 
+void Net::makeRoom(Link& link) {
+   while (crowded(link)) {
+      const bool own = isShared(link.source) && shares.of(link.source).bytes > limits.heldBytesMax / limits.sourceShare;
+      const Source from = own ? link.source : shares.heaviest();
+      std::shared_ptr<Link> first;
+      for (const auto& other : links)
+         if (other->source == from && other->held > limits.smallBytes && (!first || other->deadline < first->deadline))
+            first = other;
+      if (!first)
+         return;
+      timeouts.fetch_add(1, std::memory_order_relaxed);
+      first->abort();
+   }
+}
+
+bool Net::evict(Source source) {
+   std::shared_ptr<Link> first;
+   const auto look = [&](auto&& may) {
+      for (const auto& link : links)
+         if (may(*link) && (!first || link->deadline < first->deadline))
+            first = link;
+   };
+   if (overConnected(source))
+      look([&](const Link& link) { return link.source == source && link.idle(); });
+   else {
+      look([](const Link& link) { return link.idle(); });
+      // Who has most gives way to who has fewer, as long as nothing was promised.
+      if (const Source most = shares.mostConnected();
+          !first && shares.of(most).connections > shares.of(source).connections + 1)
+         look([&](const Link& link) { return link.source == most && link.arriving(); });
+   }
+   if (first)
+      first->abort();
+   return first != nullptr;
+}
+
 struct Server::Impl {
+   /// Connections beyond the limit that hear why they are refused.
+   static constexpr std::size_t refusedMax = 256;
+
    Impl(Options&& options, Handler& handler)
       : shared(std::make_shared<Net>(std::move(options), handler)), net(*shared) {}
 
@@ -232,7 +271,11 @@ struct Server::Impl {
          local->path = socket.local_endpoint(ec).path();
          peer = std::move(local);
       }
-      const bool full = net.links.size() >= net.limits.connectionsMax && !evictIdle();
+      const Source source = sourceOf(*peer);
+      const bool full = net.full(source) && !net.evict(source);
+      // Those who are told so take places too, for a while.
+      if (full && net.links.size() >= net.limits.connectionsMax + refusedMax)
+         return;
       if (tls)
          begin(TlsStream(PlainStream(std::move(socket)), *net.tls), std::move(peer), full);
       else
@@ -243,16 +286,6 @@ struct Server::Impl {
    void begin(Stream&& stream, std::shared_ptr<const Peer> peer, bool full) {
       auto connection = std::make_shared<Connection<std::decay_t<Stream>>>(net, std::move(stream), std::move(peer));
       full ? connection->startBusy() : connection->start();
-   }
-
-   bool evictIdle() {
-      std::shared_ptr<Link> oldest;
-      for (const auto& link : net.links)
-         if (link->idle() && (!oldest || link->deadline < oldest->deadline))
-            oldest = link;
-      if (oldest)
-         oldest->abort();
-      return oldest != nullptr;
    }
 
    void sweep() {

@@ -3,6 +3,7 @@
 #include "http/client.hpp"
 #include "http/reply_writer.hpp"
 #include "http/server.hpp"
+#include "http/shares.hpp"
 #include <arpa/inet.h>
 #include <condition_variable>
 #include <filesystem>
@@ -94,9 +95,15 @@ private:
 /// A plain socket, for whatever a well-behaved client does not do.
 class Raw {
 public:
-   explicit Raw(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+   /// from: the last byte of its own address, 127.0.0.…; 0: whichever.
+   explicit Raw(std::uint16_t port, std::uint32_t from = 0) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
       sockaddr_in address{};
       address.sin_family = AF_INET;
+      if (from) {
+         address.sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~0xFFu) | from);
+         if (::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+            throwErrno("bind");
+      }
       address.sin_port = htons(port);
       address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
       if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
@@ -319,7 +326,8 @@ TEST_F(ServerTest, tooManyConnections) {
 
 TEST_F(ServerTest, tooManyBodyBytes) {
    Limits limits;
-   limits.bodyBytesTotalMax = 1000;
+   limits.heldBytesMax = 1000;
+   limits.smallBytes = 0;
    start(limits);
    Raw one(port), two(port);
    const std::string post = "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 600\r\n\r\n" + std::string(600, 'x');
@@ -331,6 +339,139 @@ TEST_F(ServerTest, tooManyBodyBytes) {
    one.readUntil("ok\n");
    one.send(post);
    ASSERT_TRUE(handler.next().exchange->reply(textReply(200, "ok")));
+}
+
+TEST(Sources, areAddressesAndHomes) {
+   const auto v4 = [](std::uint8_t a, std::uint8_t b) {
+      Peer peer;
+      peer.address = {a, 0, 0, b};
+      peer.addressBytes = 4;
+      return sourceOf(peer);
+   };
+   const auto v6 = [](std::uint8_t network, std::uint8_t host) {
+      Peer peer;
+      peer.address = {0x20, 1, 0, 0, 0, 0, 0, network};
+      peer.address[15] = host;
+      peer.addressBytes = 16;
+      return sourceOf(peer);
+   };
+   EXPECT_NE(v4(10, 1), v4(10, 2));
+   EXPECT_EQ(v6(1, 1), v6(1, 2));
+   EXPECT_NE(v6(1, 1), v6(2, 1));
+   Peer own;
+   own.addressBytes = 16;
+   own.address[15] = 1;
+   for (const auto source : {sourceOf(own), sourceOf(Peer{}), v4(127, 1), v4(127, 9)})
+      EXPECT_TRUE(isOwnMachine(source));
+   for (const auto source : {v4(10, 1), v4(128, 1), v6(1, 1), v4(0, 1)})
+      EXPECT_FALSE(isOwnMachine(source));
+}
+
+namespace {
+/// Addresses 127.0.0.… are strangers to each other.
+Limits amongStrangers() {
+   Limits limits;
+   limits.shareOwnMachine = true;
+   return limits;
+}
+std::string postOf(std::size_t bytes, std::size_t sent) {
+   return "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n" +
+          std::string(sent, 'x');
+}
+} // namespace
+
+TEST_F(ServerTest, largeRequestsOfOneSourceLeaveRoomForOthers) {
+   Limits limits = amongStrangers();
+   limits.heldBytesMax = 1'000'000;
+   limits.sourceShare = 2;
+   start(limits);
+   Raw one(port, 2), more(port, 2), small(port, 2), other(port, 3);
+   one.send(postOf(400'000, 399'999));
+   more.send(postOf(400'000, 399'999));
+   // One of the two was too much for its source.
+   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(patienceMs);
+   while (server->stats().badRequests == 0 && std::chrono::steady_clock::now() < end)
+      std::this_thread::yield();
+   EXPECT_EQ(server->stats().badRequests, 1u);
+   small.send(postOf(1000, 1000));
+   ASSERT_TRUE(handler.next().exchange->reply(textReply(200, "small")));
+   EXPECT_NE(small.readUntil("small\n"), "");
+   other.send(postOf(400'000, 400'000));
+   ASSERT_TRUE(handler.next().exchange->reply(textReply(200, "other")));
+   EXPECT_NE(other.readUntil("other\n"), "");
+}
+
+TEST_F(ServerTest, repliesThatNobodyReadsGiveWay) {
+   Limits limits = amongStrangers();
+   constexpr std::size_t replyBytes = std::size_t{30} << 20;
+   limits.heldBytesMax = 80 << 20;
+   limits.sourceShare = 1;
+   start(limits);
+   std::vector<std::unique_ptr<Raw>> readers;
+   for (const std::uint32_t from : {2u, 2u, 3u}) {
+      readers.push_back(std::make_unique<Raw>(port, from));
+      readers.back()->send(getLater);
+      format::HttpReply reply;
+      reply.body.assign(replyBytes, 'x');
+      ASSERT_TRUE(handler.next().exchange->reply(std::move(reply)));
+   }
+   EXPECT_GT(readers[2]->read(replyBytes).size(), replyBytes - 1);
+   EXPECT_LT(readers[0]->read().size(), replyBytes);
+   EXPECT_GT(readers[1]->read(replyBytes).size(), replyBytes - 1);
+}
+
+TEST_F(ServerTest, oneSourceDoesNotTakeAllConnections) {
+   Limits limits = amongStrangers();
+   limits.connectionsMax = 8;
+   start(limits);
+   Raw one(port, 2), two(port, 2);
+   one.send(getLater);
+   two.send(getLater);
+   const auto first = handler.next(), second = handler.next();
+   Raw three(port, 2), other(port, 3);
+   EXPECT_TRUE(three.read().starts_with("HTTP/1.1 503"));
+   other.send(get);
+   EXPECT_NE(other.readUntil("now\n"), "");
+}
+
+TEST_F(ServerTest, whoHasMostConnectionsGivesWay) {
+   Limits limits = amongStrangers();
+   limits.connectionsMax = 4;
+   limits.sourceShare = 1;
+   start(limits);
+   std::vector<std::unique_ptr<Raw>> slow;
+   for (int i = 0; i < 4; ++i) {
+      slow.push_back(std::make_unique<Raw>(port, 2));
+      slow.back()->send("GET /now HTT");
+   }
+   Raw other(port, 3);
+   other.send(get);
+   EXPECT_NE(other.readUntil("now\n").find(" 200 "), std::string::npos);
+   int answered = 0;
+   for (auto& raw : slow) {
+      raw->send("P/1.1\r\nHost: a\r\n\r\n");
+      answered += !raw->readUntil("now\n").empty();
+   }
+   EXPECT_EQ(answered, 3);
+}
+
+TEST_F(ServerTest, webSocketMessagesCountAsTheyCome) {
+   Limits limits = amongStrangers();
+   limits.heldBytesMax = 1'000'000;
+   start(limits);
+   Raw raw(port);
+   raw.send("GET /s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+   auto served = handler.next();
+   format::HttpReply reply;
+   reply.status = 101;
+   reply.headers = {
+       {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}};
+   ASSERT_TRUE(served.exchange->reply(std::move(reply)));
+   EXPECT_EQ(served.ears->next(), "opened");
+   // A masked binary frame of 16 MiB, of which a part comes: allowed by its size, not beside everything else.
+   raw.send(std::string("\x82\xFF\0\0\0\0\x01\0\0\0", 10) + std::string(4, '\0') + std::string(500'000, 'x'));
+   EXPECT_EQ(served.ears->next(), "gone");
 }
 
 TEST_F(ServerTest, headAndContinueAndHttp10) {

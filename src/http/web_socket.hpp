@@ -74,12 +74,14 @@ public:
       if (closed_ || closing_)
          return;
       queuedBytes_ += data.size();
+      net_.hold(*this, data.size());
       if (queuedBytes_ > net_.limits.webSocketQueueBytesMax) {
          lose();
          return;
       }
       queue_.push_back({std::move(data), kind});
       write();
+      net_.makeRoom(*this);
    }
 
    void receive() override {
@@ -88,6 +90,7 @@ public:
       if (held_) {
          auto message = std::move(*held_);
          held_.reset();
+         net_.release(*this, message.data.size());
          read();
          if (auto events = events_.lock())
             events->message(std::move(message.data), message.kind);
@@ -153,24 +156,37 @@ private:
       if (reading_ || closed_)
          return;
       reading_ = true;
-      stream_->async_read(buffer_, [self = this->shared_from_this()](ErrorCode ec, std::size_t) { self->onRead(ec); });
+      constexpr std::size_t pieceBytes = 64 * 1024;
+      stream_->async_read_some(buffer_, pieceBytes, [self = this->shared_from_this()](ErrorCode ec, std::size_t bytes) {
+         self->onRead(ec, bytes);
+      });
    }
 
-   void onRead(ErrorCode ec) {
+   void onRead(ErrorCode ec, std::size_t bytes) {
       reading_ = false;
       if (ec || closed_) {
          lose();
          return;
       }
+      net_.hold(*this, bytes);
+      if (net_.crowded(*this)) {
+         lose();
+         return;
+      }
+      if (!stream_->is_message_done()) {
+         read();
+         return;
+      }
       const auto* data = static_cast<const std::uint8_t*>(buffer_.data().data());
       Message message{Bytes(data, data + buffer_.size()),
                       stream_->got_text() ? MessageKind::text : MessageKind::binary};
-      buffer_.clear();
+      buffer_ = {};
       if (!allowed_) {
          held_ = std::move(message);
          return;
       }
       allowed_ = false;
+      net_.release(*this, message.data.size());
       read();
       if (auto events = events_.lock())
          events->message(std::move(message.data), message.kind);
@@ -189,6 +205,7 @@ private:
                                  return;
                               }
                               self->queuedBytes_ -= self->queue_.front().data.size();
+                              self->net_.release(*self, self->queue_.front().data.size());
                               self->queue_.pop_front();
                               if (self->queue_.empty() && self->closing_)
                                  self->farewell();
