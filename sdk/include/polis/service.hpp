@@ -141,13 +141,24 @@ void dispatchCalled(AccountNumber receiver, AccountNumber sender) {
       return this->template call<&PolisService::name>(polisMethod, static_cast<PolisArgs&&>(args)...);                 \
    }
 
+#define POLIS_PROXY_named(text, name, ...)                                                                             \
+   template <class... PolisArgs>                                                                                       \
+   auto name(PolisArgs&&... args) const {                                                                              \
+      constexpr ::polis::format::MethodNumber polisMethod{text};                                                       \
+      return this->template call<&PolisService::name>(polisMethod, static_cast<PolisArgs&&>(args)...);                 \
+   }
+
 // action(name, parameters…) as a description
 #define POLIS_INFO(service, item) POLIS_INFO_##item
 #define POLIS_INFO_action(name, ...)                                                                                   \
    , ::polis::sdk::detail::describeAction<&PolisService::name, ::polis::format::MethodNumber{#name}.value>(            \
          #name __VA_OPT__(POLIS_NAMES_EACH(__VA_ARGS__)))
+#define POLIS_INFO_named(text, name, ...)                                                                              \
+   , ::polis::sdk::detail::describeAction<&PolisService::name, ::polis::format::MethodNumber{text}.value>(             \
+         text __VA_OPT__(POLIS_NAMES_EACH(__VA_ARGS__)))
 
-/// Declares the actions of a service: POLIS_SERVICE(Class, action(name, parameter, …), …).
+/// Declares the actions of a service: POLIS_SERVICE(Class, action(name, parameter, …), …). An action whose name C++
+/// does not allow is named("delete", member, parameter, …).
 #define POLIS_SERVICE(service, ...)                                                                                    \
    template <class PolisBase>                                                                                          \
    struct PolisProxyOf##service : PolisBase {                                                                          \
