@@ -1,0 +1,135 @@
+#include "symbol/service/symbol.hpp"
+
+#include "diff-adj/service/diff_adj.hpp"
+#include "nft/service/nft.hpp"
+
+#include <algorithm>
+
+namespace polis::services {
+
+namespace {
+
+void onlySelf() { check(getSender() == Symbols::account, "only symbol itself may do this"); }
+
+TokenId systemToken() {
+   const auto token = to<Tokens>().getSysToken();
+   check(token.has_value(), "there is no system token yet");
+   return token->id;
+}
+
+SymbolLength lengthOf(std::size_t length) {
+   const auto row = open<Symbols::LengthTable>().get(static_cast<std::uint8_t>(length));
+   check(row.has_value(), "symbols of this length are not for sale");
+   return *row;
+}
+
+Symbol symbolOf(AccountNumber symbol) {
+   const auto row = open<Symbols::SymbolTable>().get(symbol);
+   check(row.has_value(), "symbol does not exist");
+   return *row;
+}
+
+void record(AccountNumber symbol, SymbolAction action) {
+   const SymbolEvent event{symbol, getSender(), static_cast<std::uint8_t>(action)};
+   const auto number = emitHistory(event);
+   const StatusView status;
+   open<Symbols::EventTable>().put(
+       {.number = number, .event = event, .blockNum = status.blockNum(), .blockTime = status.time()});
+}
+
+void checkUnused(AccountNumber symbol) {
+   check(!open<Symbols::SymbolTable>().contains(symbol), "symbol exists already");
+   const auto text = symbol.str();
+   check(!text.empty() && std::ranges::all_of(text, [](char c) { return c >= 'a' && c <= 'z'; }),
+         "a symbol has lower-case letters only");
+}
+
+void charge(AccountNumber buyer, const SymbolLength& length) {
+   const auto token = systemToken();
+   const Quantity price{to<DiffAdj>().increment(length.nftId, 1)};
+   if (price.value > 0)
+      to<Tokens>().debit(token, buyer, price, Memo{"Purchase of a symbol"});
+   if (to<Tokens>().getSharedBal(token, buyer, getReceiver()).value > 0)
+      to<Tokens>().reject(token, buyer, Memo{"Change"});
+}
+
+void make(AccountNumber symbol, AccountNumber recipient) {
+   const auto nft = to<Nfts>().mint();
+   open<Symbols::SymbolTable>(Mode::readWrite).put({.symbolId = symbol, .ownerNft = nft});
+   if (recipient != getReceiver())
+      to<Nfts>().credit(nft, recipient, Memo{"Ownership of the symbol " + symbol.str()});
+   record(symbol, SymbolAction::created);
+}
+
+} // namespace
+
+void Symbols::sellLength(std::uint8_t length, Quantity initial_price, std::uint32_t target, Quantity floor_price) {
+   onlySelf();
+   systemToken();
+   check(length >= lengthMin && length <= lengthMax, "only symbols of 3 to 7 letters are sold");
+   const auto lengths = open<LengthTable>(Mode::readWrite);
+   check(!lengths.contains(length), "symbols of this length are for sale already");
+   const auto nft =
+       to<DiffAdj>().create(initial_price.value, windowSeconds, target, target, floor_price.value, stepPpm, stepPpm);
+   to<Nfts>().debit(nft, Memo{"Price of symbols"});
+   lengths.put({.symbolLength = length, .nftId = nft});
+}
+
+void Symbols::delLength(std::uint8_t length) {
+   onlySelf();
+   const auto row = lengthOf(length);
+   to<DiffAdj>().remove(row.nftId);
+   open<LengthTable>(Mode::readWrite).remove(row);
+}
+
+void Symbols::create(AccountNumber symbol) {
+   checkUnused(symbol);
+   charge(getSender(), lengthOf(symbol.str().size()));
+   make(symbol, getSender());
+}
+
+void Symbols::admin_create(AccountNumber symbol, AccountNumber recipient) {
+   onlySelf();
+   checkUnused(symbol);
+   make(symbol, recipient);
+}
+
+void Symbols::mapSymbol(TokenId token_id, AccountNumber symbol) {
+   const auto row = symbolOf(symbol);
+   const auto mappings = open<MappingTable>(Mode::readWrite);
+   check(!mappings.index<1>().get(symbol), "the symbol belongs to a token already");
+   check(!mappings.contains(token_id), "the token has a symbol already");
+   const auto sender = getSender();
+   check(to<Nfts>().getNft(to<Tokens>().getToken(token_id).nft_id).owner == sender,
+         "only the token's owner may do this");
+   check(to<Nfts>().getNft(row.ownerNft).owner == sender, "only the symbol's owner may do this");
+   if (sender != getReceiver())
+      to<Nfts>().debit(row.ownerNft, Memo{"Mapping a symbol to a token"});
+   to<Nfts>().burn(row.ownerNft);
+   mappings.put({.tokenId = token_id, .symbolId = symbol});
+   record(symbol, SymbolAction::mapped);
+}
+
+Quantity Symbols::getPrice(std::uint8_t length) { return {to<DiffAdj>().get_diff(lengthOf(length).nftId)}; }
+
+SymbolLength Symbols::getSymbolType(std::uint8_t length) { return lengthOf(length); }
+
+Symbol Symbols::getSymbol(AccountNumber symbol) { return symbolOf(symbol); }
+
+bool Symbols::exists(AccountNumber symbol) { return open<SymbolTable>().contains(symbol); }
+
+AccountNumber Symbols::getTokenSym(TokenId token_id) {
+   const auto mapping = getByToken(token_id);
+   check(mapping.has_value(), "the token has no symbol");
+   return mapping->symbolId;
+}
+
+std::optional<SymbolMapping> Symbols::getByToken(TokenId token_id) { return open<MappingTable>().get(token_id); }
+
+std::optional<SymbolMapping> Symbols::getMapBySym(AccountNumber symbol) {
+   return open<MappingTable>().index<1>().get(symbol);
+}
+
+} // namespace polis::services
+
+POLIS_DISPATCH(polis::services::Symbols)
