@@ -1,6 +1,7 @@
 #include "faucet-tok/service/faucet_tok.hpp"
 
 #include "nft/service/nft.hpp"
+#include "symbol/service/symbol.hpp"
 
 #include <polis/api.hpp>
 
@@ -24,6 +25,14 @@ void FaucetTok::create_token() {
    // The installation makes it the system token by this number.
    check(id == firstToken, "the faucet is for a new chain, without tokens");
    table.put({.token_id = id});
+}
+
+void FaucetTok::set_symbol(AccountNumber symbol) {
+   check(getSender() == Symbols::account, "only symbol may give the faucet's token its symbol");
+   const auto token = open<TokenTable>().get();
+   check(token.has_value(), "the faucet has no token");
+   to<Nfts>().credit(to<Symbols>().getSymbol(symbol).ownerNft, Symbols::account, Memo{"Symbol of the faucet's token"});
+   to<Symbols>().mapSymbol(token->token_id, symbol);
 }
 
 void FaucetTok::dispense(AccountNumber account) {

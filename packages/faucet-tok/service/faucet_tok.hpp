@@ -21,11 +21,14 @@ public:
 
    /// Makes the token, the first of its chain. Sender: tokens. Once.
    void create_token();
+   /// Gives the token its symbol. Sender: symbol, which has made it and credited it to the faucet.
+   void set_symbol(AccountNumber symbol);
    /// Mints 100,000.0000 and credits them to `account`. Anyone.
    void dispense(AccountNumber account);
    std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
                                      std::optional<AccountNumber> user);
 };
-POLIS_SERVICE(FaucetTok, action(create_token), action(dispense, account), action(serveSys, request, socket, user))
+POLIS_SERVICE(FaucetTok, action(create_token), action(set_symbol, symbol), action(dispense, account),
+              action(serveSys, request, socket, user))
 
 } // namespace polis::services

@@ -1,8 +1,11 @@
 // HTTP of tokens: balances, histories, what waits.
 #include "nft/service/nft.hpp"
+#include "symbol/service/symbol.hpp"
 #include "tokens/service/tokens.hpp"
 
 #include <polis/api.hpp>
+
+#include <map>
 
 namespace polis::services {
 
@@ -80,19 +83,44 @@ bool flag(std::uint8_t flags, BalanceFlag which) { return flags >> static_cast<u
 
 std::optional<TokenId> systemToken() { return table<Tokens::ConfigTable>().get().value_or(TokensConfig{}).sys_tid; }
 
-/// Symbols are not here yet; the system token of a development chain is known by this one.
-std::optional<std::string> symbolOf(TokenId id) {
-   return systemToken() == id ? std::optional<std::string>("psi") : std::nullopt;
+/// A chain may do without symbols.
+bool hasSymbols() {
+   static const bool has = native::code(Symbols::account).has_value();
+   return has;
 }
 
-std::uint8_t precisionOf(TokenId id) {
-   const auto token = table<Tokens::TokenTable>().get(id);
-   return token ? token->precision : 0;
+/// What every line about a token says of it. Asked once a request; an instance answers one request.
+struct TokenName {
+   std::uint8_t precision = 0;
+   std::optional<std::string> symbol;
+};
+const TokenName& nameOf(TokenId id) {
+   static std::map<TokenId, TokenName> names;
+   const auto [at, isNew] = names.try_emplace(id);
+   if (isNew) {
+      if (const auto token = table<Tokens::TokenTable>().get(id))
+         at->second.precision = token->precision;
+      if (hasSymbols())
+         if (const auto mapping = to<Symbols>().getByToken(id))
+            at->second.symbol = mapping->symbolId.str();
+   }
+   return at->second;
+}
+
+/// A token by its number or its symbol, in upper or lower case.
+std::optional<TokenId> tokenParameter(const HttpRequest& request, std::string_view name) {
+   if (const auto id = numberParameter<TokenId>(request, name))
+      return id;
+   const AccountNumber symbol{queryParameter(request, name).value_or("")};
+   if (!symbol || !hasSymbols())
+      return std::nullopt;
+   const auto mapping = to<Symbols>().getMapBySym(symbol);
+   return mapping ? std::optional(mapping->tokenId) : std::nullopt;
 }
 
 TokenReply describe(const Token& token) {
    return {.id = token.id,
-           .symbol = symbolOf(token.id),
+           .symbol = nameOf(token.id).symbol,
            .precision = token.precision,
            .owner = to<Nfts>().getNft(token.nft_id).owner,
            .nftId = token.nft_id,
@@ -127,8 +155,8 @@ HttpReply balances(AccountNumber account) {
    for (const auto& row : table<Tokens::BalanceTable>().range(account)) {
       const auto own = table<Tokens::BalanceConfigTable>().get(account, row.token_id);
       reply.balances.push_back({.tokenId = row.token_id,
-                                .symbol = symbolOf(row.token_id),
-                                .precision = precisionOf(row.token_id),
+                                .symbol = nameOf(row.token_id).symbol,
+                                .precision = nameOf(row.token_id).precision,
                                 .balance = row.balance.value,
                                 .autoDebit = own ? flag(own->flags, BalanceFlag::autoDebit) : reply.autoDebit});
       if (reply.balances.size() == apiRowsMax)
@@ -152,8 +180,8 @@ HttpReply history(const HttpRequest& request, AccountNumber account, bool withMe
       }
       reply.entries.push_back({.seq = line.seq,
                                .tokenId = line.token_id,
-                               .precision = precisionOf(line.token_id),
-                               .symbol = symbolOf(line.token_id),
+                               .precision = nameOf(line.token_id).precision,
+                               .symbol = nameOf(line.token_id).symbol,
                                .action = actions[static_cast<std::size_t>(line.action)],
                                .direction = directions[static_cast<std::size_t>(line.direction)],
                                .amount = line.amount.value,
@@ -172,8 +200,8 @@ HttpReply pending(AccountNumber account) {
          reply.pending.push_back({.creditor = row.creditor,
                                   .debitor = row.debitor,
                                   .tokenId = row.token_id,
-                                  .precision = precisionOf(row.token_id),
-                                  .symbol = symbolOf(row.token_id),
+                                  .precision = nameOf(row.token_id).precision,
+                                  .symbol = nameOf(row.token_id).symbol,
                                   .amount = row.balance.value});
       return reply.pending.size() < apiRowsMax;
    };
@@ -203,10 +231,10 @@ std::optional<HttpReply> TokensQuery::serveSys(HttpRequest request, std::optiona
    if (path == "/api/tokens")
       return tokens(request);
    if (path == "/api/token") {
-      const auto id = numberParameter<TokenId>(request, "id");
-      if (!id)
-         return apiError(400, "parameter id: the token's number");
-      const auto token = table<Tokens::TokenTable>().get(*id);
+      if (!queryParameter(request, "id"))
+         return apiError(400, "parameter id: the token's number or symbol");
+      const auto id = tokenParameter(request, "id");
+      const auto token = id ? table<Tokens::TokenTable>().get(*id) : std::nullopt;
       return token ? jsonReply(describe(*token)) : apiError(404, "no such token");
    }
    if (path != "/api/balances" && path != "/api/history" && path != "/api/pending")
