@@ -1,6 +1,7 @@
 import { useState, type FormEvent } from "react";
 import { isAccountName } from "@polis/client/format";
-import { Button, Card, Field, formatAmount, Notice, parseAmount, useTask } from "@polis/client/ui";
+import { Button, Card, Field, formatAmount, Notice, useTask } from "@polis/client/ui";
+import { readAmount, wantedToken, type Draft } from "../data/amount.js";
 import { memoBytesMax, send, unit, type Balance } from "../data/tokens.js";
 
 export interface SendFormProps {
@@ -10,14 +11,17 @@ export interface SendFormProps {
   onSent: (sent: { text: string; transactionId: string }) => void;
 }
 
+/** The amount may name its token: "5 psi". */
 export function SendForm({ account, balances, onSent }: SendFormProps) {
-  const [tokenId, setTokenId] = useState(balances[0]!.tokenId);
+  const [tokenId, setTokenId] = useState(() => (wantedToken(location.search, balances) ?? balances[0]!).tokenId);
   const [to, setTo] = useState("");
   const [amount, setAmount] = useState("");
   const [memo, setMemo] = useState("");
   const [shown, setShown] = useState(false);
-  const balance = balances.find((b) => b.tokenId === tokenId) ?? balances[0]!;
-  const problems = findProblems({ account, to, amount, memo, balance });
+  const chosen = balances.find((b) => b.tokenId === tokenId) ?? balances[0]!;
+  const draft = readAmount(amount, chosen, balances);
+  const balance = draft.token;
+  const problems = findProblems({ account, to, draft, memo });
   const transfer = useTask(async (units: string) => {
     const { transactionId } = await send({ tokenId: balance.tokenId, to, amount: units, memo });
     onSent({ text: `Sent ${formatAmount(units, balance.precision)} ${unit(balance)} to ${to}`, transactionId });
@@ -30,8 +34,7 @@ export function SendForm({ account, balances, onSent }: SendFormProps) {
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     setShown(true);
-    const parsed = parseAmount(amount, balance.precision);
-    if (Object.values(problems).every((p) => p === undefined) && "units" in parsed) void transfer.run(parsed.units);
+    if (Object.values(problems).every((p) => p === undefined) && "units" in draft) void transfer.run(draft.units);
   };
 
   return (
@@ -40,7 +43,15 @@ export function SendForm({ account, balances, onSent }: SendFormProps) {
         {balances.length > 1 ? (
           <div className="field">
             <label htmlFor="token">Token</label>
-            <select id="token" className="input" value={tokenId} onChange={(event) => setTokenId(Number(event.target.value))}>
+            <select
+              id="token"
+              className="input"
+              value={balance.tokenId}
+              onChange={(event) => {
+                setTokenId(Number(event.target.value));
+                setAmount(amount.replace(/[A-Za-z]/g, "").trim());
+              }}
+            >
               {balances.map((b) => <option key={b.tokenId} value={b.tokenId}>{unit(b)}</option>)}
             </select>
           </div>
@@ -80,20 +91,19 @@ export function SendForm({ account, balances, onSent }: SendFormProps) {
   );
 }
 
-interface Draft {
+interface Form {
   account: string;
   to: string;
-  amount: string;
+  draft: Draft;
   memo: string;
-  balance: Balance;
 }
 
-function findProblems({ account, to, amount, memo, balance }: Draft): Record<"to" | "amount" | "memo", string | undefined> {
-  const parsed = parseAmount(amount, balance.precision);
+function findProblems({ account, to, draft, memo }: Form): Record<"to" | "amount" | "memo", string | undefined> {
+  const { balance, precision } = draft.token;
   return {
     to: to === "" ? "Whom to?" : !isAccountName(to) ? "This is not an account name." : to === account ? "That is you." : undefined,
-    amount: "problem" in parsed ? parsed.problem
-      : BigInt(parsed.units) > BigInt(balance.balance) ? `You have ${formatAmount(balance.balance, balance.precision)}.`
+    amount: "problem" in draft ? draft.problem
+      : BigInt(draft.units) > BigInt(balance) ? `You have ${formatAmount(balance, precision)} ${unit(draft.token)}.`
       : undefined,
     memo: new TextEncoder().encode(memo).length > memoBytesMax ? `At most ${memoBytesMax} characters.` : undefined,
   };
