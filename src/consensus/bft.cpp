@@ -46,9 +46,9 @@ void ReplicaState::onVoteForBlock(const MessageReceived& received, Votes ForkBlo
       return;
    const bool counts0 = block->sets().current.has(message.producer, message.signer);
    const bool counts1 = block->sets().next && block->sets().next->has(message.producer, message.signer);
-   if (counts0 && (block->*votes).of[0].contains(message.producer) &&
-       (!counts1 || (block->*votes).of[1].contains(message.producer)))
-      return; // heard before
+   const auto heard = [&](unsigned set) { return (block->*votes).of[set].contains(message.producer); };
+   if ((counts0 || counts1) && (!counts0 || heard(0)) && (!counts1 || heard(1)))
+      return;
    if (!verified(*vote, message.producer, *block->end))
       return;
    if (counts0)
@@ -90,8 +90,7 @@ void ReplicaState::voteForBlocks() {
       return;
    for (ForkBlock* block : uncommitted()) {
       // I6: nothing of a new set counts before the last block of the old one is irreversible.
-      if (block->firstOfNewSet() && block->parent->sets().current.bft() && !block->parent->sets().single() &&
-          block->parent->parent)
+      if (handsOverLater(*block->parent) && block->firstOfNewSet())
          return;
       if (block->state != BlockState::executed)
          return;
@@ -177,6 +176,8 @@ ReplicaState::Readiness ReplicaState::termReady(const ProducerSets& sets) const 
       if (view == views_.end() || !view->second.change || view->second.term != term)
          return nullptr;
       const ViewChangeMessage& change = *view->second.change;
+      if (!sets.has(name, change.signer))
+         return nullptr;
       return change.term == term || !options.guards.viewChangeOfThisTerm ? &change : nullptr;
    };
    if (sets.current.empty())
@@ -247,6 +248,8 @@ void ReplicaState::onViewChange(const MessageReceived& received) {
    const auto better = [&] {
       if (!view.change || change.term != view.change->term)
          return !view.change || change.term > view.change->term;
+      if (!consensus->sets.has(change.producer, view.change->signer))
+         return true; // signed with a key of a set that is gone
       constexpr unsigned improvementsMax = 8;
       if (view.improvements >= improvementsMax)
          return false;

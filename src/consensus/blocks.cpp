@@ -3,10 +3,54 @@
 
 #include "base/assert.hpp"
 #include "format/ids.hpp"
+#include "format/merkle.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace polis::consensus {
+namespace {
+
+/// H6, A2: the header carries the code of verify services that are new in it, and nothing else. The id does not cover
+/// the code.
+bool codeIsOfHeader(const format::BlockHeader& header, const format::JointConsensus& before) {
+   const format::Consensus& latest = before.next ? before.next->consensus : before.current;
+   const format::Consensus* next = header.newConsensus ? &*header.newConsensus : &latest;
+   const bool changes = next->services != latest.services || next->wasmConfig != latest.wasmConfig;
+   if (changes != header.authCode.has_value())
+      return false;
+   if (!changes)
+      return true;
+   using Code = std::tuple<std::uint8_t, std::uint8_t, Checksum256>;
+   std::set<Code> listed, present;
+   for (const auto& service : next->services)
+      listed.emplace(service.vmType, service.vmVersion, service.codeHash);
+   for (const auto& service : latest.services)
+      present.emplace(service.vmType, service.vmVersion, service.codeHash);
+   for (const auto& code : *header.authCode) {
+      const Code found{code.vmType, code.vmVersion, format::sha256(ByteView(code.code))};
+      if (!listed.contains(found))
+         return false;
+      present.insert(found);
+   }
+   return std::ranges::includes(present, listed);
+}
+
+/// Whether everything that a block carries is what its id stands for. H7: every transaction has subjective data.
+bool bodyIsOfHeader(const format::Block& block, const ForkBlock& parent) {
+   format::Merkle tree;
+   for (const format::SignedTransaction& transaction : block.transactions) {
+      if (!transaction.subjectiveData)
+         return false;
+      tree.push(format::merkleLeaf(format::transactionInfo(transaction)));
+   }
+   if (tree.root() != block.header.trxMerkleRoot)
+      return false;
+   // Before genesis there are no services to compare with.
+   return parent.num < 2 || codeIsOfHeader(block.header, parent.after->joint);
+}
+
+} // namespace
 
 ForkBlock ReplicaState::describe(const BlockPtr& block, ForkBlock& parent) const {
    const format::BlockHeader& header = block->block.header;
@@ -18,8 +62,9 @@ ForkBlock ReplicaState::describe(const BlockPtr& block, ForkBlock& parent) const
    out.timeUs = header.time.microseconds;
    out.producer = header.producer;
    out.block = block;
-   out.start = consensusForChild(parent.end, parent.commitNum);
+   out.start = parent.after;
    out.end = consensusAfter(out.start, header);
+   out.after = consensusForChild(out.end, out.commitNum);
    return out;
 }
 
@@ -45,6 +90,10 @@ void ReplicaState::admit(PeerId from, const BlockPtr& block) {
          aux(*known, *confirm);
       return;
    }
+
+   // A header is as good with any body: a wrong one must not be taken for the block and condemn it.
+   if (!bodyIsOfHeader(block->block, *parent))
+      return act(Disconnect{from, "the block's contents are not those of its header"});
 
    ForkBlock described = describe(block, *parent);
    const ProducerSets& sets = described.start->sets;
@@ -201,6 +250,10 @@ void ReplicaState::vouch(ForkBlock& block) {
 void ReplicaState::certify(ForkBlock& block, Bytes proof) {
    if (block.num <= tree.root().num)
       return;
+   if (block.state == BlockState::invalid) {
+      halted_ = true;
+      return act(Halt{"a block that a quorum made irreversible is invalid here"});
+   }
    vouch(block);
    if (block.certified) {
       if (block.proof.empty())
@@ -241,6 +294,10 @@ ForkBlock* ReplicaState::chooseRoot() {
 /// F1: the greatest of (term, height, id) among what may be chosen.
 void ReplicaState::chooseHead() {
    ForkBlock* root = chooseRoot();
+   if (root->state == BlockState::invalid) {
+      halted_ = true;
+      return act(Halt{"a block that a quorum wants is invalid here"});
+   }
    ForkBlock* best = root;
    ForkBlock* bestExecuted = root->state == BlockState::executed ? root : nullptr;
    suspicionEndsAt_.reset();
@@ -259,6 +316,10 @@ void ReplicaState::chooseHead() {
             suspicionEndsAt_ = std::min(suspicionEndsAt_.value_or(now_.monotonic + wait), now_.monotonic + wait);
          continue;
       }
+      // What this node may not vote for it does not build on either, until a quorum has decided otherwise.
+      if (!block->vouched &&
+          (handsOverLater(*block->parent) ? block->firstOfNewSet() : mayVote() && forbiddenFork(*block)))
+         continue;
       if (better(block, best))
          best = block;
       if (block->state == BlockState::executed && (!bestExecuted || better(block, bestExecuted)))
@@ -304,6 +365,8 @@ void ReplicaState::commitCertified() {
 void ReplicaState::commit(ForkBlock& block) {
    ASSERT(block.num > tree.root().num && ForkTree::isAncestor(tree.root(), block));
    const ForkBlock* locked = tree.find(bestConfirm_.id);
+   if (locked ? !ForkTree::onOneChain(*locked, block) : format::blockNumOf(bestConfirm_.id) <= block.num)
+      lockIsDead_ = true;
    commitProof_ = block.proof;
    // The irreversible block holds every lock on what is below it, or the node would be mute until the next term (D9).
    if (options.guards.oldLockIsSettled && locked && ForkTree::isAncestor(*locked, block))
@@ -311,7 +374,7 @@ void ReplicaState::commit(ForkBlock& block) {
    // To name a block without its prepares is of no use to anybody (D12).
    if (!options.guards.viewNamesProvable && block.order() > bestPrepared_.block)
       bestPrepared_ = {block.order(), {}, std::nullopt};
-   act(CommitBlock{block.id, block.num, block.proof});
+   promise(CommitBlock{block.id, block.num, block.proof});
    if (&block == target_)
       target_ = nullptr;
    tree.setRoot(block);
@@ -342,12 +405,24 @@ std::vector<ForkBlock*> ReplicaState::uncommitted() const {
    return out;
 }
 
+bool ReplicaState::handsOverLater(const ForkBlock& block) {
+   const ProducerSets& sets = block.sets();
+   return block.after != block.end && sets.current.bft() && !sets.single() && block.parent;
+}
+
 void ReplicaState::lock(const ForkBlock& block, bool byCft) {
    if (block.order() <= bestConfirm_)
       return;
+   lockIsDead_ = false;
    bestConfirm_ = block.order();
    confirmedByCft_ = byCft;
    remember();
+}
+
+bool ReplicaState::lockIsSettled() const {
+   const ForkBlock* locked = tree.find(bestConfirm_.id);
+   return bestConfirm_.none() || lockIsDead_ || locked == &tree.root() ||
+          (!locked && format::blockNumOf(bestConfirm_.id) <= tree.root().num);
 }
 
 /// B4: in a term this node votes for one chain only.
@@ -359,10 +434,15 @@ bool ReplicaState::forbiddenFork(const ForkBlock& block) const {
       return false;
    if (bestConfirm_.term >= block.term)
       return true;
-   if (!confirmedByCft_ || !block.sets().current.bft())
+   if (!confirmedByCft_ || lockIsSettled() || !block.sets().current.bft())
       return false;
-   // A Confirm is no certificate that a view change could carry to others, so this lock holds across terms until the
-   // new set has prepared something else.
+   // A Confirm is no certificate that a view change could carry to others, so this lock holds across terms until an
+   // election has chosen the other chain since, or the new set has prepared something on it.
+   const ForkBlock* elected = &block;
+   while (elected && elected->sets().current.bft())
+      elected = elected->parent;
+   if (elected && elected->term > bestConfirm_.term)
+      return false;
    const ForkBlock* prepared = tree.find(bestPrepared_.block.id);
    return !(prepared && bestPrepared_.block > bestConfirm_ && ForkTree::onOneChain(*prepared, block));
 }

@@ -120,8 +120,11 @@ void ReplicaState::onRequestVote(const MessageReceived& received) {
       return;
    // No older than this node's head, nor than anything that it ever vouched for.
    const auto log = std::pair(message.last_log_term, message.last_log_index);
-   const bool upToDate = log >= std::pair(head->term, head->num) &&
-                         log >= std::pair(bestConfirm_.term, format::blockNumOf(bestConfirm_.id));
+   bool upToDate = log >= std::pair(head->term, head->num) &&
+                   log >= std::pair(bestConfirm_.term, format::blockNumOf(bestConfirm_.id));
+   // A lock of BFT may be on a block of the same term as an election's, and heights of two forks do not compare.
+   if (!confirmedByCft_ && !lockIsSettled())
+      upToDate = upToDate && message.last_log_term > bestConfirm_.term;
    const bool granted = message.term == term && (!votedFor_ || votedFor_ == message.candidate_id) && upToDate;
    if (granted) {
       if (!votedFor_)

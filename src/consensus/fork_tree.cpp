@@ -50,9 +50,13 @@ void ForkTree::setRoot(ForkBlock& root) {
 }
 
 void ForkTree::condemn(ForkBlock& block) {
-   block.state = BlockState::invalid;
-   for (ForkBlock* child : block.children)
-      condemn(*child);
+   std::vector<ForkBlock*> todo{&block};
+   while (!todo.empty()) {
+      ForkBlock* at = todo.back();
+      todo.pop_back();
+      at->state = BlockState::invalid;
+      todo.insert(todo.end(), at->children.begin(), at->children.end());
+   }
 }
 
 bool ForkTree::isAncestor(const ForkBlock& ancestor, const ForkBlock& block) {

@@ -29,6 +29,7 @@ struct ForkBlock {
    std::vector<ForkBlock*> children;
    ChainConsensusPtr start; ///< the consensus in which the block began
    ChainConsensusPtr end;   ///< and ended: votes for the block go by it
+   ChainConsensusPtr after; ///< and the one in which every child begins
    BlockState state = BlockState::known;
    bool own = false;
    bool imprudent = false; ///< valid perhaps, and not wanted

@@ -18,6 +18,7 @@ ForkBlock rootOf(const Restored& restored) {
    root.timeUs = restored.rootHeader.time.microseconds;
    root.producer = restored.rootHeader.producer;
    root.end = root.start = std::make_shared<ChainConsensus>(restored.rootConsensus);
+   root.after = consensusForChild(root.end, root.commitNum);
    root.state = BlockState::executed;
    root.vouched = true;
    return root;
@@ -47,15 +48,10 @@ ReplicaState::ReplicaState(Options given, Signatures& signer, Restored restored)
       ForkBlock& added = tree.insert(describe(block, *parent), *parent);
       added.state = BlockState::executed;
       added.own = added.producer == options.producer;
-      added.vouched = true;
    }
 }
 
-ChainConsensusPtr ReplicaState::active() const {
-   const ChainConsensusPtr child = consensusForChild(head->end, head->commitNum);
-   const bool waits = child != head->end && head->sets().current.bft() && !head->sets().single() && head->parent;
-   return waits ? head->end : child;
-}
+ChainConsensusPtr ReplicaState::active() const { return handsOverLater(*head) ? head->end : head->after; }
 
 Effects ReplicaState::start(Now now) {
    now_ = now;
@@ -88,10 +84,16 @@ void ReplicaState::settle() {
       chooseHead();
       commitCertified();
       const ChainConsensusPtr consensus = active();
-      if (viewsUnder_ != consensus.get()) {
+      if (viewsUnder_ != consensus) {
          if (viewsUnder_ && !options.guards.viewsSurviveSetChange)
             views_.clear();
-         viewsUnder_ = consensus.get();
+         // B13: members of a new set may not have listened before.
+         if (viewsUnder_ && consensus->sets.current.bft()) {
+            if (const auto own = views_.find(options.producer); own != views_.end() && own->second.change)
+               promise(Flood{own->second.frame, std::nullopt});
+            act(Flood{encode(RequestViewMessage{}), std::nullopt});
+         }
+         viewsUnder_ = consensus;
          changed_ = true;
       }
       if (consensus->sets.current.bft()) {
@@ -183,8 +185,7 @@ void ReplicaState::on(const BlockExecuted& executed) {
       block->imprudent = true;
       break;
    case Verdict::cancelled:
-      block->imprudent = true;
-      break;
+      break; // for a better one, or already marked as too slow
    case Verdict::invalid:
       tree.condemn(*block);
       if (block->certified || (target_ && ForkTree::isAncestor(*block, *target_))) {
@@ -260,10 +261,18 @@ void ReplicaState::enterTerm(TermNum next) {
 /// While nothing becomes irreversible, this node says again what it said: a message may have been lost on its way.
 void ReplicaState::resend() {
    const ChainConsensusPtr consensus = active();
-   const std::vector<ForkBlock*> blocks = uncommitted();
-   constexpr std::size_t most = 8;
-   for (std::size_t i = 0; i < blocks.size() && i < most; ++i) {
-      ForkBlock& block = *blocks[i];
+   std::vector<ForkBlock*> blocks = uncommitted();
+   // Votes count in the term of their block, so those of the newest blocks matter as much as those of the oldest; and
+   // of the irreversible block too, while nothing follows it: somebody may lack only this node's Commit.
+   constexpr std::size_t most = 4;
+   if (blocks.size() > 2 * most)
+      blocks.erase(blocks.begin() + most, blocks.end() - most);
+   const bool waiting = !blocks.empty();
+   if (tree.root().block && resentRoot_ == tree.root().id)
+      blocks.insert(blocks.begin(), &tree.root());
+   resentRoot_ = tree.root().id;
+   for (ForkBlock* at : blocks) {
+      ForkBlock& block = *at;
       for (unsigned set = 0; set < (block.sets().next ? 2u : 1u); ++set) {
          const ProducerSet& members = set ? *block.sets().next : block.sets().current;
          const format::Producer* self = members.find(options.producer);
@@ -276,12 +285,12 @@ void ReplicaState::resend() {
       }
    }
    if (consensus->sets.current.bft()) {
-      if (!blocks.empty() || !termReady(consensus->sets).ready) {
+      if (waiting || !termReady(consensus->sets).ready) {
          if (const auto own = views_.find(options.producer); own != views_.end() && own->second.change)
             promise(Flood{own->second.frame, std::nullopt});
          act(Flood{encode(RequestViewMessage{}), std::nullopt});
       }
-   } else if (!blocks.empty() && head->term == term && head->producer != options.producer) {
+   } else if (waiting && head->term == term && head->producer != options.producer) {
       sendConfirm(*head);
    }
 }
@@ -318,8 +327,8 @@ void ReplicaState::lead() {
 std::optional<Produce> ReplicaState::production() {
    const ChainConsensusPtr consensus = active();
    const ProducerSets& sets = consensus->sets;
-   if (consensusForChild(head->end, head->commitNum) != consensus || executing_ || sets.current.empty() ||
-       now_.monotonic < retryProduceAt_ || head->num - tree.root().num >= options.blocksAheadMax)
+   if (head->after != consensus || executing_ || sets.current.empty() || now_.monotonic < retryProduceAt_ ||
+       head->num - tree.root().num >= options.blocksAheadMax)
       return std::nullopt;
    Produce out{head->id, options.producer, {}, term, tree.root().num, std::nullopt};
    if (sets.current.bft()) {

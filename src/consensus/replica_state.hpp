@@ -81,8 +81,12 @@ private:
    void commitCertified();
    void commit(ForkBlock& block);
    std::vector<ForkBlock*> uncommitted() const;
+   /// A BFT set whose last block this is builds and votes until it is irreversible; only then the new set does (I6).
+   static bool handsOverLater(const ForkBlock& block);
    void lock(const ForkBlock& block, bool byCft);
    bool forbiddenFork(const ForkBlock& block) const;
+   /// What the lock stands for is irreversible, or can never be.
+   bool lockIsSettled() const;
 
    // ---- bft.cpp ----
    struct View {
@@ -143,6 +147,7 @@ private:
    AccountNumber votedFor_{};
    BlockOrder bestConfirm_{};
    bool confirmedByCft_ = false;
+   bool lockIsDead_ = false; ///< something else became irreversible in its place
    PrepareCertificate bestPrepared_{};
    PrepareCertificate viewBase_{};
    Bytes commitProof_{};
@@ -159,13 +164,14 @@ private:
    std::optional<Produce> producing_;
    std::int64_t retryProduceAt_ = 0;
    std::int64_t resendAt_ = 0;
+   BlockId resentRoot_{}; ///< irreversible block at the last resending
    /// Votes for blocks that have not arrived, oldest first.
    std::deque<std::pair<BlockId, MessageReceived>> early_;
    static constexpr std::size_t earlyMax = 512;
    std::optional<std::int64_t> suspicionEndsAt_;
 
    std::map<AccountNumber, View> views_;
-   const ChainConsensus* viewsUnder_ = nullptr;
+   ChainConsensusPtr viewsUnder_;
    std::optional<std::int64_t> viewAt_;
    TermNum viewTimerTerm_ = 0;
    std::int64_t viewTimeout_;
