@@ -11,14 +11,14 @@ namespace {
 }
 
 /// Visits a tree in depth-first order. `enter` says whether to look into a node; `path` is what its keys begin with.
-/// Depth is bounded by the longest key.
+/// Depth is bounded by the longest key. No node may be younger than the one above it.
 template <class Enter>
 class Walk {
 public:
    Walk(const Pool& pool, Enter enter) : pool_(pool), enter_(enter) {}
 
-   void tree(Ref ref) {
-      if (!enter_(ref, ByteView(path_)))
+   void tree(Ref ref, std::uint64_t birthMax) {
+      if (!enter(ref, birthMax, ByteView(path_)))
          return;
       switch (pool_.node(ref)->kind) {
       case Kind::leaf:
@@ -34,6 +34,13 @@ public:
    }
 
 private:
+   bool enter(Ref ref, std::uint64_t birthMax, ByteView path) {
+      const bool into = enter_(ref, path);
+      if (const std::uint64_t birth = pool_.node(ref)->birth; birth == 0 || birth > birthMax)
+         damaged("wrong birth", ref);
+      return into;
+   }
+
    void leaf(const Leaf& leaf) {
       if (!leaf.blobs)
          return;
@@ -41,7 +48,7 @@ private:
          if (!(leaf.valueWord(i) & blobFlag))
             continue;
          const Ref ref = loadRef(leaf.valueAt(i));
-         enter_(ref, ByteView());
+         enter(ref, leaf.birth, ByteView());
          if (pool_.node(ref)->kind != Kind::blob || pool_.blob(ref)->length != (leaf.valueWord(i) & ~blobFlag))
             damaged("wrong blob", ref);
       }
@@ -53,18 +60,21 @@ private:
       append(path_, {inner.prefix(), inner.prefixBytes});
       std::uint64_t sum = 0;
       if (inner.own) {
-         tree(inner.own);
+         tree(inner.own, inner.birth);
          if (pool_.node(inner.own)->kind != Kind::leaf || pool_.leaf(inner.own)->count != 1 ||
              pool_.leaf(inner.own)->slots()[0].keyBytes != path_.size())
             damaged("wrong entry of an inner node", ref);
          ++sum;
       }
       bool fresh[groupsMax];
+      std::uint64_t birthMax[groupsMax];
       for (std::size_t i = 0; i < groupsMax; ++i) {
          fresh[i] = true;
+         birthMax[i] = inner.birth;
          if (!inner.wide || !inner.refs()[i])
             continue;
-         fresh[i] = enter_(inner.refs()[i], ByteView());
+         fresh[i] = enter(inner.refs()[i], inner.birth, ByteView());
+         birthMax[i] = pool_.node(inner.refs()[i])->birth;
          const Group& group = *pool_.group(inner.refs()[i]);
          if (group.kind != Kind::group || group.count != std::popcount(inner.groupPresent(i)))
             damaged("wrong group", inner.refs()[i]);
@@ -75,7 +85,7 @@ private:
             damaged("path too long", ref);
          const Ref child = pool_.childOf(inner, byte);
          if (fresh[byte / groupBytes])
-            tree(child);
+            tree(child, birthMax[byte / groupBytes]);
          sum += treeSize(pool_, child);
          path_.pop_back();
       });
@@ -93,29 +103,50 @@ std::atomic_ref<std::uint32_t> sealOf(const Pool& pool, Ref ref) { return std::a
 
 } // namespace
 
-void checkTree(const Pool& pool, Ref root, std::map<Ref, std::uint32_t>& references) {
+void checkTree(const Pool& pool, Ref root, std::uint64_t number, std::unordered_set<Ref>& nodes) {
    Walk walk(pool, [&](Ref ref, ByteView path) {
-      if (references[ref]++)
-         return false;
+      if (!nodes.insert(ref).second)
+         damaged("node with two places", ref);
       checkNode(pool, ref, path);
       const std::uint32_t seal = sealOf(pool, ref).load(std::memory_order_acquire);
       if (seal && seal != nodeChecksum(pool.node(ref)))
          damaged("wrong checksum", ref);
       return true;
    });
-   walk.tree(root);
+   walk.tree(root, number);
 }
 
-void adoptTree(Pool& pool, Ref root) {
+std::vector<Dead> adoptTree(Pool& pool, Ref root, std::uint64_t number, const Generation* above) {
+   const std::uint64_t floor = above ? above->number : 0;
+   std::unordered_set<Ref> shared;
    Walk walk(pool, [&](Ref ref, ByteView path) {
-      if (!pool.adopt(ref))
+      const bool fresh = pool.adopt(ref);
+      if (fresh == (pool.node(ref)->birth <= floor) || (!fresh && !shared.insert(ref).second))
+         damaged("node with two places", ref);
+      if (!fresh)
          return false;
       checkNode(pool, ref, path);
       if (pool.node(ref)->seal != nodeChecksum(pool.node(ref)))
          damaged("wrong checksum", ref);
       return true;
    });
-   walk.tree(root);
+   walk.tree(root, number);
+   // What the one above sees, down to what is shared.
+   std::vector<Dead> dead;
+   std::vector<Ref> stack;
+   if (above)
+      stack.push_back(above->root);
+   while (!stack.empty()) {
+      const Ref ref = stack.back();
+      stack.pop_back();
+      if (shared.erase(ref))
+         continue;
+      dead.push_back({pool.node(ref)->birth, ref, false});
+      eachRef(*pool.node(ref), [&](Ref below) { stack.push_back(below); });
+   }
+   if (!shared.empty())
+      damaged("node of another version", *shared.begin());
+   return dead;
 }
 
 void sealTree(const Pool& pool, Ref root) {

@@ -1,18 +1,18 @@
 // Whole-tree walks that trust nothing. Internal to the store.
 #pragma once
 
-#include "store/pool.hpp"
-
-#include <map>
+#include "store/generation.hpp"
 
 namespace polis::store::detail {
 
-/// Checks every node reachable from `ref` that is not in `references` yet; adds to it how often each is referred to,
-/// the caller's own reference included. Throws Fault.
-void checkTree(const Pool& pool, Ref ref, std::map<Ref, std::uint32_t>& references);
+/// Checks every node reachable from `root`, which none that was born after `number` can be, and adds it to `nodes`.
+/// Throws Fault.
+void checkTree(const Pool& pool, Ref root, std::uint64_t number, std::unordered_set<Ref>& nodes);
 
-/// Takes the tree at `ref` of a file just opened into use, with all checks, checksums included. Throws Fault.
-void adoptTree(Pool& pool, Ref ref);
+/// Takes the tree of generation `number` of a file just opened into use, with all checks, checksums included. Whatever
+/// was born up to the number of the one above, `above`, must be in use already (above: null, nothing). Returns what
+/// died since the one above. Throws Fault.
+std::vector<Dead> adoptTree(Pool& pool, Ref root, std::uint64_t number, const Generation* above);
 
 /// Gives every node reachable from `ref` that has no checksum yet its own. The caller holds the tree.
 void sealTree(const Pool& pool, Ref ref);

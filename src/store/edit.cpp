@@ -6,11 +6,6 @@ namespace {
 /// An inner node with at most this many entries becomes a leaf when they fill no more than half of one.
 constexpr std::uint64_t mergeEntriesMax = 8;
 
-void touch(NodeHead* node) {
-   if (node->seal)
-      node->seal = 0;
-}
-
 /// Writes the entry's bytes below those there are; returns where.
 std::uint16_t writeEntry(Leaf& leaf, ByteView key, const std::uint8_t* value, std::uint32_t word) {
    leaf.heap = static_cast<std::uint16_t>(leaf.heap - entryBytes(key.size(), word));
@@ -47,15 +42,49 @@ std::size_t refsMax(const Inner& inner) {
 
 } // namespace
 
-OldValue Edit::find(Ref root, ByteView key) const {
-   const auto value = treeGet(pool_, root, key);
-   if (!value)
-      return {};
-   if (value->size() <= inlineValueBytesMax)
-      return {value, 0};
-   // A blob's value begins right behind its head.
-   const auto offset = static_cast<std::size_t>(value->data() - sizeof(Blob) - pool_.at(0));
-   return {value, static_cast<Ref>(offset / unitBytes)};
+void Edit::discard(Ref ref) {
+   if (const NodeHead& node = *pool_.node(ref); node.kind == Kind::inner || node.kind == Kind::group)
+      eachRef(node, [&](Ref below) { discard(below); });
+   pool_.free(ref, cache_.get());
+}
+
+void Edit::touch(Ref ref) {
+   pool_.node(ref)->seal = 0;
+   pool_.node(ref)->birth = mine->number;
+}
+
+void Edit::kill(Ref ref) {
+   if (owns(ref))
+      pool_.free(ref, cache_.get());
+   else
+      dead.push_back({pool_.node(ref)->birth, ref, false});
+}
+
+void Edit::killWithGroups(Ref ref) {
+   const Inner& inner = *pool_.inner(ref);
+   for (std::size_t i = 0; inner.wide && i < groupsMax; ++i)
+      if (inner.refs()[i])
+         kill(inner.refs()[i]);
+   kill(ref);
+}
+
+void Edit::killTree(Ref root) {
+   std::vector<Ref> stack{root};
+   while (!stack.empty()) {
+      const Ref ref = stack.back();
+      stack.pop_back();
+      if (owns(ref)) {
+         eachRef(*pool_.node(ref), [&](Ref below) { stack.push_back(below); });
+         pool_.free(ref, cache_.get());
+      } else {
+         dead.push_back({pool_.node(ref)->birth, ref, true});
+      }
+   }
+}
+
+void Edit::killBlob(const Leaf& leaf, std::uint32_t at) {
+   if (leaf.valueWord(at) & blobFlag)
+      kill(loadRef(leaf.valueAt(at)));
 }
 
 void Edit::put(Ref& root, ByteView key, ByteView value) {
@@ -63,17 +92,15 @@ void Edit::put(Ref& root, ByteView key, ByteView value) {
              static_cast<std::uint16_t>(key.size())};
    if (value.size() <= inlineValueBytesMax)
       return putItem(root, item);
-   const Held blob(pool_, *cache_, pool_.allocate(*cache_, Kind::blob, sizeof(Blob) + value.size()));
+   Fresh blob(*this, allocate(Kind::blob, sizeof(Blob) + value.size()));
    Blob& node = *pool_.blob(blob.get());
    node.spare = 0;
-   node.length = static_cast<std::uint32_t>(value.size());
+   node.length = item.word;
    std::memcpy(node.value(), value.data(), value.size());
-   putBlob(root, key, blob.get());
-}
-
-void Edit::putBlob(Ref& root, ByteView key, Ref blob) {
-   putItem(root, {key.data(), reinterpret_cast<const std::uint8_t*>(&blob), pool_.blob(blob)->length | blobFlag,
-                  static_cast<std::uint16_t>(key.size())});
+   item.value = reinterpret_cast<const std::uint8_t*>(&blob.ref());
+   item.word |= blobFlag;
+   putItem(root, item);
+   blob.take();
 }
 
 void Edit::putItem(Ref& root, const Item& item) {
@@ -110,7 +137,7 @@ void Edit::putItem(Ref& root, const Item& item) {
       }
       const std::uint8_t byte = key[depth++];
       if (!inner.has(byte)) {
-         Held leaf(pool_, *cache_, makeLeaf({&item, 1}, 0));
+         Fresh leaf(*this, makeLeaf({&item, 1}, 0));
          addChild(*slot, byte, leaf);
          ++pool_.inner(*slot)->count;
          break;
@@ -125,7 +152,7 @@ void Edit::putItem(Ref& root, const Item& item) {
 
 void Edit::fork(Ref& slot, std::size_t depth, std::size_t common, const Item& item) {
    Inner& old = *pool_.inner(slot);
-   Held leaf(pool_, *cache_, makeLeaf({&item, 1}, 0));
+   Fresh leaf(*this, makeLeaf({&item, 1}, 0));
    const Ref above = makeInner({old.prefix(), common}, 2);
    Inner& inner = *pool_.inner(above);
    inner.count = old.count + 1;
@@ -145,53 +172,37 @@ void Edit::fork(Ref& slot, std::size_t depth, std::size_t common, const Item& it
 
 Inner& Edit::ownInner(Ref& slot) {
    Inner& old = *pool_.inner(slot);
-   if (pool_.unique(slot)) {
-      touch(pool_.node(slot));
-      old.hashState = 0;
+   if (owns(slot)) {
+      touch(slot);
       return old;
    }
-   const Ref ref = pool_.allocate(*cache_, Kind::inner, classBytes(old.sizeClass));
+   const Ref ref = allocate(Kind::inner, classBytes(old.sizeClass));
    Inner& copy = *pool_.inner(ref);
    copy.prefixBytes = old.prefixBytes;
-   std::memcpy(&copy.count, &old.count, offsetof(Inner, hash) - offsetof(Inner, count));
-   copy.hashState = 0;
-   std::memcpy(copy.prefix(), old.prefix(), Inner::bytesFor(old.prefixBytes, old.refCount()) - sizeof(Inner));
-   retainRefs(copy);
-   pool_.release(slot, cache_.get());
-   slot = ref;
+   std::memcpy(&copy.count, &old.count, Inner::bytesFor(old.prefixBytes, old.refCount()) - offsetof(Inner, count));
+   replace(slot, ref);
    return copy;
-}
-
-void Edit::retainRefs(const Inner& inner) {
-   if (inner.own)
-      pool_.retain(inner.own);
-   for (std::size_t i = 0; i < inner.refCount(); ++i)
-      if (inner.refs()[i])
-         pool_.retain(inner.refs()[i]);
 }
 
 Ref& Edit::ownChild(Inner& inner, std::uint8_t byte) {
    if (!inner.wide)
       return inner.refs()[inner.below(byte)];
    Ref& slot = inner.refs()[byte / groupBytes];
-   if (pool_.unique(slot)) {
-      touch(pool_.node(slot));
+   if (owns(slot)) {
+      touch(slot);
    } else {
       const Group& old = *pool_.group(slot);
-      const Ref ref = pool_.allocate(*cache_, Kind::group, Group::bytesFor(old.count));
+      const Ref ref = allocate(Kind::group, Group::bytesFor(old.count));
       Group& copy = *pool_.group(ref);
       copy.count = old.count;
-      for (std::uint32_t i = 0; i < old.count; ++i) {
-         copy.refs()[i] = old.refs()[i];
-         pool_.retain(copy.refs()[i]);
-      }
+      std::memcpy(copy.refs(), old.refs(), sizeof(Ref) * old.count);
       replace(slot, ref);
    }
    return pool_.group(slot)->refs()[inner.groupIndex(byte)];
 }
 
 Ref Edit::makeInner(ByteView prefix, std::size_t refs) {
-   const Ref ref = pool_.allocate(*cache_, Kind::inner, Inner::bytesFor(prefix.size(), refs));
+   const Ref ref = allocate(Kind::inner, Inner::bytesFor(prefix.size(), refs));
    Inner& inner = *pool_.inner(ref);
    inner.prefixBytes = static_cast<std::uint16_t>(prefix.size());
    std::memset(&inner.count, 0, sizeof(Inner) - offsetof(Inner, count));
@@ -200,7 +211,7 @@ Ref Edit::makeInner(ByteView prefix, std::size_t refs) {
    return ref;
 }
 
-void Edit::addChild(Ref& slot, std::uint8_t byte, Held& child) {
+void Edit::addChild(Ref& slot, std::uint8_t byte, Fresh& child) {
    if (!pool_.inner(slot)->wide && pool_.inner(slot)->children >= narrowChildrenMax)
       widen(slot);
    Inner& old = *pool_.inner(slot);
@@ -217,25 +228,22 @@ void Edit::addChild(Ref& slot, std::uint8_t byte, Held& child) {
    inner.fillRank();
    std::memcpy(inner.refs(), old.refs(), sizeof(Ref) * old.children);
    insertRef(inner, byte, child.take());
-   pool_.freeShell(slot, cache_.get());
-   slot = ref;
+   replace(slot, ref);
 }
 
-void Edit::addToGroup(Inner& inner, std::uint8_t byte, Held& child) {
+void Edit::addToGroup(Inner& inner, std::uint8_t byte, Fresh& child) {
    Ref& slot = inner.refs()[byte / groupBytes];
    const std::uint32_t at = inner.groupIndex(byte), count = slot ? pool_.group(slot)->count : 0u;
-   if (slot && pool_.unique(slot) && Group::bytesFor(count + 1) <= classBytes(pool_.group(slot)->sizeClass)) {
-      touch(pool_.node(slot));
+   if (slot && owns(slot) && Group::bytesFor(count + 1) <= classBytes(pool_.group(slot)->sizeClass)) {
+      touch(slot);
    } else {
-      const Ref ref = pool_.allocate(*cache_, Kind::group, Group::bytesFor(count + 1));
+      const Ref ref = allocate(Kind::group, Group::bytesFor(count + 1));
       Group& copy = *pool_.group(ref);
       copy.count = static_cast<std::uint16_t>(count);
-      for (std::uint32_t i = 0; i < count; ++i) {
-         copy.refs()[i] = pool_.group(slot)->refs()[i];
-         pool_.retain(copy.refs()[i]);
+      if (slot) {
+         std::memcpy(copy.refs(), pool_.group(slot)->refs(), sizeof(Ref) * count);
+         kill(slot);
       }
-      if (slot)
-         pool_.release(slot, cache_.get());
       slot = ref;
    }
    Group& group = *pool_.group(slot);
@@ -246,14 +254,14 @@ void Edit::addToGroup(Inner& inner, std::uint8_t byte, Held& child) {
 
 void Edit::widen(Ref& slot) {
    const Inner& old = *pool_.inner(slot);
-   Held wide(pool_, *cache_, makeInner({old.prefix(), old.prefixBytes}, groupsMax));
+   Fresh wide(*this, makeInner({old.prefix(), old.prefixBytes}, groupsMax));
    Inner& inner = *pool_.inner(wide.get());
    inner.wide = 1;
    std::memset(inner.refs(), 0, sizeof(Ref) * groupsMax);
    // Until all groups are there they refer to nothing, and so does the new node but to them.
    for (std::size_t i = 0; i < groupsMax; ++i)
       if (const int count = std::popcount(old.groupPresent(i))) {
-         inner.refs()[i] = pool_.allocate(*cache_, Kind::group, Group::bytesFor(static_cast<std::size_t>(count) + 1));
+         inner.refs()[i] = allocate(Kind::group, Group::bytesFor(static_cast<std::size_t>(count) + 1));
          pool_.group(inner.refs()[i])->count = 0;
       }
    const Ref* from = old.refs();
@@ -265,8 +273,7 @@ void Edit::widen(Ref& slot) {
    inner.own = old.own;
    std::memcpy(inner.present, old.present, sizeof inner.present);
    inner.fillRank();
-   pool_.freeShell(slot, cache_.get());
-   slot = wide.take();
+   replace(slot, wide.take());
 }
 
 void Edit::closeGaps(Inner& inner) {
@@ -307,7 +314,7 @@ void Edit::closeGaps(Inner& inner) {
          if (counts[at]) {
             pool_.group(slot)->count = counts[at];
          } else {
-            pool_.freeShell(slot, cache_.get());
+            kill(slot);
             slot = 0;
          }
       }
@@ -323,15 +330,14 @@ bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item) {
    const ByteView key = item.keyView();
    const std::uint32_t at = leafLowerBound(leaf, key);
    const bool found = at < leaf.count && same(leaf.key(at), key);
-   if (pool_.unique(slot)) {
+   if (owns(slot)) {
       if (found) {
          const std::uint32_t word = leaf.valueWord(at);
-         const Ref gone = word & blobFlag ? loadRef(leaf.valueAt(at)) : 0;
-         const bool fits = storedValueBytes(word) == storedValueBytes(item.word) && !gone == !(item.word & blobFlag);
+         const bool fits =
+             storedValueBytes(word) == storedValueBytes(item.word) && (word & blobFlag) == (item.word & blobFlag);
          if (fits || leaf.gap() >= item.bytes()) {
-            touch(pool_.node(slot));
-            if (item.word & blobFlag)
-               pool_.retain(loadRef(item.value));
+            touch(slot);
+            killBlob(leaf, at);
             if (fits) {
                std::uint8_t* entry = leaf.bytes() + leaf.slots()[at].at;
                std::memcpy(entry, &item.word, 4);
@@ -339,15 +345,14 @@ bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item) {
                   std::memcpy(entry + 4 + key.size(), item.value, n);
             } else {
                leaf.dead = static_cast<std::uint16_t>(leaf.dead + entryBytes(key.size(), word));
-               leaf.blobs = static_cast<std::uint16_t>(leaf.blobs - (gone != 0) + ((item.word & blobFlag) != 0));
+               leaf.blobs =
+                   static_cast<std::uint16_t>(leaf.blobs - (word & blobFlag ? 1 : 0) + (item.word & blobFlag ? 1 : 0));
                leaf.slots()[at].at = writeEntry(leaf, key, item.value, item.word);
             }
-            if (gone)
-               pool_.release(gone, cache_.get());
             return false;
          }
       } else if (leaf.gap() >= item.bytes() + sizeof(LeafSlot)) {
-         touch(pool_.node(slot));
+         touch(slot);
          insertEntry(leaf, at, item);
          return true;
       }
@@ -357,7 +362,10 @@ bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item) {
    list.add(item);
    addItems(list, leaf, at + found, leaf.count);
    const std::size_t bytes = leafBytes(list.view());
-   replace(slot, bytes > leafBytesMax ? makeTree(list.view(), depth) : makeLeaf(list.view(), found ? 0 : bytes / 8));
+   const Ref with = bytes > leafBytesMax ? makeTree(list.view(), depth) : makeLeaf(list.view(), found ? 0 : bytes / 8);
+   if (found)
+      killBlob(leaf, at);
+   replace(slot, with);
    return !found;
 }
 
@@ -370,10 +378,8 @@ void Edit::insertEntry(Leaf& leaf, std::uint32_t at, const Item& item) {
       for (std::uint32_t i = 0; i < leaf.count; ++i)
          slots[i].head = keyHead(leaf.key(i), common);
    }
-   if (item.word & blobFlag) {
-      pool_.retain(loadRef(item.value));
+   if (item.word & blobFlag)
       ++leaf.blobs;
-   }
    const std::uint16_t entry = writeEntry(leaf, key, item.value, item.word);
    std::memmove(slots + at + 1, slots + at, sizeof(LeafSlot) * (leaf.count - at));
    slots[at] = {keyHead(key, common), entry, item.keyBytes};
@@ -381,7 +387,7 @@ void Edit::insertEntry(Leaf& leaf, std::uint32_t at, const Item& item) {
 }
 
 void Edit::replace(Ref& slot, Ref with) {
-   pool_.release(slot, cache_.get());
+   kill(slot);
    slot = with;
 }
 
@@ -400,7 +406,7 @@ std::size_t Edit::leafBytes(Items items) {
 Ref Edit::makeLeaf(Items items, std::size_t room) {
    const std::size_t bytes = leafBytes(items);
    ASSERT(!items.empty() && bytes <= leafBytesMax);
-   const Ref ref = pool_.allocate(*cache_, Kind::leaf, std::min(bytes + room, leafBytesMax));
+   const Ref ref = allocate(Kind::leaf, std::min(bytes + room, leafBytesMax));
    Leaf& leaf = *pool_.leaf(ref);
    const std::size_t common = commonBytes(items.front().keyView(), items.back().keyView());
    leaf.count = static_cast<std::uint16_t>(items.size());
@@ -410,10 +416,8 @@ Ref Edit::makeLeaf(Items items, std::size_t room) {
    leaf.blobs = 0;
    LeafSlot* slot = leaf.slots();
    for (const Item& item : items) {
-      if (item.word & blobFlag) {
-         pool_.retain(loadRef(item.value));
+      if (item.word & blobFlag)
          ++leaf.blobs;
-      }
       *slot++ = {keyHead(item.keyView(), common), writeEntry(leaf, item.keyView(), item.value, item.word),
                  item.keyBytes};
    }
@@ -430,14 +434,13 @@ Ref Edit::makeTree(Items items, std::size_t depth) {
    std::size_t groups = 0;
    for (std::size_t i = 0; i < rest.size(); ++i)
       groups += i == 0 || byteOf(rest[i - 1]) != byteOf(rest[i]);
-   Held ref(pool_, *cache_,
-            makeInner({items.front().key + depth, common - depth}, std::min(groups, narrowChildrenMax)));
+   Fresh ref(*this, makeInner({items.front().key + depth, common - depth}, std::min(groups, narrowChildrenMax)));
    if (own)
       pool_.inner(ref.get())->own = makeLeaf(items.first(1), 0);
    for (std::size_t from = 0, to; from < rest.size(); from = to) {
       for (to = from + 1; to < rest.size() && byteOf(rest[to]) == byteOf(rest[from]);)
          ++to;
-      Held child(pool_, *cache_, makeTree(rest.subspan(from, to - from), common + 1));
+      Fresh child(*this, makeTree(rest.subspan(from, to - from), common + 1));
       addChild(ref.ref(), byteOf(rest[from]), child);
    }
    pool_.inner(ref.get())->count = items.size();
@@ -461,7 +464,7 @@ void Edit::removeExisting(Ref& root, ByteView key) {
    if (leaf.count > 1) {
       removeFromLeaf(*slot, static_cast<std::uint32_t>(at));
    } else {
-      pool_.release(*slot, cache_.get());
+      killTree(*slot);
       *slot = 0;
    }
    const bool gone = *slot == 0;
@@ -485,22 +488,22 @@ void Edit::removeFromLeaf(Ref& slot, std::uint32_t at) {
    const std::size_t entry = entryBytes(leaf.slots()[at].keyBytes, word);
    const std::size_t bytes = classBytes(leaf.sizeClass);
    const std::size_t live = bytes - leaf.gap() - leaf.dead - entry - sizeof(LeafSlot);
-   if (pool_.unique(slot) && live > bytes / 2) {
-      touch(pool_.node(slot));
-      const Ref blob = word & blobFlag ? loadRef(leaf.valueAt(at)) : 0;
+   if (owns(slot) && live > bytes / 2) {
+      touch(slot);
+      killBlob(leaf, at);
       leaf.dead = static_cast<std::uint16_t>(leaf.dead + entry);
-      leaf.blobs = static_cast<std::uint16_t>(leaf.blobs - (blob != 0));
+      leaf.blobs = static_cast<std::uint16_t>(leaf.blobs - (word & blobFlag ? 1 : 0));
       LeafSlot* slots = leaf.slots();
       std::memmove(slots + at, slots + at + 1, sizeof(LeafSlot) * (leaf.count - at - 1u));
       --leaf.count;
-      if (blob)
-         pool_.release(blob, cache_.get());
       return;
    }
    ItemList list;
    addItems(list, leaf, 0, at);
    addItems(list, leaf, at + 1, leaf.count);
-   replace(slot, makeLeaf(list.view(), 0));
+   const Ref with = makeLeaf(list.view(), 0);
+   killBlob(leaf, at);
+   replace(slot, with);
 }
 
 void Edit::mend(Ref& slot) {
@@ -509,15 +512,18 @@ void Edit::mend(Ref& slot) {
    if (branches > 1) {
       tryMerge(slot);
       if (pool_.node(slot)->kind == Kind::inner && pool_.inner(slot)->wide &&
-          pool_.inner(slot)->children < wideChildrenMin)
-         replace(slot, makeNarrow(*pool_.inner(slot)));
+          pool_.inner(slot)->children < wideChildrenMin) {
+         const Ref narrow = makeNarrow(*pool_.inner(slot));
+         killWithGroups(slot);
+         slot = narrow;
+      }
       return;
    }
    const Ref only = inner.children ? pool_.childOf(inner, static_cast<std::uint8_t>(inner.byteFrom(0))) : inner.own;
    if (!only || pool_.node(only)->kind == Kind::leaf) {
-      if (only)
-         pool_.retain(only);
-      return replace(slot, only);
+      killWithGroups(slot);
+      slot = only;
+      return;
    }
    // The node and its only child become one.
    const Inner& child = *pool_.inner(only);
@@ -535,8 +541,9 @@ void Edit::mend(Ref& slot) {
    std::memcpy(both.present, child.present, sizeof both.present);
    both.fillRank();
    std::memcpy(both.refs(), child.refs(), sizeof(Ref) * child.refCount());
-   retainRefs(both);
-   replace(slot, ref);
+   kill(only);
+   killWithGroups(slot);
+   slot = ref;
 }
 
 Ref Edit::makeNarrow(const Inner& wide) {
@@ -545,7 +552,6 @@ Ref Edit::makeNarrow(const Inner& wide) {
    inner.count = wide.count;
    inner.own = wide.own;
    eachByte(wide, [&](std::uint8_t byte) { insertRef(inner, byte, pool_.childOf(wide, byte)); });
-   retainRefs(inner);
    return ref;
 }
 
@@ -565,8 +571,14 @@ void Edit::tryMerge(Ref& slot) {
    for (int byte = inner.byteFrom(0); byte >= 0; byte = byte < 255 ? inner.byteFrom(byte + 1) : -1)
       if (!add(pool_.childOf(inner, static_cast<std::uint8_t>(byte))))
          return;
-   if (leafBytes(list.view()) <= leafBytesMax / 2)
-      replace(slot, makeLeaf(list.view(), 0));
+   if (leafBytes(list.view()) > leafBytesMax / 2)
+      return;
+   const Ref leaf = makeLeaf(list.view(), 0);
+   if (inner.own)
+      kill(inner.own);
+   eachByte(inner, [&](std::uint8_t byte) { kill(pool_.childOf(inner, byte)); });
+   killWithGroups(slot);
+   slot = leaf;
 }
 
 void Edit::removeRange(Ref& root, ByteView low, std::optional<ByteView> high) {
@@ -581,8 +593,11 @@ void Edit::removeWithin(Ref& slot, std::size_t depth, Bounds bounds) {
       if (!narrow(bounds, depth, {inner.prefix(), inner.prefixBytes}))
          return;
    }
-   if (bounds.all())
-      return replace(slot, 0);
+   if (bounds.all()) {
+      killTree(slot);
+      slot = 0;
+      return;
+   }
    if (pool_.node(slot)->kind == Kind::leaf) {
       const Leaf& leaf = *pool_.leaf(slot);
       const std::uint32_t from = bounds.low ? leafLowerBound(leaf, *bounds.low) : 0;
@@ -592,7 +607,10 @@ void Edit::removeWithin(Ref& slot, std::size_t depth, Bounds bounds) {
       ItemList list;
       addItems(list, leaf, 0, from);
       addItems(list, leaf, to, leaf.count);
-      return replace(slot, list.count ? makeLeaf(list.view(), 0) : 0);
+      const Ref with = list.count ? makeLeaf(list.view(), 0) : 0;
+      for (std::uint32_t i = from; i < to; ++i)
+         killBlob(leaf, i);
+      return replace(slot, with);
    }
    Inner& inner = ownInner(slot);
    // Also when a child's change fails for want of space the node must be left whole.

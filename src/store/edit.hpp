@@ -1,36 +1,37 @@
 // Changes of a tree in place of its root. Internal to the store.
 #pragma once
 
+#include "store/generation.hpp"
 #include "store/tree.hpp"
 
 namespace polis::store::detail {
 
-/// What a key has: nothing, a value inside its leaf, or a blob (0: none).
-struct OldValue {
-   std::optional<ByteView> value;
-   Ref blob = 0;
-};
-
-/// Changes trees whose root the caller owns one reference to. Nodes that only this root reaches are changed in place,
-/// others are copied. When allocation throws, the tree is whole and without the change.
+/// Changes the tree of one open generation at a time. Nodes that only it sees are changed in place, others are copied.
+/// When allocation throws, the tree is whole and without the change.
 class Edit {
 public:
-   Edit(Pool& pool, std::unique_ptr<Pool::Cache> cache) : pool_(pool), cache_(std::move(cache)) {}
+   explicit Edit(Generations& generations)
+      : generations_(generations), pool_(generations.pool()), cache_(pool_.takeCache()) {}
+   ~Edit() { pool_.giveCache(std::move(cache_)); }
+   Edit(const Edit&) = delete;
+   Edit& operator=(const Edit&) = delete;
 
-   Pool& pool() const { return pool_; }
-   Pool::Cache& cache() const { return *cache_; }
-   std::unique_ptr<Pool::Cache> takeCache() { return std::move(cache_); }
+   Generations& generations() const { return generations_; }
+   const Pool& pool() const { return pool_; }
 
-   OldValue find(Ref root, ByteView key) const;
+   /// The generation to change.
+   Generation* mine = nullptr;
+   /// What it no longer sees and did not own.
+   std::vector<Dead> dead;
+
    void put(Ref& root, ByteView key, ByteView value);
-   /// As put, with a value that is a blob already; adds a reference to it.
-   void putBlob(Ref& root, ByteView key, Ref blob);
    /// The key is there.
    void removeExisting(Ref& root, ByteView key);
    void removeRange(Ref& root, ByteView low, std::optional<ByteView> high);
 
 private:
-   /// An entry on its way into a leaf. `value` points at the value's bytes or at the Ref of its blob.
+   /// An entry on its way into a leaf, with the blob that it may have. `value` points at the value's bytes or at the
+   /// Ref of its blob.
    struct Item {
       const std::uint8_t* key;
       const std::uint8_t* value;
@@ -57,34 +58,66 @@ private:
    void fork(Ref& slot, std::size_t depth, std::size_t common, const Item& item);
    void removeWithin(Ref& slot, std::size_t depth, Bounds bounds);
 
-   /// The inner node at `slot`, copied first unless it is only ours.
+   /// New nodes that are done away with unless taken; but not the blobs of their entries.
+   class Fresh {
+   public:
+      Fresh(Edit& edit, Ref ref) : edit_(edit), ref_(ref) {}
+      ~Fresh() {
+         if (ref_)
+            edit_.discard(ref_);
+      }
+      Fresh(const Fresh&) = delete;
+      Fresh& operator=(const Fresh&) = delete;
+      Ref get() const { return ref_; }
+      Ref take() { return std::exchange(ref_, 0); }
+      Ref& ref() { return ref_; }
+
+   private:
+      Edit& edit_;
+      Ref ref_;
+   };
+   void discard(Ref ref);
+
+   Ref allocate(Kind kind, std::size_t bytes) { return pool_.allocate(*cache_, kind, bytes, mine->number); }
+   /// True when nobody else sees the node: it may be changed.
+   bool owns(Ref ref) const { return pool_.node(ref)->birth > mine->floor.load(std::memory_order_acquire); }
+   /// Of a node that we own and are about to change.
+   void touch(Ref ref);
+   /// We no longer see the node; what is below it goes on.
+   void kill(Ref ref);
+   /// As kill, with the groups of a wide node.
+   void killWithGroups(Ref inner);
+   /// We no longer see the node nor what is below it.
+   void killTree(Ref ref);
+   void killBlob(const Leaf& leaf, std::uint32_t at);
+
+   /// The inner node at `slot`, copied first unless we own it.
    Inner& ownInner(Ref& slot);
-   /// The child for a byte that has one, in a place that may be written: `inner` is only ours, its group becomes so.
+   /// The child for a byte that has one, in a place that may be written: we own `inner`, and its group then.
    Ref& ownChild(Inner& inner, std::uint8_t byte);
-   /// References for what a copied node refers to.
-   void retainRefs(const Inner& inner);
    Ref makeInner(ByteView prefix, std::size_t refs);
    /// Takes the child over, when it does not throw.
-   void addChild(Ref& slot, std::uint8_t byte, Held& child);
-   void addToGroup(Inner& inner, std::uint8_t byte, Held& child);
+   void addChild(Ref& slot, std::uint8_t byte, Fresh& child);
+   void addToGroup(Inner& inner, std::uint8_t byte, Fresh& child);
    void widen(Ref& slot);
    Ref makeNarrow(const Inner& wide);
    /// Takes out children whose Ref has become 0.
    void closeGaps(Inner& inner);
-   /// The node, ours alone, may have lost branches: does away with it when one or none is left, or few enough entries
+   /// The node, our own, may have lost branches: does away with it when one or none is left, or few enough entries
    /// for a leaf. `slot` becomes 0 when nothing is left.
    void mend(Ref& slot);
    void tryMerge(Ref& slot);
 
    static void addItems(ItemList& list, const Leaf& leaf, std::uint32_t from, std::uint32_t to);
    static std::size_t leafBytes(Items items);
-   /// The new leaf has references of its own to the blobs.
    Ref makeLeaf(Items items, std::size_t room);
    /// A leaf, or inner nodes with leaves.
    Ref makeTree(Items items, std::size_t depth);
    void insertEntry(Leaf& leaf, std::uint32_t at, const Item& item);
+   /// Puts a copy in the place of a node.
    void replace(Ref& slot, Ref with);
 
+   Generations& generations_;
    Pool& pool_;
    std::unique_ptr<Pool::Cache> cache_;
 };

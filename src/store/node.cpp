@@ -51,7 +51,7 @@ std::uint32_t nodeChecksum(const NodeHead* node) {
    }
    case Kind::inner: {
       const auto* inner = reinterpret_cast<const Inner*>(node);
-      crc = crc32c(crc, {bytes + 8, offsetof(Inner, hash) - 8});
+      crc = crc32c(crc, {bytes + 8, sizeof(Inner) - 8});
       crc = crc32c(crc, {inner->prefix(), inner->prefixBytes});
       crc = crc32c(crc, {reinterpret_cast<const std::uint8_t*>(inner->refs()), sizeof(Ref) * inner->refCount()});
       break;

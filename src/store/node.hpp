@@ -32,14 +32,17 @@ inline constexpr std::size_t inlineValueBytesMax = 512;
 
 enum class Kind : std::uint8_t { leaf = 1, inner = 2, blob = 3, group = 4 };
 
+/// What every node begins with.
 struct NodeHead {
    Kind kind;
    std::uint8_t sizeClass;
    std::uint16_t a;
    /// Checksum of the node once a checkpoint holds it, never 0 then; 0 while it may still change.
    std::uint32_t seal;
+   /// Number of the generation that made the node, or was the last to change it. Never less than that of a node below.
+   std::uint64_t birth;
 };
-static_assert(sizeof(NodeHead) == 8);
+static_assert(sizeof(NodeHead) == 16);
 
 struct LeafSlot {
    /// The key's 4 bytes after the leaf's common prefix, big-endian, filled up with zeros.
@@ -57,6 +60,7 @@ struct Leaf {
    std::uint8_t sizeClass;
    std::uint16_t count;
    std::uint32_t seal;
+   std::uint64_t birth;
    /// All keys share this many first bytes.
    std::uint16_t common;
    /// Lowest byte in use by entries.
@@ -85,7 +89,7 @@ struct Leaf {
    /// Where the value's bytes or its Ref are.
    const std::uint8_t* valueAt(std::size_t i) const { return bytes() + slots()[i].at + 4 + slots()[i].keyBytes; }
 };
-static_assert(sizeof(Leaf) == 16);
+static_assert(sizeof(Leaf) == 24);
 
 inline constexpr std::uint32_t blobFlag = 0x8000'0000;
 inline std::size_t storedValueBytes(std::uint32_t word) { return word & blobFlag ? sizeof(Ref) : word; }
@@ -110,18 +114,17 @@ struct Inner {
    std::uint8_t sizeClass;
    std::uint16_t prefixBytes;
    std::uint32_t seal;
+   std::uint64_t birth;
    /// Count of entries below.
    std::uint64_t count;
    std::uint16_t children;
-   /// For a Merkle root kept per subtree; not used yet, always 0.
-   std::uint16_t hashState;
+   std::uint16_t spare;
    Ref own;
    /// Count of children in the words of `present` before this one.
    std::uint8_t rank[4];
    std::uint32_t wide;
    /// Bit b is set when there is a child for byte b.
    std::uint64_t present[4];
-   std::uint8_t hash[32];
 
    std::uint8_t* prefix() { return reinterpret_cast<std::uint8_t*>(this + 1); }
    const std::uint8_t* prefix() const { return reinterpret_cast<const std::uint8_t*>(this + 1); }
@@ -174,7 +177,7 @@ struct Inner {
       children = static_cast<std::uint16_t>(sum);
    }
 };
-static_assert(sizeof(Inner) == 96);
+static_assert(sizeof(Inner) == 72);
 
 /// Calls each(byte) for every child, in order.
 template <class Each>
@@ -190,12 +193,13 @@ struct Group {
    std::uint8_t sizeClass;
    std::uint16_t count;
    std::uint32_t seal;
+   std::uint64_t birth;
 
    Ref* refs() { return reinterpret_cast<Ref*>(this + 1); }
    const Ref* refs() const { return reinterpret_cast<const Ref*>(this + 1); }
    static std::size_t bytesFor(std::size_t count) { return sizeof(Group) + sizeof(Ref) * count; }
 };
-static_assert(sizeof(Group) == 8);
+static_assert(sizeof(Group) == 16);
 
 /// Followed by the value.
 struct Blob {
@@ -203,6 +207,7 @@ struct Blob {
    std::uint8_t sizeClass;
    std::uint16_t spare;
    std::uint32_t seal;
+   std::uint64_t birth;
    std::uint32_t length;
    /// Slabs it covers, when it has slabs of its own; else 0.
    std::uint32_t slabs;
@@ -210,7 +215,7 @@ struct Blob {
    std::uint8_t* value() { return reinterpret_cast<std::uint8_t*>(this + 1); }
    const std::uint8_t* value() const { return reinterpret_cast<const std::uint8_t*>(this + 1); }
 };
-static_assert(sizeof(Blob) == 16);
+static_assert(sizeof(Blob) == 24);
 
 /// Sizes of nodes, in units. The last class stands for whole slabs.
 inline constexpr std::uint16_t classUnits[] = {1,  2,  3,  4,  5,  6,  7,  8,  10,  12,  14,  16,  20,  24,
@@ -232,9 +237,9 @@ static_assert(classFor(1) == 0 && classFor(64) == 0 && classFor(65) == 1 && clas
 static_assert(classFor(32768) == slabClass - 1 && classFor(32769) == slabClass);
 // A leaf's offsets have 16 bits, and an inner node with the longest prefix and all children must fit a class.
 static_assert(leafBytesMax <= 0xFFFF &&
-              96 + keyBytesMax + narrowChildrenMax * sizeof(Ref) <= classBytes(slabClass - 1));
+              sizeof(Inner) + keyBytesMax + narrowChildrenMax * sizeof(Ref) <= classBytes(slabClass - 1));
 // A single entry always fits a leaf.
-static_assert(16 + 8 + 4 + keyBytesMax + inlineValueBytesMax <= leafBytesMax);
+static_assert(sizeof(Leaf) + sizeof(LeafSlot) + 4 + keyBytesMax + inlineValueBytesMax <= leafBytesMax);
 inline constexpr std::size_t leafEntriesMax = (leafBytesMax - sizeof(Leaf)) / (sizeof(LeafSlot) + 4) + 1;
 
 inline std::size_t commonBytes(ByteView a, ByteView b) {
@@ -285,6 +290,37 @@ inline std::uint32_t keyHead(ByteView key, std::size_t common) {
 std::uint32_t leafLowerBound(const Leaf& leaf, ByteView key);
 /// Index of the entry; -1 when there is none.
 std::int32_t leafFind(const Leaf& leaf, ByteView key);
+
+/// Calls each(ref) for every node that this one refers to.
+template <class Each>
+void eachRef(const NodeHead& node, Each&& each) {
+   switch (node.kind) {
+   case Kind::inner: {
+      const auto& inner = reinterpret_cast<const Inner&>(node);
+      if (inner.own)
+         each(inner.own);
+      for (std::size_t i = 0; i < inner.refCount(); ++i)
+         if (inner.refs()[i])
+            each(inner.refs()[i]);
+      break;
+   }
+   case Kind::group: {
+      const auto& group = reinterpret_cast<const Group&>(node);
+      for (std::uint32_t i = 0; i < group.count; ++i)
+         each(group.refs()[i]);
+      break;
+   }
+   case Kind::leaf: {
+      const auto& leaf = reinterpret_cast<const Leaf&>(node);
+      for (std::uint32_t i = 0; leaf.blobs && i < leaf.count; ++i)
+         if (leaf.valueWord(i) & blobFlag)
+            each(loadRef(leaf.valueAt(i)));
+      break;
+   }
+   case Kind::blob:
+      break;
+   }
+}
 
 /// Checksum as kept in `seal`.
 std::uint32_t nodeChecksum(const NodeHead* node);

@@ -36,10 +36,6 @@ constexpr bool reciprocalsAreExact() {
 }
 static_assert(reciprocalsAreExact());
 
-/// Freed at once by the thread that drops; more is left to the reclaimer.
-constexpr std::size_t inlineReclaimMax = 64;
-/// With more roots than this in the queue, whoever needs memory helps.
-constexpr std::size_t queueHelp = 4096;
 constexpr std::uint32_t growSlabsMin = 64, growSlabsMax = 1024;
 
 } // namespace
@@ -66,20 +62,16 @@ void Reserve::commit(std::size_t bytes) {
 }
 
 Pool::Pool(File file, std::uint64_t fileBytesMax)
-   : file_(std::move(file)), space_(fileBytesMax & ~(slabBytes - 1)),
-     countSpace_(space_.bytes() / unitBytes * sizeof(std::uint32_t)), classSpace_(space_.bytes() / slabBytes + 65536),
+   : file_(std::move(file)), space_(fileBytesMax & ~(slabBytes - 1)), classSpace_(space_.bytes() / slabBytes + 65536),
      slabSpace_(space_.bytes() / slabBytes * sizeof(Slab) + 65536), base_(space_.data()),
-     counts_(reinterpret_cast<std::atomic<std::uint32_t>*>(countSpace_.data())), slabClass_(classSpace_.data()),
-     slabsMax_(static_cast<std::uint32_t>(space_.bytes() / slabBytes)),
+     slabClass_(classSpace_.data()), slabsMax_(static_cast<std::uint32_t>(space_.bytes() / slabBytes)),
      slabs_(reinterpret_cast<Slab*>(slabSpace_.data())) {
-   static_assert(sizeof(std::atomic<std::uint32_t>) == 4 && std::atomic<std::uint32_t>::is_always_lock_free);
    const std::uint64_t bytes = file_.size() & ~(slabBytes - 1);
    if (bytes > space_.bytes())
       throw Fault(file_.name() + " is larger than the limit");
    Lock lock(mutex_);
    slabCount_ = static_cast<std::uint32_t>(bytes / slabBytes);
    ASSERT(slabCount_ >= 1);
-   countSpace_.commit(bytes / unitBytes * sizeof(std::uint32_t));
    classSpace_.commit(slabCount_);
    slabSpace_.commit(slabCount_ * sizeof(Slab));
    std::memset(slabClass_, noClass, slabCount_);
@@ -87,13 +79,6 @@ Pool::Pool(File file, std::uint64_t fileBytesMax)
 }
 
 Pool::~Pool() {
-   {
-      Lock lock(queueMutex_);
-      stop_ = true;
-   }
-   queueChanged_.notify_all();
-   if (reclaimer_.joinable())
-      reclaimer_.join();
    Lock lock(mutex_);
    UNPOISON(base_, slabCount_ * slabBytes);
 }
@@ -118,7 +103,6 @@ void Pool::grow(std::uint32_t slabs) {
    const std::uint64_t from = slabCount_ * slabBytes, to = (slabCount_ + more) * slabBytes;
    file_.allocate(from, to - from);
    map(from, to);
-   countSpace_.commit(to / unitBytes * sizeof(std::uint32_t));
    classSpace_.commit(slabCount_ + more);
    slabSpace_.commit((slabCount_ + more) * sizeof(Slab));
    std::memset(slabClass_ + slabCount_, noClass, more);
@@ -246,7 +230,7 @@ void Pool::freeLocked(Ref ref) {
       list(slab);
 }
 
-Ref Pool::allocate(Cache& cache, Kind kind, std::size_t bytes) {
+Ref Pool::allocate(Cache& cache, Kind kind, std::size_t bytes, std::uint64_t birth) {
    const std::uint8_t sizeClass = classFor(bytes);
    Ref ref;
    std::uint32_t run = 0;
@@ -263,27 +247,13 @@ Ref Pool::allocate(Cache& cache, Kind kind, std::size_t bytes) {
    } else {
       Cache::Bin& bin = cache.bins[sizeClass];
       if (bin.count == 0) {
-         std::vector<Ref> help;
-         {
-            Lock lock(queueMutex_);
-            if (queue_.size() > queueHelp) {
-               help.assign(queue_.end() - 16, queue_.end());
-               queue_.resize(queue_.size() - 16);
-            }
-         }
-         if (!help.empty())
-            reclaim(help, 1024, nullptr);
          Lock lock(mutex_);
          refill(bin, sizeClass);
       }
       ref = bin.refs[--bin.count];
    }
    UNPOISON(at(ref), run ? run * slabBytes : classBytes(sizeClass));
-   countOf(ref).store(1, std::memory_order_relaxed);
-   NodeHead* head = node(ref);
-   head->kind = kind;
-   head->sizeClass = sizeClass;
-   head->seal = 0;
+   *node(ref) = {kind, sizeClass, 0, 0, birth};
    if (kind == Kind::blob)
       blob(ref)->slabs = run;
    return ref;
@@ -291,13 +261,9 @@ Ref Pool::allocate(Cache& cache, Kind kind, std::size_t bytes) {
 
 void Pool::free(Ref ref, Cache* cache) {
    const std::uint8_t sizeClass = slabClass_[ref / slabUnits];
-   if (sizeClass != slabClass)
-      POISON(at(ref), classBytes(sizeClass));
-   if (!cache || sizeClass == slabClass) {
-      Lock lock(mutex_);
-      freeLocked(ref);
-      return;
-   }
+   if (!cache || sizeClass == slabClass)
+      return free({&ref, 1});
+   POISON(at(ref), classBytes(sizeClass));
    Cache::Bin& bin = cache->bins[sizeClass];
    const std::uint32_t binMax = std::clamp<std::uint32_t>(256 / classUnits[sizeClass], 1, Cache::binMax);
    if (bin.count >= binMax) {
@@ -308,109 +274,13 @@ void Pool::free(Ref ref, Cache* cache) {
    bin.refs[bin.count++] = ref;
 }
 
-void Pool::freeShell(Ref ref, Cache* cache) {
-   countOf(ref).store(0, std::memory_order_relaxed);
-   free(ref, cache);
-}
-
-/// Gives back the references that a dead node holds; those that die too go on the stack.
-void Pool::dropOne(Ref ref, std::vector<Ref>& stack) const {
-   auto drop = [&](Ref child) {
-      if (countOf(child).fetch_sub(1, std::memory_order_acq_rel) == 1)
-         stack.push_back(child);
-   };
-   switch (node(ref)->kind) {
-   case Kind::inner: {
-      const Inner& in = *inner(ref);
-      if (in.own)
-         drop(in.own);
-      for (std::size_t i = 0; i < in.refCount(); ++i)
-         if (in.refs()[i])
-            drop(in.refs()[i]);
-      break;
+void Pool::free(std::span<const Ref> refs) {
+   Lock lock(mutex_);
+   for (const Ref ref : refs) {
+      if (const std::uint8_t sizeClass = slabClass_[ref / slabUnits]; sizeClass != slabClass)
+         POISON(at(ref), classBytes(sizeClass));
+      freeLocked(ref);
    }
-   case Kind::group: {
-      const Group& gr = *group(ref);
-      for (std::uint32_t i = 0; i < gr.count; ++i)
-         drop(gr.refs()[i]);
-      break;
-   }
-   case Kind::leaf: {
-      const Leaf& lf = *leaf(ref);
-      if (lf.blobs)
-         for (std::uint32_t i = 0; i < lf.count; ++i)
-            if (lf.valueWord(i) & blobFlag)
-               drop(loadRef(lf.valueAt(i)));
-      break;
-   }
-   case Kind::blob:
-      break;
-   }
-}
-
-void Pool::reclaim(std::vector<Ref>& stack, std::size_t budget, Cache* cache) {
-   for (; !stack.empty() && budget; --budget) {
-      const Ref ref = stack.back();
-      stack.pop_back();
-      dropOne(ref, stack);
-      free(ref, cache);
-   }
-   if (stack.empty())
-      return;
-   bool wake;
-   {
-      Lock lock(queueMutex_);
-      wake = queue_.empty();
-      queue_.insert(queue_.end(), stack.begin(), stack.end());
-   }
-   stack.clear();
-   if (wake)
-      queueChanged_.notify_all();
-}
-
-void Pool::release(Ref ref, Cache* cache) {
-   if (countOf(ref).fetch_sub(1, std::memory_order_acq_rel) != 1)
-      return;
-   const Kind kind = node(ref)->kind;
-   if (kind == Kind::blob || (kind == Kind::leaf && !leaf(ref)->blobs))
-      return free(ref, cache);
-   std::vector<Ref> stack{ref};
-   reclaim(stack, inlineReclaimMax, cache);
-}
-
-void Pool::reclaimLoop() {
-   const auto cache = std::make_unique<Cache>();
-   std::vector<Ref> stack;
-   for (;;) {
-      {
-         Lock lock(queueMutex_);
-         reclaiming_ = false;
-         if (queue_.empty())
-            queueChanged_.notify_all();
-         while (queue_.empty() && !stop_)
-            queueChanged_.wait(lock);
-         if (stop_)
-            break;
-         stack.swap(queue_);
-         reclaiming_ = true;
-      }
-      while (!stack.empty()) {
-         const Ref ref = stack.back();
-         stack.pop_back();
-         dropOne(ref, stack);
-         free(ref, cache.get());
-      }
-      Lock lock(mutex_);
-      for (auto& bin : cache->bins)
-         while (bin.count)
-            freeLocked(bin.refs[--bin.count]);
-   }
-}
-
-void Pool::drain() {
-   Lock lock(queueMutex_);
-   while (!queue_.empty() || reclaiming_)
-      queueChanged_.wait(lock);
 }
 
 std::unique_ptr<Pool::Cache> Pool::takeCache() {
@@ -432,10 +302,6 @@ void Pool::giveCache(std::unique_ptr<Cache> cache) {
 
 Pool::Usage Pool::usage() {
    Usage out{};
-   {
-      Lock lock(queueMutex_);
-      out.reclaimQueue = queue_.size();
-   }
    Lock lock(mutex_);
    out.fileBytes = slabCount_ * slabBytes;
    for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
@@ -488,8 +354,6 @@ bool Pool::adopt(Ref ref) {
    const std::uint32_t index = indexIn(sizeClass, unit);
    if (sizeClass != slabClass && (index * classUnits[sizeClass] != unit || index >= info.capacity))
       bad("misplaced node");
-   auto& count = countOf(ref);
-   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
    const std::uint64_t bit = std::uint64_t{1} << (index % 64);
    if (!(info.free[index / 64] & bit))
       return false;
@@ -499,52 +363,49 @@ bool Pool::adopt(Ref ref) {
 }
 
 void Pool::startUse() {
-   {
-      Lock lock(mutex_);
-      std::uint32_t last = 1;
-      for (std::uint32_t slab = 1; slab < slabCount_; ++slab)
-         if (slabClass_[slab] != noClass)
-            last = slab + 1;
-      if (last < slabCount_) {
-         ::mmap(base_ + last * slabBytes, (slabCount_ - last) * slabBytes, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-         slabCount_ = last;
-      }
-      if (file_.size() != slabCount_ * slabBytes)
-         file_.resize(slabCount_ * slabBytes);
-      for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
-         const std::uint8_t sizeClass = slabClass_[slab];
-         if (sizeClass == noClass) {
-            giveSlabs(slab, 1);
-            continue;
-         }
-         if (sizeClass == slabClass)
-            continue;
-         Slab& info = slabs_[slab];
-         if (info.used < info.capacity)
-            list(slab);
-         for (std::uint32_t i = 0; i < info.capacity; ++i)
-            if (info.free[i / 64] >> (i % 64) & 1)
-               POISON(at(slab * slabUnits + i * classUnits[sizeClass]), classBytes(sizeClass));
-      }
+   Lock lock(mutex_);
+   std::uint32_t last = 1;
+   for (std::uint32_t slab = 1; slab < slabCount_; ++slab)
+      if (slabClass_[slab] != noClass)
+         last = slab + 1;
+   if (last < slabCount_) {
+      ::mmap(base_ + last * slabBytes, (slabCount_ - last) * slabBytes, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+      slabCount_ = last;
    }
-   reclaimer_ = std::thread([this] { reclaimLoop(); });
+   if (file_.size() != slabCount_ * slabBytes)
+      file_.resize(slabCount_ * slabBytes);
+   for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
+      const std::uint8_t sizeClass = slabClass_[slab];
+      if (sizeClass == noClass) {
+         giveSlabs(slab, 1);
+         continue;
+      }
+      if (sizeClass == slabClass)
+         continue;
+      Slab& info = slabs_[slab];
+      if (info.used < info.capacity)
+         list(slab);
+      for (std::uint32_t i = 0; i < info.capacity; ++i)
+         if (info.free[i / 64] >> (i % 64) & 1)
+            POISON(at(slab * slabUnits + i * classUnits[sizeClass]), classBytes(sizeClass));
+   }
 }
 
-void Pool::verify(const std::map<Ref, std::uint32_t>& references) {
-   drain();
+void Pool::emptyCaches() {
+   for (auto& cache : caches_)
+      for (auto& bin : cache->bins)
+         while (bin.count)
+            freeLocked(bin.refs[--bin.count]);
+}
+
+void Pool::verify(const std::unordered_set<Ref>& nodes) {
    Lock lock(mutex_);
    const auto bad = [&](const char* what, std::uint64_t ref) {
       throw Fault(file_.name() + ": " + what + " at byte " + std::to_string(ref * unitBytes));
    };
    // What lies in idle caches counts as free.
-   for (auto& cache : caches_)
-      for (auto& bin : cache->bins)
-         while (bin.count)
-            freeLocked(bin.refs[--bin.count]);
-   for (const auto& [ref, count] : references)
-      if (countOf(ref).load() != count)
-         bad("wrong reference count", ref);
+   emptyCaches();
    std::uint64_t used = 0;
    std::uint32_t covered = 1;
    for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
@@ -555,7 +416,7 @@ void Pool::verify(const std::map<Ref, std::uint32_t>& references) {
       const Slab& info = slabs_[slab];
       if (sizeClass == slabClass) {
          if (info.run) {
-            if (!references.contains(slab * slabUnits))
+            if (!nodes.contains(slab * slabUnits))
                bad("lost blob", std::uint64_t{slab} * slabUnits);
             ++used;
          }
@@ -566,9 +427,9 @@ void Pool::verify(const std::map<Ref, std::uint32_t>& references) {
          const bool isFree = info.free[i / 64] >> (i % 64) & 1;
          const Ref ref = slab * slabUnits + i * classUnits[sizeClass];
          free += isFree;
-         if (!isFree && !references.contains(ref))
+         if (!isFree && !nodes.contains(ref))
             bad("lost node", ref);
-         if (isFree && references.contains(ref))
+         if (isFree && nodes.contains(ref))
             bad("node in use is free", ref);
       }
       if (free + info.used != info.capacity)
@@ -577,7 +438,7 @@ void Pool::verify(const std::map<Ref, std::uint32_t>& references) {
          bad("slab with room is not listed", std::uint64_t{slab} * slabUnits);
       used += info.used;
    }
-   if (used != references.size())
+   if (used != nodes.size())
       bad("wrong count of nodes", 0);
    for (const auto& [first, length] : freeSlabs_) {
       for (std::uint32_t i = 0; i < length; ++i)

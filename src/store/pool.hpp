@@ -1,20 +1,18 @@
-// The mapped file as a heap of counted nodes. Internal to the store.
+// The mapped file as a heap of nodes. Internal to the store.
 //
 // The file is cut into slabs of 64 KiB; a slab holds nodes of one size class, or belongs to one long blob. What is
-// free, and how many references a node has, is known in memory only and found again at opening by walking from the
-// checkpoint's roots: nothing that a checkpoint can reach is ever changed or freed, so a crash cannot harm it.
+// free is known in memory only and found again at opening by walking from the checkpoint's roots: nothing that a
+// checkpoint can reach is ever changed or freed, so a crash cannot harm it.
 #pragma once
 
 #include "base/mutex.hpp"
 #include "store/file.hpp"
 #include "store/node.hpp"
 
-#include <atomic>
-#include <condition_variable>
 #include <map>
 #include <memory>
 #include <span>
-#include <thread>
+#include <unordered_set>
 #include <vector>
 
 namespace polis::store::detail {
@@ -70,45 +68,30 @@ public:
    }
    Blob* blob(Ref ref) const { return reinterpret_cast<Blob*>(at(ref)); }
 
-   /// Reference count of a node.
-   std::atomic<std::uint32_t>& countOf(Ref ref) const {
-      const std::uint32_t slab = ref / slabUnits;
-      return counts_[std::size_t{slab} * slabUnits + indexIn(slabClass_[slab], ref % slabUnits)];
-   }
-   /// True when the one reference that the caller reached it by is the only one. The caller owns the path to it.
-   bool unique(Ref ref) const { return countOf(ref).load(std::memory_order_acquire) == 1; }
-   void retain(Ref ref) const { countOf(ref).fetch_add(1, std::memory_order_relaxed); }
-   /// Gives back one reference. A few nodes that become free are freed at once, the rest is left to the reclaimer.
-   /// `cache` may be null.
-   void release(Ref ref, Cache* cache);
-
-   /// A node of at least `bytes`, with one reference, its head's kind, class and seal filled in.
-   Ref allocate(Cache& cache, Kind kind, std::size_t bytes);
-   /// Frees a node with one reference without giving back what it refers to.
-   void freeShell(Ref ref, Cache* cache);
+   /// A node of at least `bytes`, its head filled in, not sealed.
+   Ref allocate(Cache& cache, Kind kind, std::size_t bytes, std::uint64_t birth);
+   /// Frees one node, nothing below it. `cache` may be null.
+   void free(Ref ref, Cache* cache);
+   void free(std::span<const Ref> refs);
 
    std::unique_ptr<Cache> takeCache();
    void giveCache(std::unique_ptr<Cache> cache);
 
-   /// Waits until nothing dropped so far is unreclaimed.
-   void drain();
-
    struct Usage {
-      std::uint64_t fileBytes, usedBytes, nodes, reclaimQueue;
+      std::uint64_t fileBytes, usedBytes, nodes;
    };
    Usage usage();
 
    // For opening, before any other use.
 
-   /// Counts one more reference to the node at `ref`, as yet unchecked bytes. True when it was the first: the node is
-   /// now in use. Throws Fault when `ref` or the head cannot be right.
+   /// Takes the node at `ref`, as yet unchecked bytes, into use. False when it was already. Throws Fault when `ref` or
+   /// the head cannot be right.
    bool adopt(Ref ref);
-   /// After the last adopt: makes the rest free, cuts the file behind the last slab in use, starts the reclaimer.
+   /// After the last adopt: makes the rest free, cuts the file behind the last slab in use.
    void startUse();
 
-   /// For tests: checks slabs against counts; `references` holds for each live node how many should exist. Throws
-   /// Fault.
-   void verify(const std::map<Ref, std::uint32_t>& references);
+   /// For tests: throws Fault unless exactly `nodes` are in use.
+   void verify(const std::unordered_set<Ref>& nodes);
 
 private:
    struct Slab {
@@ -131,20 +114,14 @@ private:
    void grow(std::uint32_t slabs) REQUIRES(mutex_);
    void refill(Cache::Bin& bin, std::uint8_t sizeClass) REQUIRES(mutex_);
    void freeLocked(Ref ref) REQUIRES(mutex_);
-   void free(Ref ref, Cache* cache);
-   /// Frees from `stack` on; at most `budget` nodes, what is left is queued.
-   void reclaim(std::vector<Ref>& stack, std::size_t budget, Cache* cache);
-   void dropOne(Ref ref, std::vector<Ref>& stack) const;
-   void reclaimLoop();
+   void emptyCaches() REQUIRES(mutex_);
    void map(std::uint64_t fromByte, std::uint64_t toByte);
 
    File file_;
    Reserve space_;
-   Reserve countSpace_;
    Reserve classSpace_;
    Reserve slabSpace_;
    std::uint8_t* base_;
-   std::atomic<std::uint32_t>* counts_;
    std::uint8_t* slabClass_;
    const std::uint32_t slabsMax_;
 
@@ -155,33 +132,6 @@ private:
    /// First slab of a run of free ones, and its length.
    std::map<std::uint32_t, std::uint32_t> freeSlabs_ GUARDED_BY(mutex_);
    std::vector<std::unique_ptr<Cache>> caches_ GUARDED_BY(mutex_);
-
-   Mutex queueMutex_;
-   std::condition_variable_any queueChanged_;
-   std::vector<Ref> queue_ GUARDED_BY(queueMutex_);
-   bool reclaiming_ GUARDED_BY(queueMutex_) = false;
-   bool stop_ GUARDED_BY(queueMutex_) = false;
-   std::thread reclaimer_;
-};
-
-/// Gives a node back unless taken.
-class Held {
-public:
-   Held(Pool& pool, Pool::Cache& cache, Ref ref) : pool_(pool), cache_(cache), ref_(ref) {}
-   ~Held() {
-      if (ref_)
-         pool_.release(ref_, &cache_);
-   }
-   Held(const Held&) = delete;
-   Held& operator=(const Held&) = delete;
-   Ref get() const { return ref_; }
-   Ref take() { return std::exchange(ref_, 0); }
-   Ref& ref() { return ref_; }
-
-private:
-   Pool& pool_;
-   Pool::Cache& cache_;
-   Ref ref_;
 };
 
 } // namespace polis::store::detail

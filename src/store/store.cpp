@@ -14,7 +14,7 @@ using namespace detail;
 namespace {
 
 constexpr std::uint8_t magic[8] = {'p', 'o', 'l', 'i', 's', 'S', 'T', 0x1A};
-constexpr std::uint32_t formatVersion = 1;
+constexpr std::uint32_t formatVersion = 2;
 constexpr std::size_t nameBytesMax = 255, namesMax = 4096, userBytesMax = std::size_t{1} << 20;
 
 /// Says where the newest checkpoint is. There are two, written in turn.
@@ -30,6 +30,9 @@ struct Superblock {
 };
 static_assert(sizeof(Superblock) == 32);
 constexpr std::uint64_t superblockAt[2] = {0, 4096};
+
+/// The record of a checkpoint belongs to no generation.
+constexpr std::uint64_t recordBirth = 0;
 
 ByteView bytesOf(const Superblock& block) { return {reinterpret_cast<const std::uint8_t*>(&block), sizeof block}; }
 
@@ -49,7 +52,7 @@ Superblock readSuperblock(const File& file) {
    if (file.size() < slabBytes)
       throw Fault(file.name() + ": truncated");
    std::optional<Superblock> newest;
-   bool known = false, newer = false;
+   bool known = false, newer = false, older = false;
    for (const std::uint64_t at : superblockAt) {
       Superblock block;
       file.readAt(at, {reinterpret_cast<std::uint8_t*>(&block), sizeof block});
@@ -59,6 +62,7 @@ Superblock readSuperblock(const File& file) {
       if (block.checksum != checksumOf(block))
          continue;
       newer |= block.formatVersion > formatVersion;
+      older |= block.formatVersion < formatVersion;
       if (!newest || block.sequence > newest->sequence)
          newest = block;
    }
@@ -66,6 +70,9 @@ Superblock readSuperblock(const File& file) {
       throw Fault(file.name() + ": not a store");
    if (newer)
       throw Fault(file.name() + ": written by a newer version of this program");
+   if (older)
+      throw Fault(file.name() + ": written by an older version of this program, in format " +
+                  std::to_string(newest->formatVersion) + "; this one reads format " + std::to_string(formatVersion));
    if (!newest)
       throw Fault(file.name() + ": damaged: both superblocks");
    return *newest;
@@ -117,23 +124,21 @@ private:
 
 struct Store::State {
    State(File lockFile, File dataFile, std::uint64_t fileBytesMax)
-      : lock(std::move(lockFile)), pool(std::move(dataFile), fileBytesMax) {}
-   ~State() {
-      // The held versions go first, into a pool that still runs.
-      held.reset();
-      if (record)
-         pool.release(record, nullptr);
-   }
+      : lock(std::move(lockFile)), generations(std::move(dataFile), fileBytesMax) {}
 
    File lock;
-   Pool pool;
+   Generations generations;
    Mutex mutex;
    std::optional<Checkpoint> held GUARDED_BY(mutex);
+   /// All versions of the checkpoint, those included that have no name and only tell how the others are related.
+   std::vector<Version> heldAll GUARDED_BY(mutex);
    /// The checkpoint's blob.
    Ref record GUARDED_BY(mutex) = 0;
    std::uint64_t sequence GUARDED_BY(mutex) = 0;
    /// A write of a checkpoint failed: nobody knows which one the disk holds.
    bool failed GUARDED_BY(mutex) = false;
+   /// Of the one that failed.
+   std::vector<Version> failedAll GUARDED_BY(mutex);
    /// One checkpoint at a time; taken before `mutex`.
    Mutex checkpointing;
 };
@@ -152,38 +157,16 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& folder, const Op
    ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_WILLNEED);
    const std::uint64_t bytesMax = std::clamp<std::uint64_t>(options.fileBytesMax, slabBytes, std::uint64_t{256} << 30);
    auto state = std::make_unique<State>(std::move(lock), std::move(file), bytesMax);
-   Pool& pool = state->pool;
+   Pool& pool = state->generations.pool();
    std::unique_ptr<Store> store(new Store(std::move(state)));
    State& s = *store->state_;
    if (block.record) {
-      Checkpoint checkpoint;
-      std::vector<std::pair<std::string, Ref>> roots;
+      Lock guard(s.mutex);
       try {
-         pool.adopt(block.record);
-         checkNode(pool, block.record, {});
-         if (pool.node(block.record)->kind != Kind::blob ||
-             pool.node(block.record)->seal != nodeChecksum(pool.node(block.record)))
-            throw Fault("damaged: checkpoint record");
-         RecordReader reader({pool.blob(block.record)->value(), pool.blob(block.record)->length});
-         const auto count = reader.number<std::uint32_t>();
-         for (std::uint32_t i = 0; i < count; ++i) {
-            const std::string name = toText(reader.bytes(reader.number<std::uint8_t>()));
-            roots.emplace_back(name, reader.number<Ref>());
-         }
-         checkpoint.journal = reader.number<std::uint64_t>();
-         checkpoint.user = toBytes(reader.bytes(reader.number<std::uint32_t>()));
-         if (!reader.done())
-            throw Fault("damaged: checkpoint record too long");
-         for (const auto& [name, ref] : roots)
-            if (ref)
-               adoptTree(pool, ref);
+         s.held = readRecord(s.generations, block.record, s.heldAll);
       } catch (const Fault& fault) {
          throw Fault(path.string() + ": " + fault.what());
       }
-      for (const auto& [name, ref] : roots)
-         checkpoint.versions.emplace(name, Version(&pool, ref));
-      Lock guard(s.mutex);
-      s.held = std::move(checkpoint);
       s.record = block.record;
       s.sequence = block.sequence;
    }
@@ -191,7 +174,74 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& folder, const Op
    return store;
 }
 
-Version Store::empty() { return Version(&state_->pool, 0); }
+Checkpoint Store::readRecord(Generations& generations, Ref record, std::vector<Version>& all) {
+   Pool& pool = generations.pool();
+   pool.adopt(record);
+   checkNode(pool, record, {});
+   if (pool.node(record)->kind != Kind::blob || pool.node(record)->seal != nodeChecksum(pool.node(record)))
+      throw Fault("damaged: checkpoint record");
+   RecordReader reader({pool.blob(record)->value(), pool.blob(record)->length});
+   std::vector<Generation*> kept;
+   for (auto count = reader.number<std::uint32_t>(); count > 0; --count) {
+      const auto number = reader.number<std::uint64_t>();
+      const auto above = reader.number<std::int32_t>();
+      const auto root = reader.number<Ref>();
+      if (above < -1 || above >= static_cast<std::int64_t>(kept.size()))
+         throw Fault("damaged: checkpoint record: version without the one above");
+      Generation* const parent = above < 0 ? nullptr : kept[static_cast<std::size_t>(above)];
+      if (number <= (parent ? parent->number : 0))
+         throw Fault("damaged: checkpoint record: wrong number of a version");
+      kept.push_back(generations.restore(number, parent, root, adoptTree(pool, root, number, parent)));
+      Generations::retain(*kept.back());
+      all.push_back(Version(generations, kept.back()));
+   }
+   Checkpoint out;
+   for (auto count = reader.number<std::uint32_t>(); count > 0; --count) {
+      const std::string name = toText(reader.bytes(reader.number<std::uint8_t>()));
+      const auto at = reader.number<std::uint32_t>();
+      if (at > all.size())
+         throw Fault("damaged: checkpoint record: name without a version");
+      out.versions.emplace(name, at == 0 ? Version(generations, nullptr) : all[at - 1]);
+   }
+   out.journal = reader.number<std::uint64_t>();
+   out.user = toBytes(reader.bytes(reader.number<std::uint32_t>()));
+   if (!reader.done())
+      throw Fault("damaged: checkpoint record too long");
+   return out;
+}
+
+Bytes Store::makeRecord(Generations& generations, const Checkpoint& checkpoint, std::vector<Version>& all) {
+   std::vector<Generation*> named;
+   for (const auto& [name, version] : checkpoint.versions) {
+      ASSERT(name.size() <= nameBytesMax);
+      ASSERT(version.generations_ == &generations || !version.generation_);
+      if (version.generation_)
+         named.push_back(version.generation_);
+   }
+   const auto kept = generations.keep(named);
+   std::map<const Generation*, std::uint32_t> places{{nullptr, 0}};
+   Bytes record;
+   appendNumber(record, static_cast<std::uint32_t>(kept.size()));
+   for (const auto& [generation, above] : kept) {
+      all.push_back(Version(generations, generation));
+      places.emplace(generation, static_cast<std::uint32_t>(all.size()));
+      appendNumber(record, generation->number);
+      appendNumber(record, above);
+      appendNumber(record, generation->root);
+   }
+   appendNumber(record, static_cast<std::uint32_t>(checkpoint.versions.size()));
+   for (const auto& [name, version] : checkpoint.versions) {
+      appendNumber(record, static_cast<std::uint8_t>(name.size()));
+      append(record, asBytes(name));
+      appendNumber(record, places.at(version.generation_));
+   }
+   appendNumber(record, checkpoint.journal);
+   appendNumber(record, static_cast<std::uint32_t>(checkpoint.user.size()));
+   append(record, checkpoint.user);
+   return record;
+}
+
+Version Store::empty() { return Version(state_->generations, nullptr); }
 
 std::optional<Checkpoint> Store::lastCheckpoint() {
    Lock lock(state_->mutex);
@@ -200,7 +250,7 @@ std::optional<Checkpoint> Store::lastCheckpoint() {
 
 void Store::checkpoint(const Checkpoint& next) {
    State& s = *state_;
-   Pool& pool = s.pool;
+   Pool& pool = s.generations.pool();
    ASSERT(next.versions.size() <= namesMax);
    ASSERT(next.user.size() <= userBytesMax);
    Lock only(s.checkpointing);
@@ -211,48 +261,35 @@ void Store::checkpoint(const Checkpoint& next) {
          throw Fault(pool.file().name() + ": an earlier checkpoint failed");
       sequence = s.sequence + 1;
    }
-   Bytes record;
-   appendNumber(record, static_cast<std::uint32_t>(next.versions.size()));
-   for (const auto& [name, version] : next.versions) {
-      ASSERT(name.size() <= nameBytesMax);
-      ASSERT(version.pool_ == &pool || version.root_ == 0);
-      appendNumber(record, static_cast<std::uint8_t>(name.size()));
-      append(record, asBytes(name));
-      appendNumber(record, version.root_);
-   }
-   appendNumber(record, next.journal);
-   appendNumber(record, static_cast<std::uint32_t>(next.user.size()));
-   append(record, next.user);
-
+   std::vector<Version> all;
+   const Bytes record = makeRecord(s.generations, next, all);
    auto cache = pool.takeCache();
-   struct Return {
-      Pool& pool;
-      std::unique_ptr<Pool::Cache>& cache;
-      ~Return() { pool.giveCache(std::move(cache)); }
-   } giveBack{pool, cache};
-   Held blob(pool, *cache, pool.allocate(*cache, Kind::blob, sizeof(Blob) + record.size()));
-   pool.blob(blob.get())->spare = 0;
-   pool.blob(blob.get())->length = static_cast<std::uint32_t>(record.size());
-   std::memcpy(pool.blob(blob.get())->value(), record.data(), record.size());
-   sealTree(pool, blob.get());
-   for (const auto& [name, version] : next.versions)
-      if (version.root_)
-         sealTree(pool, version.root_);
+   Ref ref;
+   try {
+      ref = pool.allocate(*cache, Kind::blob, sizeof(Blob) + record.size(), recordBirth);
+   } catch (const Fault&) {
+      pool.giveCache(std::move(cache));
+      throw;
+   }
+   pool.giveCache(std::move(cache));
+   pool.blob(ref)->spare = 0;
+   pool.blob(ref)->length = static_cast<std::uint32_t>(record.size());
+   std::memcpy(pool.blob(ref)->value(), record.data(), record.size());
+   sealTree(pool, ref);
+   for (const Version& version : all)
+      sealTree(pool, version.root_);
 
    // From here on the checkpoint before must stay whole until the new one is certain.
    Checkpoint copy = next;
    try {
       pool.file().sync();
-      writeSuperblock(pool.file(), sequence, blob.get());
+      writeSuperblock(pool.file(), sequence, ref);
       pool.file().sync();
    } catch (const Fault&) {
+      // Either may be the one on disk: neither is ever freed.
       Lock lock(s.mutex);
       s.failed = true;
-      // Either may be the one on disk: neither is ever freed.
-      for (const auto& [name, version] : copy.versions)
-         if (version.root_)
-            pool.retain(version.root_);
-      blob.take();
+      s.failedAll = std::move(all);
       throw;
    }
    Ref oldRecord;
@@ -260,39 +297,44 @@ void Store::checkpoint(const Checkpoint& next) {
    {
       Lock lock(s.mutex);
       old = std::exchange(s.held, std::move(copy));
-      oldRecord = std::exchange(s.record, blob.take());
+      all.swap(s.heldAll);
+      oldRecord = std::exchange(s.record, ref);
       s.sequence = sequence;
    }
    if (oldRecord)
-      pool.release(oldRecord, cache.get());
+      pool.free(oldRecord, nullptr);
 }
 
 Stat Store::stat() {
-   const Pool::Usage usage = state_->pool.usage();
+   const Pool::Usage usage = state_->generations.pool().usage();
+   const std::size_t queued = state_->generations.queued();
    Lock lock(state_->mutex);
-   return {usage.fileBytes, usage.usedBytes, usage.nodes, usage.reclaimQueue, state_->sequence};
+   return {usage.fileBytes, usage.usedBytes, usage.nodes, queued, state_->sequence};
 }
 
-void Store::drain() { state_->pool.drain(); }
+void Store::drain() { state_->generations.drain(); }
 
 void Store::verify(std::span<const Version* const> alive) {
    State& s = *state_;
-   std::map<Ref, std::uint32_t> references;
+   std::map<const Generation*, std::uint32_t> handles;
    const auto add = [&](const Version& version) {
-      if (version.root_)
-         checkTree(s.pool, version.root_, references);
+      if (version.generation_)
+         ++handles[version.generation_];
    };
    for (const Version* version : alive)
       add(*version);
+   std::unordered_set<Ref> others;
    {
       Lock lock(s.mutex);
       if (s.held)
          for (const auto& [name, version] : s.held->versions)
             add(version);
+      for (const Version& version : s.heldAll)
+         add(version);
       if (s.record)
-         ++references[s.record];
+         others.insert(s.record);
    }
-   s.pool.verify(references);
+   s.generations.verify(handles, std::move(others));
 }
 
 } // namespace polis::store

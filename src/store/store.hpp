@@ -75,6 +75,9 @@ public:
 
 private:
    struct State;
+   /// `all` is to hold every version that the record names or needs.
+   static Checkpoint readRecord(detail::Generations& generations, detail::Ref record, std::vector<Version>& all);
+   static Bytes makeRecord(detail::Generations& generations, const Checkpoint& checkpoint, std::vector<Version>& all);
    explicit Store(std::unique_ptr<State> state);
    std::unique_ptr<State> state_;
 };

@@ -578,6 +578,130 @@ TEST(Store, Model) {
    }
 }
 
+/// Several writers over versions of each other, versions dropped in any order, sessions abandoned, checkpoints that
+/// name some of it; at every few steps all accounts are checked, and the store is opened anew.
+void runForks(std::uint64_t seed, int steps) {
+   SCOPED_TRACE("replay: store_test --gtest_filter=Store.Forks with seed " + std::to_string(seed));
+   struct Session {
+      std::unique_ptr<Writer> writer;
+      Map model;
+      std::vector<std::pair<Writer::Mark, Map>> marks;
+   };
+   const TestFolder folder;
+   std::mt19937_64 random(seed);
+   std::map<std::string, Map> saved;
+   for (int life = 0; life < 4; ++life) {
+      auto store = Store::open(folder.path(), small);
+      std::vector<std::pair<Version, Map>> kept;
+      if (const auto last = store->lastCheckpoint()) {
+         ASSERT_EQ(last->versions.size(), saved.size());
+         for (const auto& [name, map] : saved)
+            kept.emplace_back(last->versions.at(name), map);
+      }
+      kept.emplace_back(store->empty(), Map());
+      std::vector<Session> sessions;
+      const auto pick = [&](auto& from) -> auto& { return from[random() % from.size()]; };
+      const auto erase = [&](auto& from) {
+         from.erase(from.begin() + static_cast<std::ptrdiff_t>(random() % from.size()));
+      };
+      for (int step = 0; step < steps; ++step) {
+         const std::uint64_t choice = random() % 100;
+         if (sessions.empty() || (choice < 8 && sessions.size() < 4)) {
+            const auto& [version, map] = pick(kept);
+            sessions.push_back({std::make_unique<Writer>(version), map, {}});
+            continue;
+         }
+         Session& session = pick(sessions);
+         Writer& writer = *session.writer;
+         if (choice < 60) {
+            for (std::uint64_t i = random() % 40; i > 0; --i) {
+               const Bytes key = randomKey(random), value = randomValue(random);
+               if (random() % 3) {
+                  writer.put(key, value);
+                  session.model[key] = value;
+               } else {
+                  ASSERT_EQ(writer.remove(key), session.model.erase(key) == 1);
+               }
+            }
+         } else if (choice < 64) {
+            const Bytes low = randomKey(random), high = randomKey(random);
+            if (random() % 2) {
+               const std::uint64_t count = writer.rangeCount(low, high);
+               ASSERT_EQ(writer.removeRange(low, high), count);
+               for (auto at = session.model.lower_bound(low); at != session.model.end() && at->first < high;)
+                  at = session.model.erase(at);
+            }
+         } else if (choice < 72) {
+            kept.emplace_back(writer.snapshot(), session.model);
+         } else if (choice < 84) {
+            if (kept.size() > 6 || random() % 2)
+               erase(kept);
+            if (kept.empty())
+               kept.emplace_back(store->empty(), Map());
+         } else if (choice < 87) {
+            erase(sessions);
+         } else if (choice < 90) {
+            const auto& [version, map] = pick(kept);
+            session.marks.clear();
+            session.model = map;
+            writer.reset(version);
+         } else if (choice < 93) {
+            session.marks.emplace_back(writer.mark(), session.model);
+         } else if (choice < 97) {
+            if (session.marks.empty())
+               continue;
+            if (random() % 2) {
+               session.model = session.marks.back().second;
+               writer.rollBack(session.marks.back().first);
+            } else {
+               writer.keep(session.marks.back().first);
+            }
+            session.marks.pop_back();
+         } else {
+            Checkpoint next;
+            saved.clear();
+            for (std::uint64_t i = random() % 5; i > 0; --i) {
+               const std::string name = "name" + std::to_string(random() % 5);
+               const auto& [version, map] = pick(kept);
+               next.versions[name] = version;
+               saved[name] = map;
+            }
+            store->checkpoint(next);
+         }
+         if (step % 50 != 49)
+            continue;
+         for (const Session& each : sessions) {
+            ASSERT_EQ(contents(each.writer->snapshot()), each.model);
+         }
+         sessions.clear();
+         std::vector<const Version*> alive;
+         for (const auto& [version, map] : kept) {
+            ASSERT_EQ(contents(version), map);
+            alive.push_back(&version);
+         }
+         ASSERT_NO_THROW(store->verify(alive));
+      }
+   }
+}
+
+TEST(Store, Forks) {
+   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+      runForks(seed, 600);
+      if (HasFatalFailure())
+         return;
+   }
+}
+
+TEST(Store, OlderFormatIsRefused) {
+   const TestFolder folder;
+   // The superblock of an empty store of format 1.
+   makeStore(folder.path());
+   overwrite(folder.path() / "data", 0, std::string(8192, '\0'));
+   overwrite(folder.path() / "data", 0,
+             std::string_view("polisST\x1A\x01\0\0\0\x58\xB3\x1A\xCC\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 32));
+   EXPECT_NE(faultOf(folder.path()).find("older version"), std::string::npos) << faultOf(folder.path());
+}
+
 TEST(Store, CursorsGoBothWays) {
    const TestFolder folder;
    auto store = Store::open(folder.path(), small);

@@ -4,56 +4,60 @@
 #include "store/check.hpp"
 #include "store/tree.hpp"
 
-#include <map>
-
 namespace polis::store {
 
 using namespace detail;
 
-Version::Version(const Version& other) : pool_(other.pool_), root_(other.root_) {
-   if (root_)
-      pool_->retain(root_);
+Version::Version(Generations& generations, Generation* generation)
+   : generations_(&generations), generation_(generation), root_(generation ? generation->root : 0) {}
+
+Version::Version(const Version& other)
+   : generations_(other.generations_), generation_(other.generation_), root_(other.root_) {
+   if (generation_)
+      Generations::retain(*generation_);
 }
 
 Version::~Version() {
-   if (root_)
-      pool_->release(root_, nullptr);
+   if (generation_)
+      generations_->release(generation_);
 }
 
-// A default-made version has no pool.
-std::optional<ByteView> Version::get(ByteView key) const { return root_ ? treeGet(*pool_, root_, key) : std::nullopt; }
+const Pool& Version::pool() const { return generations_->pool(); }
+
+// A default-made version belongs to no store.
+std::optional<ByteView> Version::get(ByteView key) const { return root_ ? treeGet(pool(), root_, key) : std::nullopt; }
 std::optional<Entry> Version::lowerBound(ByteView key) const {
-   return root_ ? treeLowerBound(*pool_, root_, key) : std::nullopt;
+   return root_ ? treeLowerBound(pool(), root_, key) : std::nullopt;
 }
 std::optional<Entry> Version::upperBound(ByteView key) const {
-   return root_ ? treeUpperBound(*pool_, root_, key) : std::nullopt;
+   return root_ ? treeUpperBound(pool(), root_, key) : std::nullopt;
 }
 std::optional<Entry> Version::lessThan(ByteView key) const {
-   return root_ ? treeLessThan(*pool_, root_, key) : std::nullopt;
+   return root_ ? treeLessThan(pool(), root_, key) : std::nullopt;
 }
 std::optional<Entry> Version::last(ByteView prefix) const {
-   return root_ ? treeLast(*pool_, root_, prefix) : std::nullopt;
+   return root_ ? treeLast(pool(), root_, prefix) : std::nullopt;
 }
-std::uint64_t Version::size() const { return root_ ? treeSize(*pool_, root_) : 0; }
+std::uint64_t Version::size() const { return root_ ? treeSize(pool(), root_) : 0; }
 std::uint64_t Version::rangeCount(ByteView low, std::optional<ByteView> high) const {
-   return root_ ? treeRangeCount(*pool_, root_, low, high) : 0;
+   return root_ ? treeRangeCount(pool(), root_, low, high) : 0;
 }
 
 Cursor Version::cursor() const { return Cursor(*this); }
 
 void Version::verify() const {
-   std::map<Ref, std::uint32_t> references;
+   std::unordered_set<Ref> nodes;
    if (root_)
-      checkTree(*pool_, root_, references);
+      checkTree(pool(), root_, generation_->number, nodes);
 }
 
 Entry Cursor::entry() const {
    ASSERT(valid());
-   return leafEntry(*version_.pool_, *version_.pool_->leaf(leaf_), slot_);
+   return leafEntry(version_.pool(), *version_.pool().leaf(leaf_), slot_);
 }
 
 bool Cursor::descendFirst(Ref ref) {
-   const Pool& pool = *version_.pool_;
+   const Pool& pool = version_.pool();
    while (pool.node(ref)->kind == Kind::inner) {
       const Inner& inner = *pool.inner(ref);
       const int byte = inner.own ? -1 : inner.byteFrom(0);
@@ -66,7 +70,7 @@ bool Cursor::descendFirst(Ref ref) {
 }
 
 bool Cursor::descendLast(Ref ref) {
-   const Pool& pool = *version_.pool_;
+   const Pool& pool = version_.pool();
    while (pool.node(ref)->kind == Kind::inner) {
       const Inner& inner = *pool.inner(ref);
       const int byte = inner.byteUpTo(255);
@@ -79,7 +83,7 @@ bool Cursor::descendLast(Ref ref) {
 }
 
 bool Cursor::climbNext() {
-   const Pool& pool = *version_.pool_;
+   const Pool& pool = version_.pool();
    while (!path_.empty()) {
       Frame& frame = path_.back();
       const Inner& inner = *pool.inner(frame.inner);
@@ -97,7 +101,7 @@ bool Cursor::climbNext() {
 }
 
 bool Cursor::climbPrevious() {
-   const Pool& pool = *version_.pool_;
+   const Pool& pool = version_.pool();
    while (!path_.empty()) {
       Frame& frame = path_.back();
       const Inner& inner = *pool.inner(frame.inner);
@@ -132,7 +136,7 @@ bool Cursor::seek(ByteView key) {
    leaf_ = 0;
    if (!version_.root_)
       return false;
-   const Pool& pool = *version_.pool_;
+   const Pool& pool = version_.pool();
    Ref ref = version_.root_;
    std::size_t depth = 0;
    while (pool.node(ref)->kind == Kind::inner) {
@@ -163,7 +167,7 @@ bool Cursor::seekBefore(ByteView key) { return seek(key) ? previous() : last(); 
 
 bool Cursor::next() {
    ASSERT(valid());
-   if (slot_ + 1 < version_.pool_->leaf(leaf_)->count) {
+   if (slot_ + 1 < version_.pool().leaf(leaf_)->count) {
       ++slot_;
       return true;
    }

@@ -27,6 +27,8 @@ struct Entry {
 
 namespace detail {
 class Pool;
+class Generations;
+struct Generation;
 /// Place of a node in the file, in units of 64 bytes; 0 is none.
 using Ref = std::uint32_t;
 } // namespace detail
@@ -41,9 +43,12 @@ class Version {
 public:
    Version() = default;
    Version(const Version& other);
-   Version(Version&& other) noexcept : pool_(other.pool_), root_(std::exchange(other.root_, 0)) {}
+   Version(Version&& other) noexcept
+      : generations_(other.generations_), generation_(std::exchange(other.generation_, nullptr)),
+        root_(std::exchange(other.root_, 0)) {}
    Version& operator=(Version other) noexcept {
-      std::swap(pool_, other.pool_);
+      std::swap(generations_, other.generations_);
+      std::swap(generation_, other.generation_);
       std::swap(root_, other.root_);
       return *this;
    }
@@ -83,10 +88,13 @@ private:
    friend class Cursor;
    friend class Store;
    friend class Writer;
-   /// Takes over one count of `root`.
-   Version(detail::Pool* pool, detail::Ref root) : pool_(pool), root_(root) {}
+   /// Takes over a handle of the generation; null: no entries.
+   Version(detail::Generations& generations, detail::Generation* generation);
+   const detail::Pool& pool() const;
 
-   detail::Pool* pool_ = nullptr;
+   detail::Generations* generations_ = nullptr;
+   /// Null when there are no entries.
+   detail::Generation* generation_ = nullptr;
    detail::Ref root_ = 0;
 };
 

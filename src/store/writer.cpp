@@ -15,11 +15,10 @@ constexpr std::size_t undoBytesMax = std::size_t{16} << 20;
 constexpr std::uint64_t undoRangeMax = 32;
 
 struct Undo {
-   enum class Kind : std::uint8_t { insert, value, blob, root };
+   enum class Kind : std::uint8_t { insert, value, root };
    Kind kind;
    std::uint16_t keyBytes;
-   /// Length of the value; the Ref of the blob or root, one reference to which is held.
-   std::uint32_t word;
+   std::uint32_t valueBytes;
    /// Where the key, then the value, lie in undoBytes.
    std::size_t at;
 };
@@ -27,54 +26,33 @@ struct Undo {
 } // namespace
 
 struct Writer::State {
-   explicit State(Pool& pool) : edit(pool, pool.takeCache()) {}
-   ~State() {
-      dropUndo(0);
-      if (root)
-         edit.pool().release(root, &edit.cache());
-      edit.pool().giveCache(edit.takeCache());
-   }
+   explicit State(Generations& generations) : edit(generations) {}
+   ~State() { edit.generations().abandon(edit.mine, root, std::move(edit.dead)); }
+
+   const Pool& pool() const { return edit.pool(); }
 
    /// Whether the change about to be made must be noted.
    bool noting() const {
       return !marks.empty() && !(undo.size() > marks.back() && undo.back().kind == Undo::Kind::root);
    }
 
-   void noteRoot() {
-      if (root)
-         edit.pool().retain(root);
-      undo.push_back({Undo::Kind::root, 0, root, undoBytes.size()});
-   }
-
    /// Notes the present value of `key` before it changes.
-   void note(ByteView key, const OldValue& old) {
-      if (undoBytes.size() > undoBytesMax)
-         return noteRoot();
+   void note(ByteView key) {
       Undo item{Undo::Kind::insert, static_cast<std::uint16_t>(key.size()), 0, undoBytes.size()};
       append(undoBytes, key);
-      if (old.blob) {
-         item.kind = Undo::Kind::blob;
-         item.word = old.blob;
-         edit.pool().retain(old.blob);
-      } else if (old.value) {
+      if (const auto value = treeGet(pool(), root, key)) {
          item.kind = Undo::Kind::value;
-         item.word = static_cast<std::uint32_t>(old.value->size());
-         append(undoBytes, *old.value);
+         item.valueBytes = static_cast<std::uint32_t>(value->size());
+         append(undoBytes, *value);
       }
       undo.push_back(item);
    }
 
-   void noteKey(ByteView key) {
-      if (noting())
-         note(key, edit.find(root, key));
-   }
-
    void dropUndo(std::size_t count) {
       while (undo.size() > count) {
-         const Undo& item = undo.back();
-         if ((item.kind == Undo::Kind::blob || item.kind == Undo::Kind::root) && item.word)
-            edit.pool().release(item.word, &edit.cache());
-         undoBytes.resize(item.at);
+         if (undo.back().kind == Undo::Kind::root)
+            undoRoots.pop_back();
+         undoBytes.resize(undo.back().at);
          undo.pop_back();
       }
    }
@@ -83,44 +61,66 @@ struct Writer::State {
    Ref root = 0;
    std::vector<Undo> undo;
    Bytes undoBytes;
+   /// One for each item of kind root.
+   std::vector<Version> undoRoots;
    std::vector<std::size_t> marks;
 };
 
 Writer::Writer(Version base) {
-   ASSERT(base.pool_ != nullptr);
-   state_ = std::make_unique<State>(*base.pool_);
-   state_->root = std::exchange(base.root_, 0);
+   ASSERT(base.generations_ != nullptr);
+   state_ = std::make_unique<State>(*base.generations_);
+   startFrom(base);
+}
+
+void Writer::startFrom(const Version& version) {
+   State& s = *state_;
+   Generations& generations = s.edit.generations();
+   // The new one is there before what it stands on may go.
+   Generation* const before = std::exchange(s.edit.mine, generations.open(version.generation_));
+   const Ref rootBefore = std::exchange(s.root, version.root_);
+   if (before)
+      generations.abandon(before, rootBefore, std::exchange(s.edit.dead, {}));
+}
+
+void Writer::noteRoot() {
+   State& s = *state_;
+   s.undoRoots.push_back(snapshot());
+   s.undo.push_back({Undo::Kind::root, 0, 0, s.undoBytes.size()});
+}
+
+void Writer::noteKey(ByteView key) {
+   State& s = *state_;
+   if (s.noting())
+      s.undoBytes.size() > undoBytesMax ? noteRoot() : s.note(key);
 }
 
 Writer::~Writer() = default;
 
-std::optional<ByteView> Writer::get(ByteView key) const { return treeGet(state_->edit.pool(), state_->root, key); }
+std::optional<ByteView> Writer::get(ByteView key) const { return treeGet(state_->pool(), state_->root, key); }
 std::optional<Entry> Writer::lowerBound(ByteView key) const {
-   return treeLowerBound(state_->edit.pool(), state_->root, key);
+   return treeLowerBound(state_->pool(), state_->root, key);
 }
 std::optional<Entry> Writer::upperBound(ByteView key) const {
-   return treeUpperBound(state_->edit.pool(), state_->root, key);
+   return treeUpperBound(state_->pool(), state_->root, key);
 }
-std::optional<Entry> Writer::lessThan(ByteView key) const {
-   return treeLessThan(state_->edit.pool(), state_->root, key);
-}
-std::optional<Entry> Writer::last(ByteView prefix) const { return treeLast(state_->edit.pool(), state_->root, prefix); }
-std::uint64_t Writer::size() const { return treeSize(state_->edit.pool(), state_->root); }
+std::optional<Entry> Writer::lessThan(ByteView key) const { return treeLessThan(state_->pool(), state_->root, key); }
+std::optional<Entry> Writer::last(ByteView prefix) const { return treeLast(state_->pool(), state_->root, prefix); }
+std::uint64_t Writer::size() const { return treeSize(state_->pool(), state_->root); }
 std::uint64_t Writer::rangeCount(ByteView low, std::optional<ByteView> high) const {
-   return treeRangeCount(state_->edit.pool(), state_->root, low, high);
+   return treeRangeCount(state_->pool(), state_->root, low, high);
 }
 
 void Writer::put(ByteView key, ByteView value) {
    ASSERT(key.size() <= keyBytesMax);
    ASSERT(value.size() <= valueBytesMax);
-   state_->noteKey(key);
+   noteKey(key);
    state_->edit.put(state_->root, key, value);
 }
 
 bool Writer::remove(ByteView key) {
-   if (!treeGet(state_->edit.pool(), state_->root, key))
+   if (!treeGet(state_->pool(), state_->root, key))
       return false;
-   state_->noteKey(key);
+   noteKey(key);
    state_->edit.removeExisting(state_->root, key);
    return true;
 }
@@ -132,7 +132,7 @@ std::uint64_t Writer::removeRange(ByteView low, std::optional<ByteView> high) {
       return 0;
    if (s.noting()) {
       if (count > undoRangeMax) {
-         s.noteRoot();
+         noteRoot();
       } else {
          std::vector<Bytes> keys;
          auto entry = lowerBound(low);
@@ -142,7 +142,7 @@ std::uint64_t Writer::removeRange(ByteView low, std::optional<ByteView> high) {
             entry = upperBound(entry->key);
          }
          for (const Bytes& key : keys)
-            s.noteKey(key);
+            noteKey(key);
       }
    }
    s.edit.removeRange(s.root, low, high);
@@ -150,20 +150,17 @@ std::uint64_t Writer::removeRange(ByteView low, std::optional<ByteView> high) {
 }
 
 Version Writer::snapshot() {
-   Pool& pool = state_->edit.pool();
-   if (state_->root)
-      pool.retain(state_->root);
-   return Version(&pool, state_->root);
+   State& s = *state_;
+   Generations& generations = s.edit.generations();
+   return Version(generations, s.root ? generations.close(s.edit.mine, s.root, s.edit.dead) : nullptr);
 }
 
 void Writer::reset(Version version) {
    State& s = *state_;
-   ASSERT(version.pool_ == &s.edit.pool());
+   ASSERT(version.generations_ == &s.edit.generations());
    s.marks.clear();
    s.dropUndo(0);
-   if (s.root)
-      s.edit.pool().release(s.root, &s.edit.cache());
-   s.root = std::exchange(version.root_, 0);
+   startFrom(version);
 }
 
 Writer::Mark Writer::mark() {
@@ -190,23 +187,15 @@ void Writer::rollBack(Mark mark) {
       switch (item.kind) {
       case Undo::Kind::insert:
          // Absent when the change itself had failed.
-         if (treeGet(s.edit.pool(), s.root, key))
+         if (treeGet(s.pool(), s.root, key))
             s.edit.removeExisting(s.root, key);
          break;
       case Undo::Kind::value:
-         s.edit.put(s.root, key, ByteView(key.data() + key.size(), item.word));
+         s.edit.put(s.root, key, ByteView(key.data() + key.size(), item.valueBytes));
          break;
-      case Undo::Kind::blob:
-         s.edit.putBlob(s.root, key, item.word);
+      case Undo::Kind::root:
+         startFrom(s.undoRoots.back());
          break;
-      case Undo::Kind::root: {
-         const Ref now = std::exchange(s.root, item.word);
-         if (item.word)
-            s.edit.pool().retain(item.word);
-         if (now)
-            s.edit.pool().release(now, &s.edit.cache());
-         break;
-      }
       }
       s.dropUndo(s.undo.size() - 1);
    }

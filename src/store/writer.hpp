@@ -59,6 +59,9 @@ public:
 
 private:
    struct State;
+   void startFrom(const Version& version);
+   void noteKey(ByteView key);
+   void noteRoot();
    std::unique_ptr<State> state_;
 };
 
