@@ -1,5 +1,5 @@
-// Bytes of hostile producers, whose signatures hold: whatever they say, a replica neither crashes nor runs for ever, and
-// what is read is written back the same.
+// Bytes of hostile producers, whose signatures hold: whatever they say, a replica neither crashes nor runs for ever,
+// and what is read is written back the same.
 #include "consensus/test_replica.hpp"
 
 #include <cstdlib>

@@ -602,7 +602,8 @@ TEST_F(HandoverTest, jointConsensusEndsWithAProof) { // H5
    EXPECT_EQ(node.disconnects(), 1u);
    grow(middle, {.commitNum = 11, .aux = node.proof(start, {0, 1, 2})});
    EXPECT_EQ(node.disconnects(), 2u);
-   const Spot end = grow(middle, {.commitNum = 11, .aux = node.proof(start, {0, 1, 2}, std::vector<std::size_t>{3, 4, 5})});
+   const Spot end =
+       grow(middle, {.commitNum = 11, .aux = node.proof(start, {0, 1, 2}, std::vector<std::size_t>{3, 4, 5})});
    EXPECT_EQ(node.disconnects(), 2u);
    EXPECT_EQ(node.replica->head(), end.id);
 }

@@ -64,7 +64,8 @@ struct TestReplica {
             } else if (const auto* execute = std::get_if<Execute>(&effect)) {
                executed.push_back(execute->id);
                const auto verdict = verdicts.find(execute->id);
-               events.push_back(BlockExecuted{execute->id, verdict == verdicts.end() ? Verdict::valid : verdict->second});
+               events.push_back(
+                   BlockExecuted{execute->id, verdict == verdicts.end() ? Verdict::valid : verdict->second});
             } else {
                effects.push_back(std::move(effect));
             }
