@@ -90,6 +90,7 @@ void addKeyCommand(CLI::App& app, int& exitCode) {
    auto* command = app.add_subcommand(
        "key", "Make a key, or show one\n"
               "\n"
+              "   polis key alice.pem\n"
               "Writes a new private key (P-256, PEM) to FILE, readable by you alone, and prints the public key.\n"
               "If FILE is there, it only prints its public key.");
    command->add_option("file", *file, "Where the private key lives")->required()->type_name("FILE");

@@ -4,6 +4,7 @@
 #include "node/package.hpp"
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <memory>
 
 namespace polis::cli {
@@ -23,7 +24,7 @@ struct PushArguments {
    Common common;
    std::vector<std::string> sources, sign;
    std::string sender;
-   bool final = false;
+   WaitFor waitFor = WaitFor::final;
 };
 
 struct QueryArguments {
@@ -83,20 +84,28 @@ void push(const PushArguments& args) {
       if (text.rawData) {
          action.rawData = *text.rawData;
       } else {
-         auto packed = client.schemas(text.service).pack(text.service, text.method, text.data ? text.data->text : "{}");
+         const std::string json = text.data ? text.data->text : "{}";
+         const auto& packer = client.schemas(text.service);
+         auto packed = packer.pack(text.service, text.method, json);
          if (!packed)
             throw Fault(packed.error());
+         if (const auto strange = packer.strangeArgument(text.service, text.method, json); !strange.empty())
+            throw Fault(strange);
          action.rawData = std::move(*packed);
       }
       actions.push_back(std::move(action));
    }
-   const auto trace = client.push(actions, readKeys(args.sign), args.final);
+   const auto trace = client.push(actions, readKeys(args.sign), args.waitFor);
+   if (args.waitFor == WaitFor::none) {
+      std::cout << (args.common.json ? "{}\n" : "taken in, not yet executed\n");
+      return;
+   }
    if (args.common.json) {
       printTrace(trace, args.common);
       return;
    }
    // The actions themselves are what the transaction's own action called.
-   std::cout << (args.final ? "final\n" : "applied\n");
+   std::cout << (args.waitFor == WaitFor::final ? "final\n" : "applied\n");
    for (const auto& top : trace.actionTraces)
       for (const auto& inner : top.innerTraces) {
          const auto* called = std::get_if<format::ActionTrace>(&inner.inner);
@@ -153,7 +162,15 @@ void addPushCommand(CLI::App& app, int& exitCode) {
        ->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable; the first action's sender comes first")
        ->allow_extra_args(false)
        ->type_name("FILE");
-   command->add_flag("--final", args->final, "Wait until it is irreversible, not only applied");
+   const std::map<std::string, WaitFor> waits = {
+       {"none", WaitFor::none}, {"applied", WaitFor::applied}, {"final", WaitFor::final}};
+   command
+       ->add_option("-w,--wait", args->waitFor,
+                    "Until it is final (irreversible, and seen by whoever asks after), applied (executed), or none "
+                    "(taken in; how it ends is not told)")
+       ->transform(CLI::CheckedTransformer(waits, CLI::ignore_case))
+       ->type_name("final|applied|none")
+       ->default_str("final");
    command->callback([args, &exitCode] {
       push(*args);
       exitCode = 0;

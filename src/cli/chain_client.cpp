@@ -1,10 +1,13 @@
 #include "cli/chain_client.hpp"
 #include "base/clock.hpp"
 #include "base/fault.hpp"
+#include "base/random.hpp"
+#include "cli/advice.hpp"
 #include "format/fracpack.hpp"
 #include "format/hash.hpp"
 #include "format/json.hpp"
 #include "node/package.hpp"
+#include <array>
 #include <cstdlib>
 #include <iostream>
 #include <sys/stat.h>
@@ -15,7 +18,9 @@ namespace {
 
 using namespace format::literals;
 
-constexpr std::uint32_t transactionSeconds = 30;
+/// Two transactions that are equal in all, time too, are one and the same to the chain. Each gets a lifetime of its own
+/// within these bounds, so that the same may be pushed twice in a row.
+constexpr std::uint32_t lifetimeMinSeconds = 30, lifetimeMaxSeconds = 90;
 
 struct TaposHead {
    std::uint8_t refBlockIndex = 0;
@@ -62,8 +67,23 @@ std::vector<format::PrivateKey> readKeys(const std::vector<std::string>& files) 
 format::AccountNumber parseAccount(const std::string& name) {
    const format::AccountNumber account{std::string_view(name)};
    if (account.value == 0 || account.str() != name)
-      throw Fault("'" + name + "' is not an account name: 1 to 18 of a-z, 0-9 and -, a letter first");
+      throw Fault(
+          "'" + name +
+          "' is not an account name: at most 10 of a-z, 0-9 and -, which is neither first nor last nor doubled");
    return account;
+}
+
+std::string percentEncoded(std::string_view text) {
+   static constexpr char digits[] = "0123456789ABCDEF";
+   std::string out;
+   for (const char c : text) {
+      const auto byte = static_cast<std::uint8_t>(c);
+      if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_')
+         out += c;
+      else
+         ((out += '%') += digits[byte >> 4]) += digits[byte & 15];
+   }
+   return out;
 }
 
 std::string replyText(const format::HttpReply& reply) {
@@ -96,17 +116,23 @@ format::HttpReply ChainClient::send(std::string_view subdomain, const std::strin
       return client_.send(url, std::move(request));
    } catch (const Fault& fault) {
       throw Fault(std::string(fault.what()) +
-                  "\nIs the node running? Start one with `polis node`, or give its address with --url.");
+                  "\nIs the node running? Start one with ./run (or polis node), or name its address: "
+                  "--url http://polis.localhost:9000/, or POLIS_URL");
    }
 }
 
-format::HttpReply ChainClient::get(std::string_view subdomain, const std::string& target) {
+format::HttpReply ChainClient::ask(std::string_view subdomain, const std::string& target) {
    format::HttpRequest request;
    request.method = "GET";
    auto reply = send(subdomain, target, std::move(request));
    if (reply.status == 302)
       throw Fault("The node at " + root_.origin() +
                   " has no chain yet, or serves another host. Start a chain with: polis boot --url " + root_.origin());
+   return reply;
+}
+
+format::HttpReply ChainClient::get(std::string_view subdomain, const std::string& target) {
+   auto reply = ask(subdomain, target);
    if (reply.status != 200)
       throw Fault("GET " + root_.subdomain(subdomain).origin() + target + ": " + replyText(reply));
    return reply;
@@ -127,7 +153,13 @@ format::Tapos ChainClient::tapos(std::uint32_t secondsToLive) {
 const node::ActionPacker& ChainClient::schemas(format::AccountNumber service) {
    if (packer_.knows(service))
       return packer_;
-   const auto reply = get("packages", "/schema?service=" + service.str());
+   const auto reply = ask("packages", "/schema?service=" + percentEncoded(service.str()));
+   if (reply.status == 404)
+      throw Fault("There is no service " + service.str() +
+                  " on this chain, or none with a schema. Install its package: polis install FILE.psi\n"
+                  "What is there: polis query packages /api/installed");
+   if (reply.status != 200)
+      throw Fault("The schema of " + service.str() + " cannot be had: " + replyText(reply));
    auto schema = format::fromJson<format::ServiceSchema>(asText(reply.body));
    if (!schema)
       throw Fault("The schema of " + service.str() + " cannot be read: " + schema.error().message);
@@ -138,15 +170,15 @@ const node::ActionPacker& ChainClient::schemas(format::AccountNumber service) {
 }
 
 bool ChainClient::accountExists(format::AccountNumber account) {
-   format::HttpRequest request;
-   request.method = "GET";
-   return send("accounts", "/api/account?name=" + account.str(), std::move(request)).status == 200;
+   return ask("accounts", "/api/account?name=" + percentEncoded(account.str())).status == 200;
 }
 
 format::TransactionTrace ChainClient::push(std::vector<format::Action> actions,
-                                           const std::vector<format::PrivateKey>& keys, bool final) {
+                                           const std::vector<format::PrivateKey>& keys, WaitFor waitFor) {
    format::Transaction transaction;
-   transaction.tapos = tapos(transactionSeconds);
+   transaction.tapos =
+       tapos(lifetimeMinSeconds +
+             static_cast<std::uint32_t>(SystemRandom().next64() % (lifetimeMaxSeconds - lifetimeMinSeconds)));
    transaction.actions = std::move(actions);
    for (const auto& key : keys)
       transaction.claims.push_back({"verify-sig"_a, key.publicKey().spki()});
@@ -162,15 +194,23 @@ format::TransactionTrace ChainClient::push(std::vector<format::Action> actions,
    request.contentType = "application/octet-stream";
    request.headers.push_back({"Accept", "application/octet-stream"});
    request.body = format::pack(signed_);
-   const auto reply =
-       send("transact", std::string("/push_transaction?wait_for=") + (final ? "final" : "applied"), std::move(request));
+   static constexpr std::array<std::string_view, 3> waits = {"none", "applied", "final"};
+   const auto reply = send(
+       "transact", std::string("/push_transaction?wait_for=") + std::string(waits[static_cast<std::size_t>(waitFor)]),
+       std::move(request));
+   const std::string sender = transaction.actions.empty() ? "" : transaction.actions.front().sender.str();
+   const auto refused = [&](std::string_view error) {
+      return Fault(explained({.error = error, .sender = sender, .hasKeys = !keys.empty()}));
+   };
+   if (reply.status == 202 && waitFor == WaitFor::none)
+      return {};
    if (reply.status != 200)
-      throw Fault("The transaction was refused: " + replyText(reply));
+      throw refused(replyText(reply));
    auto trace = format::unpack<format::TransactionTrace>(reply.body);
    if (!trace)
       throw Fault("The node's answer to the transaction cannot be read.");
    if (trace->error && !trace->error->empty())
-      throw Fault("The transaction failed: " + *trace->error);
+      throw refused(*trace->error);
    return std::move(*trace);
 }
 

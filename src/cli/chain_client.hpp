@@ -11,6 +11,13 @@
 
 namespace polis::cli {
 
+/// How far a pushed transaction has got when push returns.
+enum class WaitFor {
+   none,    ///< the node has taken it in
+   applied, ///< it was executed
+   final,   ///< it is irreversible, and every later request sees it
+};
+
 /// Talks to a node as any program can: packs, signs and pushes by itself. Every failure is a Fault whose text says what
 /// to do next.
 class ChainClient {
@@ -19,6 +26,8 @@ public:
 
    /// The answer of `service`'s subdomain; 200 or Fault.
    format::HttpReply get(std::string_view subdomain, const std::string& target);
+   /// Whatever the answer, but not one of a node without a chain.
+   format::HttpReply ask(std::string_view subdomain, const std::string& target);
    /// Whatever the answer.
    format::HttpReply send(std::string_view subdomain, const std::string& target, format::HttpRequest request);
 
@@ -27,10 +36,10 @@ public:
    const node::ActionPacker& schemas(format::AccountNumber service);
    bool accountExists(format::AccountNumber account);
 
-   /// Signs with every key; each adds a claim, the first key's first. Waits until the transaction is final, and so seen
-   /// by every later request, or only applied. The trace's error becomes a Fault.
+   /// Signs with every key; each adds a claim, the first key's first. A failure of the transaction becomes a Fault.
+   /// The trace is empty when nothing was waited for.
    format::TransactionTrace push(std::vector<format::Action> actions, const std::vector<format::PrivateKey>& keys,
-                                 bool final = true);
+                                 WaitFor waitFor = WaitFor::final);
 
    const http::Url& root() const { return root_; }
 
@@ -47,6 +56,9 @@ std::string defaultUrl();
 std::vector<format::PrivateKey> readKeys(const std::vector<std::string>& files);
 
 format::AccountNumber parseAccount(const std::string& name);
+
+/// For a parameter of a URL.
+std::string percentEncoded(std::string_view text);
 
 /// The text of a reply that is no success, as short as it can be.
 std::string replyText(const format::HttpReply& reply);

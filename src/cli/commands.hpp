@@ -23,6 +23,7 @@ void addDeployCommand(CLI::App& app, int& exitCode);
 void addUploadCommand(CLI::App& app, int& exitCode);
 void addPushCommand(CLI::App& app, int& exitCode);
 void addQueryCommand(CLI::App& app, int& exitCode);
+void addInviteCommand(CLI::App& app, int& exitCode);
 void addInstallCommand(CLI::App& app, int& exitCode);
 void addTestCommand(CLI::App& app, int& exitCode);
 void addNewCommand(CLI::App& app, int& exitCode);

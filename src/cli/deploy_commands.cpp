@@ -88,7 +88,7 @@ void pushAll(ChainClient& client, std::vector<Action> actions, const std::vector
    std::size_t bytes = 0;
    for (auto& action : actions) {
       if (!batch.empty() && bytes + action.rawData.size() > transactionBytes) {
-         client.push(std::exchange(batch, {}), keys, false);
+         client.push(std::exchange(batch, {}), keys, WaitFor::applied);
          bytes = 0;
       }
       bytes += action.rawData.size();
@@ -145,28 +145,12 @@ struct InstalledRow {
    std::string version{};
 };
 
-std::string percentEncoded(std::string_view text) {
-   static constexpr char digits[] = "0123456789ABCDEF";
-   std::string out;
-   for (const char c : text) {
-      const auto byte = static_cast<std::uint8_t>(c);
-      if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_')
-         out += c;
-      else
-         ((out += '%') += digits[byte >> 4]) += digits[byte & 15];
-   }
-   return out;
-}
-
 /// What the installed version has and `package` no longer brings goes away: files, and the code of services
 /// (spec, services §6.2).
 std::vector<Action> removals(ChainClient& client, const node::Package& package, AccountNumber owner) {
    std::vector<Action> result;
-   format::HttpRequest request;
-   request.method = "GET";
    const auto reply =
-       client.send("packages", "/manifest?owner=" + owner.str() + "&package=" + percentEncoded(package.meta.name),
-                   std::move(request));
+       client.ask("packages", "/manifest?owner=" + owner.str() + "&package=" + percentEncoded(package.meta.name));
    if (reply.status == 404)
       return result; // the first installation
    const auto manifest = reply.status == 200 ? node::parseManifest(reply.body) : std::nullopt;
@@ -189,6 +173,14 @@ std::vector<Action> removals(ChainClient& client, const node::Package& package, 
    return result;
 }
 
+/// The accounts that the package brings, listed or named by its code alone; a base before its subaccounts.
+std::set<AccountNumber> accountsOf(const node::Package& package) {
+   std::set<AccountNumber> accounts(package.meta.accounts.begin(), package.meta.accounts.end());
+   for (const auto& service : package.services)
+      accounts.insert(service.account);
+   return accounts;
+}
+
 /// One package, into the running chain (spec, services §6.1): what is large goes first and changes nothing, then
 /// everything in order.
 void install(ChainClient& client, const node::Package& package, AccountNumber owner,
@@ -202,9 +194,14 @@ void install(ChainClient& client, const node::Package& package, AccountNumber ow
 
    std::vector<Action> uploads, steps;
    const auto step = [&](Action action) { steps.push_back(std::move(action)); };
-   for (const auto account : meta.accounts)
-      if (account == account.base() && !client.accountExists(account))
-         step(act(owner, "auth-delg"_a, "newAccount"_m, account, owner, true));
+   for (const auto account : accountsOf(package)) {
+      if (client.accountExists(account))
+         continue;
+      // Only its base may give a subaccount's name away, for the same transaction.
+      if (account != account.base())
+         step(act(account.base(), "accounts"_a, "preapproveAcc"_m, account));
+      step(act(owner, "auth-delg"_a, "newAccount"_m, account, owner, true));
+   }
    for (const auto& service : package.services) {
       if (service.code.empty())
          continue;
@@ -258,7 +255,7 @@ void install(ChainClient& client, const node::Package& package, AccountNumber ow
 
    say(common, "Installing " + meta.name + " " + meta.version);
    for (auto& action : uploads)
-      client.push({std::move(action)}, keys, false);
+      client.push({std::move(action)}, keys, WaitFor::applied);
    std::uint32_t index = 0;
    std::vector<Action> batch;
    std::size_t bytes = 0;
@@ -266,7 +263,7 @@ void install(ChainClient& client, const node::Package& package, AccountNumber ow
       if (batch.empty())
          return;
       batch.insert(batch.begin(), act(owner, "packages"_a, "checkOrder"_m, id, index++));
-      client.push(std::exchange(batch, {}), keys, false);
+      client.push(std::exchange(batch, {}), keys, WaitFor::applied);
       bytes = 0;
    };
    for (auto& action : steps) {

@@ -357,7 +357,10 @@ void addValueOptions(CLI::App& command, ValueOptions& options, bool typed, const
 } // namespace
 
 void addFormatCommand(CLI::App& app, int& exitCode) {
-   CLI::App& format = *app.add_subcommand("format", "Convert and explain names, packed bytes and JSON");
+   CLI::App& format = *app.add_subcommand("format", "Convert and explain names, packed bytes and JSON\n"
+                                                    "\n"
+                                                    "   polis format account alice tokens+1\n"
+                                                    "   polis format method greet");
    format.require_subcommand(1);
 
    {

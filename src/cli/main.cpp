@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
    cli::addStatusCommand(app, exitCode);
    cli::addBootCommand(app, exitCode);
    cli::addCreateAccountCommand(app, exitCode);
+   cli::addInviteCommand(app, exitCode);
    cli::addDeployCommand(app, exitCode);
    cli::addUploadCommand(app, exitCode);
    cli::addInstallCommand(app, exitCode);

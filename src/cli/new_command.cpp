@@ -89,9 +89,17 @@ void writeApp(const std::string& name, const std::filesystem::path& folder) {
 } // namespace
 
 void addNewCommand(CLI::App& app, int& exitCode) {
-   auto* command = app.add_subcommand("new", "Write the folder of an app to start from");
+   auto* command = app.add_subcommand("new", "Write the folder of an app to start from\n"
+                                             "\n"
+                                             "   polis new app guestbook");
    command->require_subcommand(1);
-   auto* kind = command->add_subcommand("app", "Service, queries, page, tests: builds and installs as it is");
+   auto* kind =
+       command->add_subcommand("app", "Service, queries, page, tests: builds and installs as it is\n"
+                                      "\n"
+                                      "   polis new app guestbook\n"
+                                      "   cd guestbook\n"
+                                      "   ./dev          # builds, tests and installs, and again whenever you save\n"
+                                      "The guide docs/first-app.md goes on from here.");
    auto name = std::make_shared<std::string>();
    auto folder = std::make_shared<std::string>();
    kind->add_option("name", *name, "Its account: 8 to 10 characters from a-z, 0-9 and -")
@@ -102,7 +110,10 @@ void addNewCommand(CLI::App& app, int& exitCode) {
       writeApp(*name, folder->empty() ? *name : *folder);
       exitCode = 0;
    });
-   auto* sdk = app.add_subcommand("sdk", "Print the folder of the SDK, for CMake's -DPOLIS_SDK=");
+   auto* sdk = app.add_subcommand("sdk", "Print the folder of the SDK\n"
+                                         "\n"
+                                         "   cmake -G Ninja -S . -B build -DPOLIS_SDK=$(polis sdk)\n"
+                                         "   polis sdk");
    sdk->callback([&exitCode] {
       std::cout << sdkFolder().string() << "\n";
       exitCode = 0;

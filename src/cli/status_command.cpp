@@ -33,6 +33,8 @@ void addStatusCommand(CLI::App& app, int& exitCode) {
    auto* command =
        app.add_subcommand("status", "Tell what a node is doing\n"
                                     "\n"
+                                    "   polis status\n"
+                                    "   polis status --json --url http://polis.localhost:9000/\n"
                                     "Asks the node's administration address, so it works on the node's own machine.\n"
                                     "Exit code 0: a chain is running; 1: there is no node, or it has no chain.");
    addCommon(*command, *common);
@@ -73,6 +75,7 @@ void addBootCommand(CLI::App& app, int& exitCode) {
    auto* command = app.add_subcommand(
        "boot", "Make a chain on a node that has none\n"
                "\n"
+               "   polis boot --url http://polis.localhost:8080/\n"
                "The node needs a producer name (polis node DIR --producer NAME) and takes its own package files.\n"
                "Prints the invitation by which the first members come in.");
    addCommon(*command, *common);

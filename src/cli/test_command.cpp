@@ -210,7 +210,11 @@ int run(const Options& options) {
 } // namespace
 
 void addTestCommand(CLI::App& app, int& exitCode) {
-   auto* command = app.add_subcommand("test", "Run a test program (WebAssembly) against chains of its own");
+   auto* command = app.add_subcommand(
+       "test", "Run a test program (WebAssembly) against chains of its own\n"
+               "\n"
+               "   polis test build/tests/guestbook_test.wasm --with build/packages/Guestbook.psi\n"
+               "What follows the program's name is for the program, such as the names of tests to run.");
    auto options = std::make_shared<Options>();
    command->add_option("file", options->file, "The program, a .wasm file")->required()->check(CLI::ExistingFile);
    command->add_option("args", options->args, "What the program is given");

@@ -169,7 +169,9 @@ void addLimits(CLI::App& command, WasmOptions& options) {
 } // namespace
 
 void addWasmCommand(CLI::App& app, int& exitCode) {
-   CLI::App* wasm = app.add_subcommand("wasm", "What the VM thinks of WebAssembly code");
+   CLI::App* wasm = app.add_subcommand("wasm", "What the VM thinks of WebAssembly code\n"
+                                               "\n"
+                                               "   polis wasm check service.wasm");
    wasm->require_subcommand(1);
    const auto options = std::make_shared<WasmOptions>();
    CLI::App* check = wasm->add_subcommand("check", "Tells whether code may be deployed, and what it holds");

@@ -1,5 +1,7 @@
 #include "node/action_packer.hpp"
 
+#include <algorithm>
+
 namespace polis::node {
 
 using format::AccountNumber;
@@ -17,6 +19,9 @@ std::expected<void, std::string> ActionPacker::add(const format::ServiceSchema& 
       if (!params)
          return std::unexpected("the schema of " + schema.service.str() + ", " + name + ": " + params.error());
       method.params = *params;
+      if (const auto* object = std::get_if<format::ObjectType>(&function.params.kind))
+         for (method.arguments.emplace(); const auto& member : object->members)
+            method.arguments->push_back(member.name);
       if (function.result) {
          auto result = service->types.add(*function.result);
          if (!result)
@@ -48,6 +53,27 @@ std::expected<Bytes, std::string> ActionPacker::pack(AccountNumber service, Meth
                              " at byte " + std::to_string(packed.error().offset) + " of " +
                              std::string(json.substr(0, 200)));
    return std::move(*packed);
+}
+
+std::string ActionPacker::strangeArgument(AccountNumber service, MethodNumber method, std::string_view json) const {
+   const auto it = services_.find(service);
+   if (it == services_.end())
+      return {};
+   const auto m = it->second->methods.find(method);
+   format::JsonReader reader(json);
+   if (m == it->second->methods.end() || !m->second.arguments || reader.token() != format::JsonToken::beginObject)
+      return {};
+   const auto& arguments = *m->second.arguments;
+   for (reader.advance(); reader.token() == format::JsonToken::key; reader.skip()) {
+      if (std::ranges::find(arguments, reader.text()) != arguments.end())
+         continue;
+      std::string there;
+      for (const auto& argument : arguments)
+         there += (there.empty() ? "" : ", ") + argument;
+      return service.str() + "::" + m->second.name + " has no argument " + std::string(reader.text()) + "; it takes " +
+             (there.empty() ? "none" : there);
+   }
+   return {};
 }
 
 std::expected<std::string, std::string> ActionPacker::result(AccountNumber service, MethodNumber method,

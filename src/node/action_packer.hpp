@@ -5,8 +5,10 @@
 #include <expected>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace polis::node {
 
@@ -20,6 +22,9 @@ public:
    /// Errors: unknown service or method (with the methods there are), arguments that do not fit.
    [[nodiscard]] std::expected<Bytes, std::string> pack(format::AccountNumber service, format::MethodNumber method,
                                                         std::string_view json) const;
+   /// A sentence about the first argument in `json` that the action does not have; empty when there is none. Packing
+   /// passes over such members, as the protocol wants; to a person they are a mistake.
+   std::string strangeArgument(format::AccountNumber service, format::MethodNumber method, std::string_view json) const;
    /// What the action returned, as JSON; empty when it returns nothing.
    [[nodiscard]] std::expected<std::string, std::string> result(format::AccountNumber service,
                                                                 format::MethodNumber method, ByteView packed) const;
@@ -29,6 +34,7 @@ private:
       std::string name;
       format::TypeId params = 0;
       std::optional<format::TypeId> result;
+      std::optional<std::vector<std::string>> arguments; ///< none: they have no names
    };
    struct Service {
       format::CompiledSchema types;

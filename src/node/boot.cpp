@@ -116,11 +116,6 @@ std::expected<std::vector<Action>, std::string> scriptOf(const Package& package,
    return result;
 }
 
-struct InvitePayload {
-   Bytes fingerprint{};
-   std::string secret{};
-};
-
 } // namespace
 
 StoredContent storedContent(const PackagedFile& file) {
@@ -259,13 +254,8 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
    }
    if (options.invitationAccounts > 0 && packageWith(packages, "invite"_a)) {
       const auto invitation = makeInvitation(random);
-      const InvitePayload payload{Bytes(invitation.fingerprint.begin(), invitation.fingerprint.end()),
-                                  invitation.secret};
-      const std::string json = "{\"inviteId\":" + std::to_string(invitation.id) + ",\"payload\":\"" +
-                               toHex(format::pack(payload)) +
-                               "\",\"numAccounts\":" + std::to_string(options.invitationAccounts) +
-                               ",\"useHooks\":false,\"resources\":{\"value\":\"0\"}}";
-      auto packed = packer.pack("invite"_a, "createInvite"_m, json);
+      auto packed =
+          packer.pack("invite"_a, "createInvite"_m, createInviteArguments(invitation, options.invitationAccounts));
       if (!packed)
          return std::unexpected(packed.error());
       rest.add({options.producer, "invite"_a, "createInvite"_m, std::move(*packed)});

@@ -1,5 +1,6 @@
 #include "node/invitation.hpp"
 #include "base/fault.hpp"
+#include "format/fracpack.hpp"
 #include "format/hash.hpp"
 #include "format/keys.hpp"
 #include "format/text_encoding.hpp"
@@ -31,6 +32,12 @@ Bytes seal(const std::array<std::uint8_t, 16>& key, const std::array<std::uint8_
    return out;
 }
 
+/// What invite::createInvite unpacks.
+struct InvitePayload {
+   Bytes fingerprint;
+   std::string secret;
+};
+
 } // namespace
 
 Invitation makeInvitation(Random& random) {
@@ -53,6 +60,12 @@ Invitation makeInvitation(Random& random) {
    std::ranges::replace(result.token, '+', '-');
    std::ranges::replace(result.token, '/', '_');
    return result;
+}
+
+std::string createInviteArguments(const Invitation& invitation, std::uint16_t accounts) {
+   const InvitePayload payload{Bytes(invitation.fingerprint.begin(), invitation.fingerprint.end()), invitation.secret};
+   return "{\"inviteId\":" + std::to_string(invitation.id) + ",\"payload\":\"" + toHex(format::pack(payload)) +
+          "\",\"numAccounts\":" + std::to_string(accounts) + ",\"useHooks\":false,\"resources\":{\"value\":\"0\"}}";
 }
 
 } // namespace polis::node

@@ -17,4 +17,7 @@ struct Invitation {
 
 Invitation makeInvitation(Random& random);
 
+/// The arguments of invite::createInvite, JSON. accounts: how many can be made with it.
+std::string createInviteArguments(const Invitation& invitation, std::uint16_t accounts);
+
 } // namespace polis::node
