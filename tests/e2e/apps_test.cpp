@@ -174,6 +174,13 @@ TEST_F(Apps, invitations) {
                  "malformed");
 }
 
+// Where one node makes all blocks, a failure is final long before the transaction expires.
+TEST_F(Apps, whoeverWaitsForFinalHearsOfAFailure) {
+   const auto answer = finish({action("prod", "hello", "greet", std::string{})});
+   EXPECT_EQ(answer.status, 200);
+   EXPECT_TRUE(says(answer.body, "a greeting has 1 to 80 bytes")) << answer.body;
+}
+
 TEST_F(Apps, ownedAccounts) {
    newAccount("ownerone");
    expectDone({action("ownerone", "auth-delg", "newAccount", "ownedone"_a, "ownerone"_a, true)});

@@ -244,11 +244,11 @@ void updateStats(void (*change)(TxStats&)) {
 }
 
 /// Drops a transaction that cannot succeed here. Answers those who wait for `applied`; the others when it can no longer
-/// be included anywhere. Within a subjective transaction.
+/// be included anywhere, which is now if no other node makes blocks. Within a subjective transaction.
 std::vector<Answer> drop(const Checksum256& id, TimePointSec expiration, ByteView trace) {
    if (const auto sequence = sequenceOf(id))
       erasePending(*sequence, id);
-   auto answers = takeClients(id, false);
+   auto answers = takeClients(id, !hasPeers());
    if (hasClients(id))
       open<TransactQuery::Failed>(Mode::readWrite).put({expiration, id, toBytes(trace)});
    updateStats([](TxStats& stats) { ++stats.failed; });
@@ -369,7 +369,7 @@ std::optional<HttpReply> push(const HttpRequest& request, std::optional<std::int
       return httpReply(415, "text/html", "Content-Type must be application/octet-stream\n",
                        {{"Access-Control-Allow-Origin", "*"}});
    const auto wait = queryParameter(request, "wait_for").value_or("final");
-   check(wait == "final" || wait == "applied", "wait_for must be final or applied");
+   check(wait == "final" || wait == "applied" || wait == "none", "wait_for must be final, applied or none");
    check(socket.has_value(), "missing socket");
    const bool json = wantsJson(request);
    const auto envelope = openEnvelope(request.body);
@@ -380,7 +380,8 @@ std::optional<HttpReply> push(const HttpRequest& request, std::optional<std::int
    subjectively([&] {
       // a failure of an earlier attempt says nothing about this one
       fresh = admit(envelope, request.body);
-      addClient(envelope.id, envelope.expiration, *socket, json, wait == "final" ? waitFinal : waitApplied);
+      if (wait != "none")
+         addClient(envelope.id, envelope.expiration, *socket, json, wait == "final" ? waitFinal : waitApplied);
       if (fresh && peers && enforced && envelope.claims.empty())
          startSpeculativeRun(envelope.id, envelope);
    });
@@ -388,6 +389,8 @@ std::optional<HttpReply> push(const HttpRequest& request, std::optional<std::int
    // time
    if (fresh && peers && !enforced && envelope.claims.empty())
       forward(request.body);
+   if (wait == "none")
+      return httpReply(202, "application/json", "{\"id\":\"" + toHex(ByteView(envelope.id)) + "\"}");
    return std::nullopt;
 }
 
