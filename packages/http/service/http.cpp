@@ -1,5 +1,8 @@
 #include "http.hpp"
 
+#include "accounts/service/accounts.hpp"
+#include "missing.hpp"
+#include "sites/service/sites.hpp"
 #include "transact/query/transact_query.hpp"
 #include "x-http/service/x_http.hpp"
 
@@ -201,8 +204,13 @@ void serveRequest(std::int32_t socket, ByteView packed, std::string_view root) {
       return redirectTo(homepageService);
    const AccountNumber service{name};
    auto notFound = [&] {
-      return httpReply(404, "text/html", "The resource '" + std::string(view.path()) + "' was not found.\n",
-                       allowCors());
+      MissingPage missing{.host = view.host(), .name = name, .path = view.path(), .rootUrl = {}};
+      if (!service.value || (service.value & 0xFF))
+         missing.what = Missing::name;
+      else if (!open<Http::Servers>().contains(service) && !to<Sites>().isValidPath(service, "/"))
+         missing.what = to<Accounts>().exists(service) ? Missing::app : Missing::account;
+      missing.rootUrl = siblingUrl(unpackOrAbort<HttpRequest>(packed), socket, {}, false, root) + "/";
+      return missingReply(missing, view.header("Accept").value_or(""));
    };
    // names with a dot or a plus are nobody's domain
    if (!service.value || (service.value & 0xFF))

@@ -201,7 +201,10 @@ void serveRequest(std::int32_t socket, ByteView packedRequest) {
    const bool isNative = request.path().starts_with("/native/");
    switch (way.kind) {
    case Route::noHost:
-      return reply(socket, httpReply(404, "text/html", "no host is configured for this node\n"));
+      return reply(
+          socket,
+          httpReply(404, "text/html",
+                    "This node serves no host yet. Its operator names one: polis node … --host community.org\n"));
    case Route::notFound:
    case Route::local: {
       const auto full = unpackOrAbort<HttpRequest>(packedRequest);
