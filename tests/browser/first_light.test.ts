@@ -130,13 +130,15 @@ describe.skipIf(reason !== undefined)("first light", () => {
 
   test("wrong input is refused with a sentence", async () => {
     await alice.open("tokens");
+    await alice.page.getByText(/^You have 99,993\.50 .*; up to 4 digits after the point\.$/).waitFor();
     await alice.page.getByRole("textbox", { name: "To", exact: true }).fill("nobody-99");
     await alice.page.getByRole("textbox", { name: "Amount" }).fill("999999999");
+    await alice.page.getByRole("alert").filter({ hasText: "There is no account nobody-99." }).waitFor();
     await alice.page.getByRole("button", { name: "Send", exact: true }).click();
-    await alice.page.getByText(/^You have 99,/).waitFor();
+    await alice.page.getByRole("alert").filter({ hasText: "You have 99,993.50" }).waitFor();
     await alice.page.getByRole("textbox", { name: "Amount" }).fill("1");
     await alice.page.getByRole("button", { name: "Send", exact: true }).click();
-    await alice.page.getByRole("alert").getByText(/./).first().waitFor();
+    await alice.page.getByRole("alert").filter({ hasText: "There is no account nobody-99." }).waitFor();
     expect(await alice.balance()).toBe("99,993.50");
   });
 

@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from "react";
-import { isAccountName } from "@polis/client/format";
-import { Button, Card, Field, formatAmount, Notice, useTask } from "@polis/client/ui";
-import { readAmount, wantedToken, type Draft } from "../data/amount.js";
+import { Button, Card, Field, formatAmount, nameMax, nameProblem, Notice, useLookup, useTask } from "@polis/client/ui";
+import { readAmount, wantedToken } from "../data/amount.js";
+import { amountHint, findProblems } from "../data/checks.js";
 import { memoBytesMax, send, unit, type Balance } from "../data/tokens.js";
 
 export interface SendFormProps {
@@ -11,29 +11,35 @@ export interface SendFormProps {
   onSent: (sent: { text: string; transactionId: string }) => void;
 }
 
+const untouched: ReadonlySet<string> = new Set();
+
 /** The amount may name its token: "5 psi". */
 export function SendForm({ account, balances, onSent }: SendFormProps) {
   const [tokenId, setTokenId] = useState(() => (wantedToken(location.search, balances) ?? balances[0]!).tokenId);
   const [to, setTo] = useState("");
   const [amount, setAmount] = useState("");
   const [memo, setMemo] = useState("");
-  const [shown, setShown] = useState(false);
+  // Parts that the person has left once, or all after an attempt to send: what is wrong with them is told.
+  const [left, setLeft] = useState<ReadonlySet<string>>(untouched);
   const chosen = balances.find((b) => b.tokenId === tokenId) ?? balances[0]!;
   const draft = readAmount(amount, chosen, balances);
   const balance = draft.token;
-  const problems = findProblems({ account, to, draft, memo });
+  const receiver = useLookup(to !== "" && to !== account && nameProblem(to) === undefined ? to : "");
+  const problems = findProblems({ account, to, draft, memo }, receiver);
+  const told = (part: keyof typeof problems): string | undefined => (left.has(part) ? problems[part] : undefined);
+  const leave = (...parts: (keyof typeof problems)[]): void => setLeft(new Set([...left, ...parts]));
   const transfer = useTask(async (units: string) => {
     const { transactionId } = await send({ tokenId: balance.tokenId, to, amount: units, memo });
     onSent({ text: `Sent ${formatAmount(units, balance.precision)} ${unit(balance)} to ${to}`, transactionId });
     setAmount("");
     setMemo("");
     setTo("");
-    setShown(false);
+    setLeft(untouched);
   });
 
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    setShown(true);
+    leave("to", "amount", "memo");
     if (Object.values(problems).every((p) => p === undefined) && "units" in draft) void transfer.run(draft.units);
   };
 
@@ -64,7 +70,9 @@ export function SendForm({ account, balances, onSent }: SendFormProps) {
           spellCheck={false}
           value={to}
           onChange={(event) => setTo(event.target.value.trim().toLowerCase())}
-          error={shown ? problems.to : undefined}
+          onBlur={() => to !== "" && leave("to")}
+          error={told("to")}
+          hint={told("to") ? undefined : receiver === "exists" ? `${to} is there.` : `The receiver's account: up to ${nameMax} of a–z, 0–9 and hyphens.`}
         />
         <Field
           label="Amount"
@@ -74,7 +82,9 @@ export function SendForm({ account, balances, onSent }: SendFormProps) {
           suffix={unit(balance)}
           value={amount}
           onChange={(event) => setAmount(event.target.value)}
-          error={shown ? problems.amount : undefined}
+          onBlur={() => amount !== "" && leave("amount")}
+          error={told("amount")}
+          hint={told("amount") ? undefined : amountHint(balance)}
         />
         <Field
           label="Memo"
@@ -82,29 +92,13 @@ export function SendForm({ account, balances, onSent }: SendFormProps) {
           autoComplete="off"
           value={memo}
           onChange={(event) => setMemo(event.target.value)}
-          error={shown ? problems.memo : undefined}
+          onBlur={() => leave("memo")}
+          error={told("memo")}
+          hint={told("memo") ? undefined : `Up to ${memoBytesMax} characters.`}
         />
         {transfer.error ? <Notice kind="bad">{transfer.error}</Notice> : null}
         <Button type="submit" kind="primary" wide busy={transfer.running}>Send</Button>
       </form>
     </Card>
   );
-}
-
-interface Form {
-  account: string;
-  to: string;
-  draft: Draft;
-  memo: string;
-}
-
-function findProblems({ account, to, draft, memo }: Form): Record<"to" | "amount" | "memo", string | undefined> {
-  const { balance, precision } = draft.token;
-  return {
-    to: to === "" ? "Whom to?" : !isAccountName(to) ? "This is not an account name." : to === account ? "That is you." : undefined,
-    amount: "problem" in draft ? draft.problem
-      : BigInt(draft.units) > BigInt(balance) ? `You have ${formatAmount(balance, precision)} ${unit(draft.token)}.`
-      : undefined,
-    memo: new TextEncoder().encode(memo).length > memoBytesMax ? `At most ${memoBytesMax} characters.` : undefined,
-  };
 }
