@@ -76,17 +76,22 @@ TEST(Fault, namesTheErrno) {
 
 TEST(Log, sinkSeesWhatPassesTheLevel) {
    std::string seen;
-   log::setSink([&](log::Level, std::string_view text) { seen += text; });
+   log::setSink([&](log::Level, std::string_view text, std::string_view source) {
+      seen += text;
+      seen += source;
+   });
    log::setLevel(log::Level::error);
    log::info("dropped");
    log::error("kept ", 7);
+   log::write(log::Level::error, "; said by ", "alice");
    log::setSink({});
    log::setLevel(log::Level::info);
-   EXPECT_EQ(seen, "kept 7");
+   EXPECT_EQ(seen, "kept 7; said by alice");
    log::Level level{};
    EXPECT_TRUE(log::parseLevel("warning", level));
    EXPECT_EQ(level, log::Level::warning);
    EXPECT_FALSE(log::parseLevel("loud", level));
+   EXPECT_EQ(log::levelName(log::Level::warning), "warning");
 }
 
 TEST(AssertDeathTest, abortsWithTheCondition) { EXPECT_DEATH(ASSERT(1 + 1 == 3), "assertion failed: 1 \\+ 1 == 3"); }

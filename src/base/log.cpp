@@ -51,30 +51,43 @@ void setLevel(Level level) noexcept { threshold.store(level, std::memory_order_r
 bool enabled(Level level) noexcept { return level >= threshold.load(std::memory_order_relaxed); }
 
 bool parseLevel(std::string_view text, Level& level) noexcept {
-   if (text == "debug")
-      level = Level::debug;
-   else if (text == "info")
-      level = Level::info;
-   else if (text == "warning")
-      level = Level::warning;
-   else if (text == "error")
-      level = Level::error;
-   else
-      return false;
-   return true;
+   for (const auto candidate : {Level::debug, Level::info, Level::warning, Level::error})
+      if (text == levelName(candidate)) {
+         level = candidate;
+         return true;
+      }
+   return false;
 }
 
-void write(Level level, std::string_view message) {
+std::string_view levelName(Level level) noexcept {
+   switch (level) {
+   case Level::debug:
+      return "debug";
+   case Level::info:
+      return "info";
+   case Level::warning:
+      return "warning";
+   case Level::error:
+      return "error";
+   }
+   return "error";
+}
+
+void write(Level level, std::string_view message, std::string_view source) {
    if (!enabled(level))
       return;
-   logger().log(toSpdlog(level), spdlog::string_view_t(message.data(), message.size()));
+   std::string line;
+   if (!source.empty())
+      line.append(source).append(": ");
+   line.append(message);
+   logger().log(toSpdlog(level), spdlog::string_view_t(line.data(), line.size()));
    std::shared_ptr<const Sink> sink;
    {
       Lock lock(sinkSlot().mutex);
       sink = sinkSlot().sink;
    }
    if (sink)
-      (*sink)(level, message);
+      (*sink)(level, message, source);
 }
 
 void setSink(Sink sink) {

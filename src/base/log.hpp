@@ -18,11 +18,15 @@ bool enabled(Level level) noexcept;
 /// "debug", "info", "warning", "error"; false for any other text.
 bool parseLevel(std::string_view text, Level& level) noexcept;
 
-/// Writes one line to standard error, and to the sink if there is one.
-void write(Level level, std::string_view message);
+/// "debug", "info", "warning", "error".
+std::string_view levelName(Level level) noexcept;
 
-/// Called with every line that passes the level, under no lock of the caller; empty to remove. At most one.
-using Sink = std::function<void(Level, std::string_view)>;
+/// Writes one line to standard error, and to the sink if there is one. source: who speaks, where not the node itself.
+void write(Level level, std::string_view message, std::string_view source = {});
+
+/// Called with every message that passes the level, and its source, under no lock of the caller; empty to remove. At
+/// most one. May be called by the thread that removes it, and until that returns.
+using Sink = std::function<void(Level, std::string_view message, std::string_view source)>;
 void setSink(Sink sink);
 
 /// Parts are put together with operator<<.

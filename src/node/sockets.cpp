@@ -275,11 +275,9 @@ void writeLog(std::uint32_t severity, std::string_view message, std::optional<fo
       return;
    // One line a message, whatever a service writes.
    std::string line;
-   if (service)
-      line = service->str() + ": ";
    for (char c : message.substr(0, textMax))
       line += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-   log::write(level, line);
+   log::write(level, line, service ? service->str() : std::string());
 }
 
 } // namespace polis::node
