@@ -49,8 +49,10 @@ public:
    }
 
    void setEvents(std::uint64_t serial, std::weak_ptr<ExchangeEvents> events) override {
-      if (serial == serial_)
+      if (serial == serial_ && stage_ == Stage::serving && !peerClosed_)
          events_ = std::move(events);
+      else if (const auto late = events.lock())
+         late->gone();
    }
 
    void answer(std::uint64_t serial, Output&& output) override {

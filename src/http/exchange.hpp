@@ -41,7 +41,8 @@ class Exchange {
 public:
    virtual ~Exchange() = default;
    virtual const Peer& peer() const = 0;
-   /// Who hears of the peer's actions. Set it before request() returns, on the net thread.
+   /// Who hears of the peer's actions. Set it before request() returns, on the net thread; whoever answers 101 may set
+   /// another one before that, on any thread. Hears gone() at once when the peer has gone. The exchange keeps no share.
    virtual void setEvents(std::shared_ptr<ExchangeEvents> events) = 0;
    /// The first reply wins and later ones do nothing. A reply that may not be sent (status outside 200..599, a 101 that
    /// does not answer this request's handshake, a header with line breaks) is answered with 500 and returned as text.

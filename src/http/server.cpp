@@ -1,6 +1,7 @@
 #include "http/server.hpp"
 #include "base/fault.hpp"
 #include "base/log.hpp"
+#include "base/thread_name.hpp"
 #include "http/connection.hpp"
 #include "http/outgoing.hpp"
 #include <boost/asio/connect.hpp>
@@ -37,7 +38,9 @@ public:
 
    const Peer& peer() const override { return *peer_; }
 
-   void setEvents(std::shared_ptr<ExchangeEvents> events) override { link_->setEvents(serial_, events); }
+   void setEvents(std::shared_ptr<ExchangeEvents> events) override {
+      net_->dispatch([link = link_, serial = serial_, events = std::move(events)] { link->setEvents(serial, events); });
+   }
 
    std::expected<void, std::string> reply(format::HttpReply&& reply) override {
       auto problem = replyProblem(reply, webSocketKey_);
@@ -378,7 +381,10 @@ void Server::start() {
    for (auto& acceptor : impl_->acceptors)
       acceptor->accept();
    impl_->sweep();
-   impl_->thread = std::thread([this] { impl_->net.io.run(); });
+   impl_->thread = std::thread([this] {
+      nameThread("net");
+      impl_->net.io.run();
+   });
 }
 
 void Server::stop(std::uint32_t graceMs) {

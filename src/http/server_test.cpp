@@ -551,6 +551,35 @@ TEST_F(ServerTest, webSocketAgainstABadFrame) {
    EXPECT_EQ(served.ears->next(), "gone");
 }
 
+TEST_F(ServerTest, whoeverUpgradesHearsTheWebSocket) {
+   start();
+   const std::string handshake =
+       "GET /s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+   Raw raw(port);
+   raw.send(handshake);
+   auto served = handler.next();
+   const auto heir = std::make_shared<Ears>();
+   served.exchange->setEvents(heir); // on this thread, not the server's
+   format::HttpReply reply;
+   reply.status = 101;
+   reply.headers = {
+       {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}};
+   ASSERT_TRUE(served.exchange->reply(std::move(reply)));
+   EXPECT_EQ(heir->next(), "opened");
+   raw.close();
+   EXPECT_EQ(heir->next(), "gone");
+
+   // The peer may have gone before.
+   Raw hasty(port);
+   hasty.send(handshake);
+   auto left = handler.next();
+   hasty.close();
+   EXPECT_EQ(left.ears->next(), "gone");
+   left.exchange->setEvents(heir);
+   EXPECT_EQ(heir->next(), "gone");
+}
+
 TEST_F(ServerTest, outgoingRequests) {
    start();
    const auto ask = [&](std::string target, std::uint16_t toPort) {
