@@ -2,6 +2,7 @@
 #include "base/clock.hpp"
 #include "base/fault.hpp"
 #include "base/log.hpp"
+#include "base/thread_name.hpp"
 
 namespace polis::node {
 
@@ -18,6 +19,7 @@ ChainThread::~ChainThread() { stop(); }
 
 void ChainThread::start() {
    thread_ = vm::ExecutionThread([this] {
+      nameThread("chain");
       try {
          run();
       } catch (const Fault& fault) {
@@ -108,6 +110,7 @@ bool ChainThread::pull() {
          transactions_.fetch_add(1, std::memory_order_relaxed);
          break;
       case kernel::Pull::refused:
+         refused_.fetch_add(1, std::memory_order_relaxed);
          break;
       }
       const std::int64_t now = nowUs();

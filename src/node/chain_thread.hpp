@@ -36,6 +36,8 @@ public:
 
    std::uint64_t blocks() const { return blocks_.load(); }
    std::uint64_t transactions() const { return transactions_.load(); }
+   /// Transactions that did not get into a block.
+   std::uint64_t refused() const { return refused_.load(); }
 
 private:
    void run();
@@ -54,7 +56,7 @@ private:
    bool waiting_ = false;
    std::int64_t retryUs_ = 0;
    std::atomic<bool> stopping_ = false;
-   std::atomic<std::uint64_t> blocks_ = 0, transactions_ = 0;
+   std::atomic<std::uint64_t> blocks_ = 0, transactions_ = 0, refused_ = 0;
    vm::ExecutionThread thread_;
 };
 

@@ -40,6 +40,10 @@ format::HttpReply notAllowed(std::string_view methods) {
    return reply;
 }
 
+format::HttpReply foreignPage() {
+   return http::textReply(400, "Another page may not do this: the Origin is not this address.");
+}
+
 void writeBlock(format::JsonWriter& writer, const kernel::BlockState& block) {
    writer.beginObject();
    writer.key("num");
@@ -58,6 +62,14 @@ struct BootRequest {
    std::vector<std::string> packages{};
 };
 
+struct KeyRequest {
+   format::AccountNumber service{};
+   std::optional<Bytes> rawData{}; ///< of a private key, DER; absent: make one
+   std::optional<std::string> device{};
+};
+
+constexpr format::AccountNumber verifySig{std::string_view("verify-sig")};
+
 } // namespace
 
 bool isSameOrigin(const format::HttpRequest& request, bool tls) {
@@ -75,6 +87,7 @@ bool isSameOrigin(const format::HttpRequest& request, bool tls) {
 void NativeEndpoints::serve(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request) {
    const std::string path = request.target.substr(0, request.target.find('?'));
    const bool get = request.method == "GET" || request.method == "HEAD";
+   const bool ownPage = isSameOrigin(request, exchange->peer().tls);
    format::HttpReply reply;
    if (path == "/native/admin/status") {
       reply = get ? status() : notAllowed("GET");
@@ -86,11 +99,32 @@ void NativeEndpoints::serve(const std::shared_ptr<http::Exchange>& exchange, con
          reply.body = toBytes(control_.metrics());
       } else
          reply = notAllowed("GET");
+   } else if (path == "/native/admin/perf") {
+      reply = get ? json(format::toJson(control_.performance())) : notAllowed("GET");
+   } else if (path == "/native/admin/log") {
+      if (!get)
+         reply = notAllowed("GET");
+      else if (!ownPage)
+         reply = foreignPage();
+      else
+         return control_.logFeed().follow(exchange, request);
+   } else if (path == "/native/admin/keys") {
+      if (get)
+         reply = json(format::toJson(control_.keyring().claims()));
+      else if (request.method != "POST")
+         reply = notAllowed("GET, POST");
+      else
+         reply = ownPage ? addKey(request) : foreignPage();
+   } else if (path == "/native/admin/keys/devices") {
+      reply = get ? json("[]") : notAllowed("GET");
+   } else if (path == "/native/admin/keys/unlock" || path == "/native/admin/keys/lock") {
+      reply = request.method == "POST" ? http::textReply(404, "This node knows no devices that hold keys.")
+                                       : notAllowed("POST");
    } else if (path == "/native/admin/push_boot" || path == "/native/admin/boot") {
       if (request.method != "POST")
          reply = notAllowed("POST");
-      else if (!isSameOrigin(request, exchange->peer().tls))
-         reply = http::textReply(400, "Another page may not do this: the Origin is not this address.");
+      else if (!ownPage)
+         reply = foreignPage();
       else
          return path == "/native/admin/boot" ? boot(exchange, request) : pushBoot(exchange, request);
    } else {
@@ -110,6 +144,24 @@ format::HttpReply NativeEndpoints::status() const {
    return json(format::toJson(words));
 }
 
+format::HttpReply NativeEndpoints::addKey(const format::HttpRequest& request) {
+   if (mediaType(request) != "application/json")
+      return http::textReply(415, "What key is wanted is sent as application/json.");
+   auto wanted = format::fromJson<KeyRequest>(asText(request.body));
+   if (!wanted)
+      return http::textReply(400, "Malformed request: " + wanted.error().message + ".");
+   if (wanted->device)
+      return http::textReply(400, "This node knows no devices that hold keys.");
+   if (wanted->service != verifySig)
+      return http::textReply(400, "The keys of this node are for the service verify-sig.");
+   auto key =
+       wanted->rawData ? format::PrivateKey::fromDer(*wanted->rawData) : std::optional(format::PrivateKey::generate());
+   if (!key)
+      return http::textReply(400, "rawData is no private key: PKCS #8 or SEC 1, DER, curve P-256 or secp256k1.");
+   const auto kept = control_.keyring().keep(*key);
+   return kept ? json(format::toJson(*kept)) : http::textReply(500, kept.error());
+}
+
 format::HttpReply NativeEndpoints::chain() const {
    auto& kernel = control_.kernel();
    std::string out;
@@ -126,6 +178,11 @@ format::HttpReply NativeEndpoints::chain() const {
    writeBlock(writer, *kernel.irreversible());
    writer.key("producer");
    writer.string(control_.producer().value ? control_.producer().str() : "");
+   writer.key("signs");
+   if (const auto key = control_.signingKey())
+      format::writeJson(writer, format::Claim{verifySig, key->publicKey().spki()});
+   else
+      writer.null();
    writer.key("version");
    writer.string(version);
    writer.endObject();

@@ -1,6 +1,9 @@
 #pragma once
 #include "http/exchange.hpp"
 #include "kernel/kernel.hpp"
+#include "node/keyring.hpp"
+#include "node/log_feed.hpp"
+#include "node/performance.hpp"
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,6 +26,11 @@ public:
    virtual void bootFromPackages(std::vector<std::string> packages, FullBootDone done) = 0;
    /// OpenMetrics text.
    virtual std::string metrics() const = 0;
+   virtual Performance performance() const = 0;
+   virtual LogFeed& logFeed() = 0;
+   virtual Keyring& keyring() = 0;
+   /// What the next block of this node is signed with; nothing where it has no key for it.
+   virtual std::optional<format::PrivateKey> signingKey() const = 0;
 };
 
 /// Answers `/native/…` (spec, kernel §8.2). The services have decided that the caller may; what changes something
@@ -37,6 +45,8 @@ private:
    format::HttpReply chain() const;
    void pushBoot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request);
    void boot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request);
+   /// Makes a key, or takes one in. The answer is its public half.
+   format::HttpReply addKey(const format::HttpRequest& request);
 
    NodeControl& control_;
 };

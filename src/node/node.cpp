@@ -3,6 +3,7 @@
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "base/thread_name.hpp"
 #include "format/hash.hpp"
 #include "format/json.hpp"
 #include "format/keys.hpp"
@@ -97,6 +98,9 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       if (config.hosts.empty())
          config.hosts.push_back("polis.localhost");
       readProducer();
+      ring.emplace(options.folder / "keys");
+      if (key)
+         ring->add(*key);
       if (!std::filesystem::exists(configFile()))
          saveConfig(configFile(), config);
 
@@ -150,8 +154,14 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
 
       chain = std::make_unique<ChainThread>(*theKernel, chainOptions(), fault);
       for (std::uint32_t i = 0; i < runnerCount(); ++i)
-         runners.emplace_back([this, fault] { guarded(fault, [this] { runQueue(); }); });
-      flusher = vm::ExecutionThread([this, fault] { guarded(fault, [this] { flushLoop(); }); });
+         runners.emplace_back([this, fault] {
+            nameThread("run");
+            guarded(fault, [this] { runQueue(); });
+         });
+      flusher = vm::ExecutionThread([this, fault] {
+         nameThread("store");
+         guarded(fault, [this] { flushLoop(); });
+      });
       chain->start();
       server->start();
    }
@@ -246,12 +256,27 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       result.producer = account;
       result.clock.minIntervalUs = std::int64_t{config.minIntervalMs.value_or(250)} * 1000;
       result.sign = [this](ByteView preimage) -> Bytes {
-         if (!key)
+         const auto signing = signingKey();
+         if (!signing)
             return {};
-         const auto signature = key->sign(format::sha256(preimage));
+         const auto signature = signing->sign(format::sha256(preimage));
          return Bytes(signature.begin(), signature.end());
       };
       return result;
+   }
+
+   /// The key of the claim that the next block is checked against, where this node has it.
+   std::optional<format::PrivateKey> signingKey() const override {
+      const auto head = theKernel->head();
+      const auto& [current, next] = head->status.consensus;
+      const bool changes = next && head->header && head->header->commitNum >= next->blockNum;
+      const auto& data = (changes ? next->consensus : current).data;
+      const auto& producers = std::visit([](const auto& d) -> const auto& { return d.producers; }, data);
+      const auto own = std::ranges::find(producers, account, &format::Producer::name);
+      if (own != producers.end())
+         if (auto found = ring->find(own->auth))
+            return found;
+      return key;
    }
 
    // ---- threads ----
@@ -517,6 +542,17 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       return link;
    }
 
+   LogFeed& logFeed() override { return feed; }
+   Keyring& keyring() override { return *ring; }
+
+   Performance performance() const override {
+      auto result = measurePerformance(options.folder);
+      result.transactions.succeeded = chain->transactions();
+      result.transactions.failed = chain->refused();
+      result.transactions.total = result.transactions.succeeded + result.transactions.failed;
+      return result;
+   }
+
    std::string metrics() const override {
       std::string out;
       const auto line = [&](const std::string& name, const char* type, std::uint64_t value) {
@@ -524,6 +560,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
                 (std::string_view(type) == "counter" ? "_total " : " ") + std::to_string(value) + "\n";
       };
       const auto http = server->stats();
+      line("process_resident_bytes", "gauge", residentBytes());
       line("http_connections", "gauge", http.connections);
       line("http_websockets", "gauge", http.webSockets);
       line("http_accepted", "counter", http.accepted);
@@ -657,8 +694,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    Config config;
    AccountNumber account;
    std::optional<format::PrivateKey> key;
-   std::string adminToken; ///< of a new folder, until the process ends; empty otherwise
+   std::optional<Keyring> ring; ///< with `key`, and those of the folder
+   std::string adminToken;      ///< of a new folder, until the process ends; empty otherwise
    SystemClock clock;
+   LogFeed feed; ///< outlives every thread that logs
 
    Wake end, runWake, flushWake;
    std::atomic<bool> ending = false, stoppingNow = false;

@@ -1,11 +1,13 @@
 #include "node/query_pool.hpp"
 #include "base/fault.hpp"
+#include "base/thread_name.hpp"
 
 namespace polis::node {
 
 QueryPool::QueryPool(std::size_t threads, std::function<void(const char*)> onFault) : onFault_(std::move(onFault)) {
    for (std::size_t i = 0; i < threads; ++i)
       threads_.emplace_back([this] {
+         nameThread("query");
          while (auto work = queue_.pop()) {
             try {
                (*work)();

@@ -1,6 +1,9 @@
 // Who administers a node: this machine, and whoever presents the token that the node showed once.
 #include "e2e/fixture.hpp"
 
+#include "format/json.hpp"
+#include "harness/web_socket.hpp"
+
 #include <fstream>
 #include <string>
 
@@ -95,6 +98,134 @@ TEST_F(Admin, theTokenOpensTheNodeOnceForOneBrowser) {
    EXPECT_EQ(ask(port, "GET", "/native/admin/chain", elsewhere + cookie).status, 200);
    EXPECT_EQ(ask(port, "POST", "/admin_leave", elsewhere + json + cookie, "{}").status, 200);
    EXPECT_EQ(ask(port, "GET", "/native/admin/chain", elsewhere + cookie).status, 401);
+}
+
+TEST_F(Admin, theLogIsFollowedOverAWebSocket) {
+   harness::NodeProcess node;
+   const auto port = node.port();
+   const auto host = ChainClient{port}.host("x-admin");
+   const std::string path = "/native/admin/log";
+
+   EXPECT_EQ(ask(port, "GET", path, "").status, 426);
+   EXPECT_EQ(ask(port, "POST", path, json, "{}").status, 405);
+   EXPECT_EQ(harness::WebSocket(port, host, path, fromElsewhere).status(), 401);
+   EXPECT_EQ(harness::WebSocket(port, host, path, "Origin: http://evil.example\r\n").status(), 403);
+   EXPECT_EQ(harness::WebSocket(port, ChainClient{port}.host("tokens"), path).status(), 404);
+
+   harness::WebSocket log(port, host, path, "Origin: http://" + host + "\r\n");
+   ASSERT_EQ(log.status(), 101);
+   harness::WebSocket warnings(port, host, path);
+   ASSERT_EQ(warnings.status(), 101);
+   // What cannot be followed is said, and the connection stays.
+   log.send("{");
+   EXPECT_TRUE(log.receive().value_or("").starts_with(R"({"error":"Malformed settings)"));
+   log.send(R"({"filter":"Severity ~ info"})");
+   EXPECT_TRUE(log.receive().value_or("").starts_with(R"({"error":"This filter is not understood)"));
+   log.send(R"({"filter":"","format":"{Message}"})");
+   EXPECT_TRUE(log.receive().value_or("").starts_with(R"({"error":)"));
+   log.send(R"({"filter":"Severity >= info"})");
+   warnings.send(R"({"filter":"Severity >= warning"})");
+   // Both have been heard when they have been refused once more.
+   log.send("{");
+   EXPECT_TRUE(log.receive().value_or("").starts_with(R"({"error":)"));
+   warnings.send("{");
+   EXPECT_TRUE(warnings.receive().value_or("").starts_with(R"({"error":)"));
+
+   // A saved configuration is told at level info.
+   const auto config = ask(port, "GET", "/config", "");
+   ASSERT_EQ(config.status, 200) << config.body;
+   ASSERT_EQ(ask(port, "PUT", "/config", json, config.body).status, 200);
+   const auto record = log.receive().value_or("");
+   EXPECT_TRUE(record.starts_with(R"({"TimeStamp":")")) << record;
+   EXPECT_NE(record.find(R"("Severity":"info","Message":"The configuration was saved)"), std::string::npos) << record;
+   warnings.send("{");
+   EXPECT_TRUE(warnings.receive().value_or("").starts_with(R"({"error":)")); // not the record
+
+   // Who comes later may ask for what was.
+   harness::WebSocket late(port, host, path);
+   late.send(R"({"recent":1})");
+   EXPECT_EQ(late.receive().value_or(""), record);
+}
+
+TEST_F(Admin, performanceInFigures) {
+   harness::NodeProcess node;
+   const auto port = node.port();
+   ChainClient{port}.mustPush({action("prod", "accounts", "getAccount", "prod"_a)});
+   EXPECT_EQ(ask(port, "GET", "/native/admin/perf", fromElsewhere).status, 401);
+   EXPECT_EQ(ask(port, "POST", "/native/admin/perf", json, "{}").status, 405);
+   const auto answer = ask(port, "GET", "/native/admin/perf", "");
+   ASSERT_EQ(answer.status, 200);
+   for (const char* part : {R"("timestamp":")", R"("memory":{"database":")", R"("tasks":[{"id":)", R"("group":"chain")",
+                            R"("group":"net")", R"("group":"query")", R"("transactions":{"unprocessed":")"})
+      EXPECT_NE(answer.body.find(part), std::string::npos) << part << " in " << answer.body;
+   EXPECT_EQ(answer.body.find(R"("succeeded":"0")"), std::string::npos) << answer.body;
+   EXPECT_EQ(answer.body.find(R"("database":"0")"), std::string::npos) << answer.body;
+   const auto metrics = ask(port, "GET", "/native/admin/metrics", "");
+   EXPECT_NE(metrics.body.find("\npolis_process_resident_bytes "), std::string::npos) << metrics.body;
+   EXPECT_TRUE(metrics.body.ends_with("# EOF\n"));
+}
+
+TEST_F(Admin, keysAreMadeAndTakenInButNeverGivenOut) {
+   harness::NodeProcess node;
+   const auto port = node.port();
+   const std::string path = "/native/admin/keys";
+   const auto list = [&] {
+      const auto answer = ask(port, "GET", path, "");
+      EXPECT_EQ(answer.status, 200);
+      return answer.body;
+   };
+   EXPECT_EQ(list(), "[]");
+   const auto make = R"({"service":"verify-sig"})";
+   EXPECT_EQ(ask(port, "GET", path, fromElsewhere).status, 401);
+   EXPECT_EQ(ask(port, "POST", path, fromElsewhere + std::string(json), make).status, 401);
+   EXPECT_EQ(ask(port, "POST", path, json + std::string("Origin: http://evil.example\r\n"), make).status, 403);
+   EXPECT_EQ(ask(port, "POST", path, "Content-Type: text/plain\r\n", make).status, 415);
+   EXPECT_EQ(ask(port, "DELETE", path, "").status, 405);
+   EXPECT_EQ(ask(port, "POST", path, json, "{").status, 400);
+   EXPECT_EQ(ask(port, "POST", path, json, R"({"service":"auth-any"})").status, 400);
+   EXPECT_EQ(ask(port, "POST", path, json, R"({"service":"verify-sig","rawData":"0102"})").status, 400);
+   EXPECT_EQ(ask(port, "POST", path, json, R"({"service":"verify-sig","device":"x"})").status, 400);
+   EXPECT_EQ(ask(port, "GET", path + "/devices", "").body, "[]");
+   EXPECT_EQ(ask(port, "POST", path + "/unlock", json, R"({"device":"x","pin":"1"})").status, 404);
+   EXPECT_EQ(ask(port, "POST", path + "/lock", json, R"({"device":"x"})").status, 404);
+   EXPECT_EQ(ask(port, "GET", path + "/lock", "").status, 405);
+   EXPECT_EQ(list(), "[]");
+
+   const auto made = ask(port, "POST", path, json, make);
+   ASSERT_EQ(made.status, 200) << made.body;
+   EXPECT_TRUE(made.body.starts_with(R"({"service":"verify-sig","rawData":"30)")) << made.body;
+   EXPECT_EQ(list(), "[" + made.body + "]");
+   const auto mine = format::PrivateKey::generate();
+   const auto body = R"({"service":"verify-sig","rawData":")" + toHex(mine.pkcs8()) + "\"}";
+   const auto taken = ask(port, "POST", path, json, body);
+   ASSERT_EQ(taken.status, 200) << taken.body;
+   EXPECT_NE(taken.body.find(toHex(mine.publicKey().spki())), std::string::npos) << taken.body;
+   EXPECT_EQ(ask(port, "POST", path, json, body).body, taken.body); // twice is once
+   const auto both = list();
+   EXPECT_EQ(both, "[" + made.body + "," + taken.body + "]");
+
+   ASSERT_EQ(node.stop(), 0) << node.log();
+   node.start();
+   const auto again = list();
+   EXPECT_NE(again.find(made.body), std::string::npos) << again;
+   EXPECT_NE(again.find(taken.body), std::string::npos) << again;
+   EXPECT_EQ(again.size(), both.size());
+
+   // The producer changes to the key that was made; blocks go on, signed with it.
+   const auto spki = format::fromJson<format::Claim>(made.body);
+   ASSERT_TRUE(spki);
+   ChainClient client{port};
+   const auto signs = [&] { return ask(port, "GET", "/native/admin/chain", "").body; };
+   EXPECT_NE(signs().find(R"("signs":null)"), std::string::npos) << signs();
+   client.mustPush(
+       {action("producers", "producers", "setProducers", std::vector<format::Producer>{{"prod"_a, *spki}})});
+   const auto head = [&] { return client.get("explorer", "/api/head").body; };
+   for (int i = 0; i < 3; ++i) {
+      const auto before = head();
+      client.mustPush({action("prod", "accounts", "getAccount", "prod"_a)});
+      EXPECT_NE(head(), before);
+   }
+   EXPECT_NE(signs().find(R"("signs":)" + made.body), std::string::npos) << signs();
 }
 
 } // namespace polis::e2e

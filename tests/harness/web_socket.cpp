@@ -1,0 +1,95 @@
+#include "harness/web_socket.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <stdexcept>
+
+namespace polis::harness {
+
+namespace {
+
+constexpr int patienceMs = 30'000;
+constexpr unsigned char textFrame = 0x81, closeCode = 0x8;
+
+} // namespace
+
+WebSocket::WebSocket(std::uint16_t port, const std::string& host, const std::string& target, const std::string& headers)
+   : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+   sockaddr_in address{};
+   address.sin_family = AF_INET;
+   address.sin_port = htons(port);
+   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+   if (fd_ < 0 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+      throw std::runtime_error("nobody listens on port " + std::to_string(port));
+   const std::string raw = "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + headers +
+                           "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+   ::send(fd_, raw.data(), raw.size(), MSG_NOSIGNAL);
+   std::size_t end = 0;
+   while ((end = in_.find("\r\n\r\n")) == std::string::npos)
+      if (!fill(in_.size() + 1))
+         throw std::runtime_error("no answer to a WebSocket handshake");
+   std::from_chars(in_.data() + 9, in_.data() + 12, status_);
+   in_.erase(0, end + 4);
+}
+
+WebSocket::~WebSocket() { ::close(fd_); }
+
+/// Reads on until so many bytes wait in in_.
+bool WebSocket::fill(std::size_t bytes) {
+   while (in_.size() < bytes) {
+      pollfd waiting{fd_, POLLIN, 0};
+      char part[4096];
+      if (::poll(&waiting, 1, patienceMs) <= 0)
+         return false;
+      const auto got = ::recv(fd_, part, sizeof part, 0);
+      if (got <= 0)
+         return false;
+      in_.append(part, static_cast<std::size_t>(got));
+   }
+   return true;
+}
+
+void WebSocket::send(std::string_view text) {
+   std::string frame(1, static_cast<char>(textFrame));
+   // Clients mask; with zeros the text stays as it is.
+   if (text.size() < 126)
+      frame += static_cast<char>(0x80 | text.size());
+   else {
+      frame += static_cast<char>(0x80 | 126);
+      frame += static_cast<char>(text.size() >> 8);
+      frame += static_cast<char>(text.size());
+   }
+   frame.append(4, '\0');
+   frame += text;
+   ::send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+}
+
+std::optional<std::string> WebSocket::receive() {
+   while (fill(2)) {
+      const auto first = static_cast<unsigned char>(in_[0]), second = static_cast<unsigned char>(in_[1]);
+      std::size_t head = 2, size = second & 0x7f;
+      if (size == 126) {
+         if (!fill(4))
+            break;
+         head = 4;
+         size = std::size_t{static_cast<unsigned char>(in_[2])} << 8 | static_cast<unsigned char>(in_[3]);
+      }
+      if (size == 127 || !fill(head + size))
+         break;
+      std::string payload = in_.substr(head, size);
+      in_.erase(0, head + size);
+      if (first == textFrame)
+         return payload;
+      if ((first & 0xf) == closeCode)
+         break;
+   }
+   return std::nullopt;
+}
+
+} // namespace polis::harness
