@@ -1,5 +1,6 @@
 // A network that starts from its administration page, and one that a phone reaches over HTTPS.
 
+import { generateKeyPairSync } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Browser } from "playwright-core";
 import { startNode, unavailable, type Network } from "./harness/network.js";
@@ -63,6 +64,60 @@ describe.skipIf(reason !== undefined)("starting", () => {
     await other.page.goto(network.adminLink ?? "");
     await other.page.getByRole("alert").getByText("This link was used already").waitFor();
     await other.page.getByText("For the node's operator").waitFor();
+  });
+
+  test("the operator follows the log, sees the load, and keeps keys", async () => {
+    const network = await startNode({ unbooted: true });
+    networks.push(network);
+    person = await Person.arrive(browser, network.url);
+    const { page } = person;
+    await page.goto(appUrl(network.url, "x-admin"));
+    await page.getByRole("link", { name: "Log" }).click();
+    await page.getByText("Live", { exact: true }).waitFor();
+    await page.evaluate(async () => {
+      const config = await (await fetch("/config")).text();
+      await fetch("/config", { method: "PUT", headers: { "Content-Type": "application/json" }, body: config });
+    });
+    const line = page.getByRole("log").getByText("The configuration was saved");
+    await line.waitFor();
+    await page.getByRole("searchbox", { name: "Containing" }).fill("no such words");
+    await page.getByRole("heading", { name: "Nothing contains that" }).waitFor();
+    await page.getByRole("searchbox", { name: "Containing" }).fill("CONFIGURATION");
+    await line.waitFor();
+    await page.getByRole("combobox", { name: "Show" }).selectOption("Warnings and errors");
+    await line.waitFor({ state: "detached" });
+    await page.getByRole("combobox", { name: "Show" }).selectOption("Everything");
+    await line.waitFor(); // what was written before
+
+    await page.getByRole("link", { name: "Performance" }).click();
+    await page.getByText("of one processor").waitFor();
+    await page.getByText("Answering pages").waitFor();
+    await page.getByText("The chain's state").waitFor();
+
+    await page.getByRole("link", { name: "Keys" }).click();
+    await page.getByRole("heading", { name: "No keys yet" }).waitFor();
+    await page.getByRole("button", { name: "Make a key" }).click();
+    await page.getByText("The key is kept.").waitFor();
+    const keys = page.getByText("checked by verify-sig");
+    expect(await keys.count()).toBe(1);
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const chooseAndTake = async (text: string): Promise<void> => {
+      await page.getByLabel("Key file (PEM)").setInputFiles({ name: "key.pem", mimeType: "application/x-pem-file", buffer: Buffer.from(text) });
+      await page.getByRole("button", { name: "Take it in" }).click();
+    };
+    await chooseAndTake(publicKey.export({ type: "spki", format: "pem" }).toString());
+    await page.getByText("This is the public half of a key.").waitFor();
+    await chooseAndTake(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
+    await page.getByText("The node has this key now.").waitFor();
+    await expect.poll(() => keys.count()).toBe(2);
+    expect(person.problems).toEqual([]);
+
+    // None of it is for others.
+    const other = await Person.arrive(browser, network.url, { extraHTTPHeaders: { "X-Forwarded-For": "203.0.113.7" } });
+    for (const path of ["/log/", "/performance/", "/keys/"]) {
+      await other.page.goto(appUrl(network.url, "x-admin", path));
+      await other.page.getByText("For the node's operator").waitFor();
+    }
   });
 
   test("a phone does it all over HTTPS", async () => {

@@ -182,7 +182,14 @@ export class MockNode {
         return json({ pending: pending.map((p) => ({ ...p, amount: p.amount.toString(), tokenId: 1, precision: 4, symbol: "psi" })) });
       }
       case "GET x-admin/native/admin/status": return json(["needgenesis"]);
-      case "GET x-admin/native/admin/chain": return json({ chainId: null, head: { num: 1, id: "00", time: null }, irreversible: { num: 1, id: "00", time: null }, producer: "prod", version: "0.1.0" });
+      case "GET x-admin/native/admin/chain": return json({ chainId: null, head: { num: 1, id: "00", time: null }, irreversible: { num: 1, id: "00", time: null }, producer: "prod", signs: null, version: "0.1.0" });
+      case "GET x-admin/native/admin/keys": return json([]);
+      case "GET x-admin/native/admin/perf": return json({
+        timestamp: String(Math.round(performance.now() * 1000)),
+        memory: { database: "30000000", code: "20000000", data: "9000000", wasmMemory: "0", wasmCode: "12000000", unclassified: "80000000" },
+        tasks: [{ id: 1, group: "chain", user: "100000", system: "50000", pageFaults: "0", read: "0", written: "0" }],
+        transactions: { unprocessed: "0", total: "7", failed: "1", succeeded: "6", skipped: "0" },
+      });
       case "GET faucet-tok/api/token": return json({ tokenId: 1, amount: dripUnits.toString() });
       case "GET hello/api/greetings": return json({ version: 1, greetings: [...this.#greetings].map(([account, text]) => ({ account, text })) });
       case "GET explorer/api/head": {

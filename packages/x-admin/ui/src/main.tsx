@@ -1,108 +1,21 @@
-import { useEffect, useState, type ReactNode } from "react";
-import { siblingUrl } from "@polis/client/common";
-import { Ago, Button, Card, Copy, Empty, Failed, Id, Loading, mount, Notice, Shell, useTask } from "@polis/client/ui";
-import { admission, boot, useChain, useStatus, type Admission, type Chain, type Condition } from "./data.js";
+import { mount, Shell } from "@polis/client/ui";
+import { KeysPage } from "./pages/KeysPage.js";
+import { LogPage } from "./pages/LogPage.js";
+import { PerformancePage } from "./pages/PerformancePage.js";
+import { StatusPage } from "./pages/StatusPage.js";
+import "./admin.css";
 
-function App() {
-  const status = useStatus();
-  const chain = useChain();
-  const [invitation, setInvitation] = useState<string | null>();
-  const error = status.error ?? chain.error;
-  const [entry, setEntry] = useState<Admission>();
-  useEffect(() => {
-    void admission?.then((result) => {
-      setEntry(result);
-      status.refresh();
-      chain.refresh();
-    });
-    // The live values' refresh functions never change.
-  }, []);
-  return (
-    <div className="stack" style={{ gap: "1.5rem" }}>
-      <div className="row between">
-        <h1>This node</h1>
-        {status.data ? <State conditions={status.data} /> : null}
-      </div>
-      {entry ? <Notice kind={entry.admitted ? "info" : "bad"}>{entry.message}</Notice> : null}
-      {invitation === undefined ? null : <Booted invitation={invitation} />}
-      {!status.data || !chain.data ? (
-        <Card flush>
-          {!error ? <Loading />
-            : error.status === 401 || error.status === 403 ? <Empty title="For the node's operator">Open this page on the machine that runs the node, or here with the link that the node showed when it first started.</Empty>
-            : <Failed message={error.message} retry={() => {
-                status.refresh();
-                chain.refresh();
-              }} />}
-        </Card>
-      ) : (
-        <>
-          {error ? <Notice kind="warn">The node does not answer; what you see may be old.</Notice> : null}
-          {status.data.includes("needgenesis") && invitation === undefined ? <Start producer={chain.data.producer} onBooted={setInvitation} /> : null}
-          <Facts chain={chain.data} />
-        </>
-      )}
-    </div>
-  );
-}
+const pages = [
+  { path: "", label: "Status", Page: StatusPage },
+  { path: "/log", label: "Log", Page: LogPage },
+  { path: "/performance", label: "Performance", Page: PerformancePage },
+  { path: "/keys", label: "Keys", Page: KeysPage },
+];
+const path = location.pathname.replace(/\/(index\.html)?$/, "");
+const { Page } = pages.find((page) => page.path === path) ?? pages[0]!;
 
-function State({ conditions }: { conditions: Condition[] }) {
-  if (conditions.includes("shutdown")) return <span className="badge">Stopping</span>;
-  if (conditions.includes("startup")) return <span className="badge">Starting</span>;
-  if (conditions.includes("needgenesis")) return <span className="badge">No chain yet</span>;
-  return <span className="badge good live">Running</span>;
-}
-
-function Start({ producer, onBooted }: { producer: string; onBooted: (invitation: string | null) => void }) {
-  const start = useTask(async () => onBooted(await boot()));
-  return (
-    <Card title="Start a network">
-      {producer === "" ? (
-        <p>This node may not make blocks yet. Start it with <code className="mono">--producer NAME</code> to begin a network here.</p>
-      ) : (
-        <div className="stack">
-          <p>
-            This makes a new chain with <strong>{producer}</strong> as its only producer and the default apps, and the first invitation.
-            It takes a few seconds.
-          </p>
-          {start.error ? <Notice kind="bad">{start.error}</Notice> : null}
-          <div><Button kind="primary" busy={start.running} onClick={() => void start.run()}>{start.running ? "Creating the chain" : "Create the chain"}</Button></div>
-        </div>
-      )}
-    </Card>
-  );
-}
-
-function Booted({ invitation }: { invitation: string | null }) {
-  return (
-    <Card title="The network is up">
-      <div className="stack">
-        {invitation === null ? <p>No invitation was made.</p> : (
-          <>
-            <p>With this link the first members make their accounts. It is shown once.</p>
-            <p className="row"><a className="mono break grow" href={invitation}>{invitation}</a><Copy value={invitation} /></p>
-          </>
-        )}
-        <div><a className="button" href={siblingUrl(null, null, "/")}>Open the homepage</a></div>
-      </div>
-    </Card>
-  );
-}
-
-function Facts({ chain }: { chain: Chain }) {
-  const block = ({ num, time }: Chain["head"]): ReactNode => (
-    <><span className="figures">{num.toLocaleString("en")}</span>{time ? <span className="muted"> · <Ago time={time} /></span> : null}</>
-  );
-  const facts: [string, ReactNode][] = [
-    ["Version", chain.version],
-    ["Producer", chain.producer || "does not produce"],
-  ];
-  if (chain.chainId !== null)
-    facts.push(["Newest block", block(chain.head)], ["Final up to", block(chain.irreversible)], ["Chain", <Id key="chain" value={chain.chainId} />]);
-  return (
-    <Card title="Status">
-      <dl className="facts">{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
-    </Card>
-  );
-}
-
-mount(<Shell title="Node"><App /></Shell>);
+mount(
+  <Shell title="Node" nav={pages.map((page) => ({ label: page.label, href: `${page.path}/`, current: page.Page === Page }))}>
+    <Page />
+  </Shell>,
+);

@@ -2,6 +2,7 @@
 
 import { postJson } from "@polis/client/common";
 import { useLive, type Live } from "@polis/client/ui";
+import type { Claim } from "./keys.js";
 
 interface BlockFacts {
   num: number;
@@ -16,6 +17,8 @@ export interface Chain {
   irreversible: BlockFacts;
   /** Empty when this node does not produce. */
   producer: string;
+  /** The public half of the key that signs this node's blocks. */
+  signs: Claim | null;
   version: string;
 }
 
