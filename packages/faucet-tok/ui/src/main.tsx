@@ -21,7 +21,7 @@ function App() {
         <Card>
           {user.state === "loading" ? <Loading lines={1} />
             : user.state === "failed" ? <Failed message={user.message} retry={reload} />
-            : user.state === "connected" ? <Tap account={user.account} amount={amount} />
+            : user.state === "connected" ? <Tap account={user.account} tokenId={token.data?.tokenId} amount={amount} />
             : <Empty title="Who is it for?" action={<Button kind="primary" busy={connect.running} onClick={() => void connect.run()}>Choose account</Button>}>
                 Choose the account that gets the tokens. You are asked once.
                 {connect.error ? <span role="alert" style={{ display: "block", color: "var(--danger)" }}>{connect.error}</span> : null}
@@ -32,7 +32,7 @@ function App() {
   );
 }
 
-function Tap({ account, amount }: { account: string; amount: string | undefined }) {
+function Tap({ account, tokenId, amount }: { account: string; tokenId: number | undefined; amount: string | undefined }) {
   const [given, setGiven] = useState(0);
   const { data, refresh } = useBalances(account);
   const give = useTask(async () => {
@@ -40,14 +40,15 @@ function Tap({ account, amount }: { account: string; amount: string | undefined 
     setGiven((count) => count + 1);
     refresh();
   });
-  const balance = data?.balances[0];
+  const balance = data?.balances.find((b) => b.tokenId === tokenId);
+  const unit = balance?.symbol?.toUpperCase() ?? "";
   return (
     <div className="stack" style={{ gap: "1.2rem" }}>
       <div className="row">
         <Avatar name={account} size={44} />
         <div>
           <strong>{account}</strong>
-          <p className="muted small figures">{data ? `Has ${formatAmount(balance?.balance ?? "0", balance?.precision ?? precision)}` : "…"}</p>
+          <p className="muted small figures">{data ? `Has ${formatAmount(balance?.balance ?? "0", balance?.precision ?? precision)} ${unit}` : "…"}</p>
         </div>
       </div>
       <div className="stack" aria-live="polite">

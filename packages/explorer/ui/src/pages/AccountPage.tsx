@@ -24,7 +24,10 @@ export function AccountPage({ name }: { name: string }) {
             <Card title="Account">
               <dl className="facts">
                 <div><dt>Acts by</dt><dd>{guards[account.authService] ?? account.authService}</dd></div>
-                {key.data ? <div><dt>Key</dt><dd><Hash value={key.data.fingerprint} /></dd></div> : null}
+                {account.authService !== "auth-sig" ? null
+                  : key.data ? <div><dt>Key</dt><dd><Hash value={key.data.fingerprint} /></dd></div>
+                  : key.error ? null
+                  : <div><dt>Key</dt><dd><span className="skeleton" /></dd></div>}
               </dl>
             </Card>
             <Card title="Tokens" flush>
