@@ -69,7 +69,8 @@ std::string adviceFor(std::string_view message, const Refused& refused) {
    if (says(message, "timed out") || says(message, "CPU limit"))
       return "It needed more processor time than one transaction may take. Do less in one action, or split it.";
    if (says(message, "expired"))
-      return "It was not carried out in time. Is the chain going on (polis status)? Is this machine's clock right? Then "
+      return "It was not carried out in time. Is the chain going on (polis status)? Is this machine's clock right? "
+             "Then "
              "push it again.";
    if (says(message, "submitted too early") || says(message, "impossible expiration"))
       return "This machine's clock and the node's differ: compare `date -u` with the head of polis status.";

@@ -16,16 +16,17 @@ void expectSays(const std::string& text, const std::string& part) {
 TEST(Advice, namesTheServiceThatRefused) {
    EXPECT_EQ(explained({.error = "service 'tokens' aborted with message: insufficient balance", .sender = "alice-one"}),
              "Nothing was changed: insufficient balance (tokens)");
-   EXPECT_EQ(explained({.error = "service 'a-service' aborted with message: service 'b-service' aborted with message: no",
-                        .sender = "alice-one"}),
-             "Nothing was changed: no (b-service)");
+   EXPECT_EQ(
+       explained({.error = "service 'a-service' aborted with message: service 'b-service' aborted with message: no",
+                  .sender = "alice-one"}),
+       "Nothing was changed: no (b-service)");
    EXPECT_EQ(explained({.error = "service 'half", .sender = ""}), "Nothing was changed: service 'half");
    EXPECT_EQ(explained({.error = "", .sender = ""}), "Nothing was changed: ");
 }
 
 TEST(Advice, unknownAccount) {
-   const auto text = explained(
-       {.error = "service 'transact' aborted with message: unknown sender \"bob-two\"", .sender = "bob-two"});
+   const auto text =
+       explained({.error = "service 'transact' aborted with message: unknown sender \"bob-two\"", .sender = "bob-two"});
    expectSays(text, "unknown sender \"bob-two\" (transact)\n");
    expectSays(text, "polis create-account bob-two");
    expectSays(text, "POLIS_URL");
@@ -33,8 +34,10 @@ TEST(Advice, unknownAccount) {
 }
 
 TEST(Advice, missingAndWrongKeys) {
-   const std::string_view first = "service 'auth-sig' aborted with message: the first sender's key is not the first claim";
-   const std::string_view second = "service 'auth-sig' aborted with message: transaction is not signed with the key of bob-two";
+   const std::string_view first =
+       "service 'auth-sig' aborted with message: the first sender's key is not the first claim";
+   const std::string_view second =
+       "service 'auth-sig' aborted with message: transaction is not signed with the key of bob-two";
    expectSays(explained({.error = first, .sender = "alice-one"}), "alice-one acts with a key: add --sign FILE");
    expectSays(explained({.error = first, .sender = "alice-one", .hasKeys = true}), "not the one of alice-one");
    expectSays(explained({.error = second, .sender = "alice-one"}), "bob-two acts with a key");

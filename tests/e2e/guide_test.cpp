@@ -209,7 +209,8 @@ TEST_F(Guide, aHostWithoutAnAppSaysWhatToDo) {
       EXPECT_NE(answer.body.find("href=\"" + url()), std::string::npos) << answer.body;
    };
    expectPage("empty-one", "/", {"<h1>No app here yet</h1>", "empty-one exists", "polis install"});
-   expectPage("nobody-yet", "/some/where", {"<h1>No app here yet</h1>", "Nobody has taken", "polis new app nobody-yet"});
+   expectPage("nobody-yet", "/some/where",
+              {"<h1>No app here yet</h1>", "Nobody has taken", "polis new app nobody-yet"});
    expectPage("a-name-that-is-too-long", "/", {"<h1>No app here</h1>", "No account can have this name"});
    expectPage("two.labels", "/", {"<h1>No app here</h1>"});
    expectPage("hello", "/nothing-here", {"<h1>No such page</h1>", "href=\"/\""});
@@ -258,7 +259,8 @@ TEST_F(Guide, whatIsPushedIsSeenAtOnce) {
               {"applied"});
    expectSays(polis({"push", "--wait", "none", "--sender", "prod", "hello", "greet", R"({"text":"b"})"}), 0,
               {"taken in"});
-   expectSays(polis({"push", "--wait", "ever", "--sender", "prod", "hello", "greet", R"({"text":"c"})"}), 2, {"--wait"});
+   expectSays(polis({"push", "--wait", "ever", "--sender", "prod", "hello", "greet", R"({"text":"c"})"}), 2,
+              {"--wait"});
 }
 
 TEST_F(Guide, mistakesAreExplained) {
@@ -267,9 +269,10 @@ TEST_F(Guide, mistakesAreExplained) {
       words.insert(words.end(), more.begin(), more.end());
       return polis(std::move(words));
    };
-   expectSays(harness::runPolis({"push", "--sender", "prod", "hello", "greet", "{}", "--url", "http://127.0.0.1:9/"}), 1,
-              {"Is the node running?", "./run", "POLIS_URL"});
-   expectSays(greet({}, "ghost-user"), 1, {"Nothing was changed", "no account ghost-user", "create-account ghost-user"});
+   expectSays(harness::runPolis({"push", "--sender", "prod", "hello", "greet", "{}", "--url", "http://127.0.0.1:9/"}),
+              1, {"Is the node running?", "./run", "POLIS_URL"});
+   expectSays(greet({}, "ghost-user"), 1,
+              {"Nothing was changed", "no account ghost-user", "create-account ghost-user"});
    expectSays(greet({}, "Not A Name"), 1, {"is not an account name"});
 
    const auto mine = (folder() / "mine.pem").string(), other = (folder() / "other.pem").string();

@@ -48,8 +48,9 @@ Words wordsFor(const MissingPage& page) {
    return {};
 }
 
-constexpr std::string_view style = "body{font:1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem}"
-                                   "h1{font-size:1.6rem}code{overflow-wrap:anywhere}";
+constexpr std::string_view style =
+    "body{font:1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem}"
+    "h1{font-size:1.6rem}code{overflow-wrap:anywhere}";
 
 std::string pageOf(const MissingPage& page, const Words& words) {
    std::string html = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
@@ -62,7 +63,8 @@ std::string pageOf(const MissingPage& page, const Words& words) {
    ((html += "</p><p>") += escaped(words.advice)) += "</p><p>";
    if (page.what == Missing::page)
       html += "<a href=\"/\">First page of this app</a> · ";
-   return ((html += "<a href=\"") += escaped(page.rootUrl)) += "\">What there is on this network</a></p></body></html>\n";
+   return ((html += "<a href=\"") += escaped(page.rootUrl)) +=
+          "\">What there is on this network</a></p></body></html>\n";
 }
 
 struct ErrorText {
