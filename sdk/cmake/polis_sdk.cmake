@@ -46,13 +46,6 @@ add_library(polis_sdk_options INTERFACE)
 target_include_directories(polis_sdk_options INTERFACE ${POLIS_SDK_DIR}/include ${POLIS_ROOT}/src ${POLIS_ROOT}/packages)
 target_compile_options(polis_sdk_options INTERFACE -Wall -Wextra -Wno-missing-designated-field-initializers -Werror)
 
-# RapidJSON is header-only; its folder is taken alone, so that no other host header is found.
-if(EXISTS /usr/include/rapidjson)
-  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/host_include)
-  file(CREATE_LINK /usr/include/rapidjson ${CMAKE_BINARY_DIR}/host_include/rapidjson SYMBOLIC)
-  target_include_directories(polis_sdk_options SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/host_include)
-endif()
-
 file(GLOB POLIS_FORMAT_SOURCES CONFIGURE_DEPENDS ${POLIS_ROOT}/src/format/*.cpp)
 list(FILTER POLIS_FORMAT_SOURCES EXCLUDE REGEX "(_test|_fuzz|_bench|_check|_native|/hash|/keys)\\.cpp$")
 

@@ -28,14 +28,19 @@ inline std::string toText(ByteView bytes) { return std::string(asText(bytes)); }
 
 inline void append(Bytes& out, ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
 
+/// Writes two upper-case hexadecimal digits a byte to `out`.
+inline void writeHex(ByteView bytes, char* out) {
+   const auto digit = [](unsigned value) { return static_cast<char>(value + (value < 10 ? '0' : 'A' - 10)); };
+   for (std::size_t i = 0; i < bytes.size(); ++i) {
+      out[2 * i] = digit(bytes[i] >> 4);
+      out[2 * i + 1] = digit(bytes[i] & 15u);
+   }
+}
+
 /// Upper-case hexadecimal, two digits a byte.
 inline std::string toHex(ByteView bytes) {
-   static constexpr char digits[] = "0123456789ABCDEF";
    std::string out(bytes.size() * 2, '\0');
-   for (std::size_t i = 0; i < bytes.size(); ++i) {
-      out[2 * i] = digits[bytes[i] >> 4];
-      out[2 * i + 1] = digits[bytes[i] & 15];
-   }
+   writeHex(bytes, out.data());
    return out;
 }
 
@@ -51,13 +56,19 @@ constexpr int hexDigit(char c) {
 inline bool readHex(std::string_view text, std::uint8_t* out) {
    if (text.size() % 2)
       return false;
-   for (std::size_t i = 0; i < text.size(); i += 2) {
-      const int high = hexDigit(text[i]), low = hexDigit(text[i + 1]);
-      if ((high | low) < 0)
-         return false;
-      *out++ = static_cast<std::uint8_t>(high << 4 | low);
+   // Without branches, so that the compiler does many at a time.
+   std::uint8_t bad = 0;
+   const auto value = [&bad](char c) {
+      const auto digit = static_cast<std::uint8_t>(c - '0');
+      const auto letter = static_cast<std::uint8_t>((c | 0x20) - 'a');
+      bad = static_cast<std::uint8_t>(bad | ((digit > 9) & (letter > 5)));
+      return static_cast<std::uint8_t>(digit < 10 ? digit : letter + 10);
+   };
+   for (std::size_t i = 0; i < text.size() / 2; ++i) {
+      const std::uint8_t high = value(text[2 * i]), low = value(text[2 * i + 1]);
+      out[i] = static_cast<std::uint8_t>(high << 4 | low);
    }
-   return true;
+   return bad == 0;
 }
 
 /// None unless the text is an even count of digits of either case.

@@ -1,26 +1,47 @@
 #include "format/json.hpp"
 
-#include "base/assert.hpp"
-
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
 
-#define RAPIDJSON_ASSERT(x) ASSERT(x)
-// Its empty stack adds an offset to a null pointer before it compares; harmless, but undefined.
-#pragma clang attribute push(__attribute__((no_sanitize("pointer-overflow"))), apply_to = function)
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Weverything"
-#include <rapidjson/reader.h>
-#pragma clang diagnostic pop
-#pragma clang attribute pop
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 namespace polis::format {
 
 // --- Writing ---------------------------------------------------------------------------------------------------------
 
 namespace {
+
+/// First character at or after `at` that may not stand in a JSON string as it is: a control character, a quote, a
+/// backslash and, with `strict`, 0x7F or a part of a longer character. At least 16 bytes can be read behind it.
+template <bool strict>
+const char* plainEnd(const char* at) {
+#ifdef __SSE2__
+   for (;; at += 16) {
+      const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+      __m128i special =
+          _mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8('"')), _mm_cmpeq_epi8(text, _mm_set1_epi8('\\')));
+      if constexpr (strict) // signed: also what is above 0x7F
+         special = _mm_or_si128(special, _mm_or_si128(_mm_cmplt_epi8(text, _mm_set1_epi8(0x20)),
+                                                      _mm_cmpeq_epi8(text, _mm_set1_epi8(0x7F))));
+      else
+         special = _mm_or_si128(special, _mm_cmpeq_epi8(_mm_min_epu8(text, _mm_set1_epi8(0x1F)), text));
+      if (const int mask = _mm_movemask_epi8(special))
+         return at + std::countr_zero(static_cast<unsigned>(mask));
+   }
+#else
+   for (;; ++at) {
+      const auto c = static_cast<unsigned char>(*at);
+      if (c < 0x20 || c == '"' || c == '\\' || (strict && c >= 0x7F))
+         return at;
+   }
+#endif
+}
 
 /// Bytes of the well-formed UTF-8 character that `text` starts with; 0 if there is none.
 std::size_t characterBytes(std::string_view text) {
@@ -30,164 +51,216 @@ std::size_t characterBytes(std::string_view text) {
    return 0;
 }
 
-void putString(std::string& out, std::string_view text) {
+/// Puts text that needs escapes, or whose end cannot be read past.
+char* putEscaped(char* out, std::string_view text) {
    static constexpr char digits[] = "0123456789ABCDEF";
-   out += '"';
-   std::size_t plain = 0; // start of what is not yet copied
    for (std::size_t i = 0; i < text.size();) {
       const auto c = static_cast<unsigned char>(text[i]);
-      if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
-         ++i;
+      if (c >= 0x80) {
+         const std::size_t size = characterBytes(text.substr(i, 4));
+         if (size == 0)
+            *out++ = '?';
+         for (std::size_t k = 0; k < size; ++k)
+            *out++ = text[i + k];
+         i += size ? size : 1;
          continue;
       }
-      if (c >= 0x80) {
-         if (const std::size_t size = characterBytes(text.substr(i, 4))) {
-            i += size;
-            continue;
-         }
+      ++i;
+      if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
+         *out++ = static_cast<char>(c);
+         continue;
       }
-      out.append(text, plain, i - plain);
-      plain = ++i;
+      *out++ = '\\';
       switch (c) {
       case '"':
-         out += "\\\"";
-         break;
       case '\\':
-         out += "\\\\";
+         *out++ = static_cast<char>(c);
          break;
       case '\b':
-         out += "\\b";
+         *out++ = 'b';
          break;
       case '\f':
-         out += "\\f";
+         *out++ = 'f';
          break;
       case '\n':
-         out += "\\n";
+         *out++ = 'n';
          break;
       case '\r':
-         out += "\\r";
+         *out++ = 'r';
          break;
       case '\t':
-         out += "\\t";
+         *out++ = 't';
          break;
       default:
-         if (c >= 0x80) {
-            out += '?';
-         } else {
-            out += "\\u00";
-            out += digits[c >> 4];
-            out += digits[c & 15];
-         }
+         out = std::copy_n("u00", 3, out);
+         *out++ = digits[c >> 4];
+         *out++ = digits[c & 15];
       }
    }
-   out.append(text, plain, text.size() - plain);
-   out += '"';
+   return out;
 }
 
+constexpr std::size_t doubleCharsMax = 32;
+
 /// Shortest digits that read back, laid out as in JavaScript but with an exponent from seven zeros on.
-std::string textOfDouble(double value) {
+char* putDouble(char* out, double value) {
+   // Up to 15 digits with up to six decimals: no other text of so few digits reads back as the same value.
+   double unit = 1;
+   for (int decimals = 0; decimals <= 6; ++decimals, unit *= 10) {
+      const double scaled = value * unit;
+      if (!(scaled > -1e15 && scaled < 1e15))
+         break;
+      const auto digits = static_cast<std::int64_t>(scaled + (scaled < 0 ? -0.5 : 0.5));
+      if (static_cast<double>(digits) / unit != value)
+         continue;
+      if (digits % 100'000'000 == 0) // zero has a sign; so many zeros take an exponent
+         break;
+      if (digits < 0)
+         *out++ = '-';
+      const auto size = static_cast<std::uint64_t>(digits < 0 ? -digits : digits);
+      const auto parts = static_cast<std::uint64_t>(unit);
+      out = std::to_chars(out, out + 20, size / parts).ptr;
+      if (decimals > 0) {
+         *out++ = '.';
+         std::uint64_t rest = size % parts;
+         for (int i = decimals; i-- > 0; rest /= 10)
+            out[i] = static_cast<char>('0' + rest % 10);
+         out += decimals;
+      }
+      return out;
+   }
    char buffer[40];
    const auto made = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
    std::string_view text(buffer, static_cast<std::size_t>(made.ptr - buffer));
-   std::string out;
    if (text.starts_with('-')) {
-      out += '-';
+      *out++ = '-';
       text.remove_prefix(1);
    }
    const std::size_t mark = text.find('e');
-   std::string digits;
+   char digits[20];
+   int count = 0;
    for (const char c : text.substr(0, mark))
       if (c != '.')
-         digits += c;
+         digits[count++] = c;
    int exponent = 0;
    const std::string_view power = text.substr(mark + (text[mark + 1] == '+' ? 2 : 1));
    std::from_chars(power.data(), power.data() + power.size(), exponent);
-   if (digits == "0") {
-      out += '0';
+   if (count == 1 && digits[0] == '0') {
+      *out++ = '0';
       return out;
    }
-   const int count = static_cast<int>(digits.size());
    const int trailing = exponent - count + 1; // power of ten of the last digit
    const int magnitude = exponent < 0 ? -exponent : exponent;
    if (trailing >= 0 && magnitude < count + 7) {
-      out += digits;
-      out.append(static_cast<std::size_t>(trailing), '0');
+      out = std::copy_n(digits, count, out);
+      out = std::fill_n(out, trailing, '0');
    } else if (trailing < 0 && (trailing > -7 || magnitude < 4)) {
       if (exponent < 0) {
-         out += "0.";
-         out.append(static_cast<std::size_t>(-exponent - 1), '0');
-         out += digits;
+         out = std::copy_n("0.", 2, out);
+         out = std::fill_n(out, -exponent - 1, '0');
+         out = std::copy_n(digits, count, out);
       } else {
-         const auto whole = static_cast<std::size_t>(exponent + 1);
-         out.append(digits, 0, whole);
-         out += '.';
-         out.append(digits, whole);
+         out = std::copy_n(digits, exponent + 1, out);
+         *out++ = '.';
+         out = std::copy_n(digits + exponent + 1, count - exponent - 1, out);
       }
    } else {
-      out += digits[0];
+      *out++ = digits[0];
       if (count > 1) {
-         out += '.';
-         out.append(digits, 1);
+         *out++ = '.';
+         out = std::copy_n(digits + 1, count - 1, out);
       }
-      out += exponent < 0 ? "e-" : "e+";
-      out += std::to_string(magnitude);
+      *out++ = 'e';
+      *out++ = exponent < 0 ? '-' : '+';
+      out = std::to_chars(out, out + 4, magnitude).ptr;
    }
    return out;
 }
 
 } // namespace
 
+template <class Put>
+void JsonWriter::grow(std::size_t bytesMax, const Put& put) {
+   const std::size_t size = out_.size();
+   out_.resize_and_overwrite(
+       size + bytesMax, [&](char* chars, std::size_t) { return static_cast<std::size_t>(put(chars + size) - chars); });
+}
+
 void JsonWriter::raw(std::string_view json) {
    separate();
    out_ += json;
 }
 
-void JsonWriter::key(std::string_view name) {
-   separate();
-   putString(out_, name);
-   out_ += ':';
-   comma_ = false;
+void JsonWriter::quoted(std::string_view text, bool isKey) {
+   // Short text is copied with room behind it, and then looked at: mostly there is nothing to escape.
+   constexpr std::size_t room = 16;
+   const std::size_t size = text.size();
+   const bool comma = comma_;
+   bool plain = false;
+   grow(size + 4 + room, [&](char* out) {
+      char* at = out;
+      if (comma)
+         *at++ = ',';
+      *at++ = '"';
+      std::copy_n(text.data(), size, at);
+      at[size] = '\0';
+      plain = plainEnd<true>(at) == at + size;
+      if (!plain)
+         return out;
+      at += size;
+      *at++ = '"';
+      if (isKey)
+         *at++ = ':';
+      return at;
+   });
+   if (!plain)
+      grow(6 * size + 4, [&](char* out) {
+         if (comma)
+            *out++ = ',';
+         *out++ = '"';
+         out = putEscaped(out, text);
+         *out++ = '"';
+         if (isKey)
+            *out++ = ':';
+         return out;
+      });
+   comma_ = !isKey;
 }
 
-void JsonWriter::string(std::string_view text) {
-   separate();
-   putString(out_, text);
-}
+void JsonWriter::key(std::string_view name) { quoted(name, true); }
+
+void JsonWriter::string(std::string_view text) { quoted(text, false); }
 
 void JsonWriter::hex(ByteView bytes) {
-   static constexpr char digits[] = "0123456789ABCDEF";
    separate();
-   std::size_t at = out_.size();
-   out_.resize(at + 2 * bytes.size() + 2);
-   out_[at++] = '"';
-   for (const std::uint8_t byte : bytes) {
-      out_[at++] = digits[byte >> 4];
-      out_[at++] = digits[byte & 15];
-   }
-   out_[at] = '"';
+   grow(2 * bytes.size() + 2, [&](char* out) {
+      *out++ = '"';
+      writeHex(bytes, out);
+      out += 2 * bytes.size();
+      *out++ = '"';
+      return out;
+   });
 }
 
-void JsonWriter::signedInteger(std::int64_t value, bool asString) {
-   char buffer[24];
-   char* at = buffer;
-   if (asString)
-      *at++ = '"';
-   at = std::to_chars(at, buffer + sizeof buffer, value).ptr;
-   if (asString)
-      *at++ = '"';
-   raw({buffer, static_cast<std::size_t>(at - buffer)});
+template <class T>
+void JsonWriter::digits(T value, bool asString) {
+   const bool comma = comma_;
+   comma_ = true;
+   grow(24, [&](char* out) {
+      if (comma)
+         *out++ = ',';
+      if (asString)
+         *out++ = '"';
+      out = std::to_chars(out, out + 20, value).ptr;
+      if (asString)
+         *out++ = '"';
+      return out;
+   });
 }
 
-void JsonWriter::unsignedInteger(std::uint64_t value, bool asString) {
-   char buffer[24];
-   char* at = buffer;
-   if (asString)
-      *at++ = '"';
-   at = std::to_chars(at, buffer + sizeof buffer, value).ptr;
-   if (asString)
-      *at++ = '"';
-   raw({buffer, static_cast<std::size_t>(at - buffer)});
-}
+void JsonWriter::signedInteger(std::int64_t value, bool asString) { digits(value, asString); }
+
+void JsonWriter::unsignedInteger(std::uint64_t value, bool asString) { digits(value, asString); }
 
 void JsonWriter::number(double value) {
    if (value != value)
@@ -196,110 +269,325 @@ void JsonWriter::number(double value) {
       raw("\"Infinity\"");
    else if (value == -std::numeric_limits<double>::infinity())
       raw("\"-Infinity\"");
-   else
-      raw(textOfDouble(value));
+   else {
+      separate();
+      grow(doubleCharsMax, [&](char* out) { return putDouble(out, value); });
+   }
 }
 
 // --- Reading ---------------------------------------------------------------------------------------------------------
 
 namespace {
 
-/// Receives RapidJSON's events and keeps them as tokens.
-struct Tokenizer {
-   const char* start;
-   std::vector<JsonReader::Token>& tokens;
-   unsigned depth = 0;
-   std::size_t open[jsonDepthMax] = {}; ///< tokens that are begun and not ended
-
-   bool begin(JsonToken kind) {
-      if (depth++ == jsonDepthMax)
-         return false;
-      open[depth - 1] = tokens.size();
-      return put(kind);
-   }
-   bool end(JsonToken kind) {
-      tokens[open[--depth]].offset = static_cast<std::uint32_t>(tokens.size());
-      return put(kind);
-   }
-   bool put(JsonToken kind, std::size_t offset = 0, std::size_t size = 0) {
-      JsonReader::Token token;
-      token.offset = static_cast<std::uint32_t>(offset);
-      token.size = static_cast<std::uint32_t>(size) & 0xFFFFFFFu;
-      token.kind = static_cast<std::uint32_t>(kind) & 15u;
-      tokens.push_back(token);
-      return true;
-   }
-   bool put(JsonToken kind, const char* chars, std::size_t size) {
-      return put(kind, static_cast<std::size_t>(chars - start), size);
-   }
-
-   bool Null() { return put(JsonToken::null); }
-   bool Bool(bool value) { return put(JsonToken::boolean, value); }
-   bool RawNumber(const char* chars, unsigned size, bool) { return put(JsonToken::number, chars, size); }
-   bool String(const char* chars, unsigned size, bool) { return put(JsonToken::string, chars, size); }
-   bool Key(const char* chars, unsigned size, bool) { return put(JsonToken::key, chars, size); }
-   bool StartObject() { return begin(JsonToken::beginObject); }
-   bool StartArray() { return begin(JsonToken::beginArray); }
-   bool EndObject(unsigned) { return end(JsonToken::endObject); }
-   bool EndArray(unsigned) { return end(JsonToken::endArray); }
-   // Never sent: numbers come raw.
-   bool Int(int) { return false; }
-   bool Uint(unsigned) { return false; }
-   bool Int64(std::int64_t) { return false; }
-   bool Uint64(std::uint64_t) { return false; }
-   bool Double(double) { return false; }
-};
+/// Bytes behind the text, all zero: no search for the end of a string or number runs past them.
+constexpr std::size_t paddingBytes = 16;
 
 } // namespace
 
-JsonReader::JsonReader(std::string_view text) {
-   constexpr unsigned flags =
-       rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseIterativeFlag;
-   tokens_.reserve(text.size() / 8 + 2);
-   Tokenizer tokenizer{nullptr, tokens_};
-   const auto parse = [&]() -> JsonError {
-      if (text.size() > bytesMax)
-         return {"the text is too long"};
-      // Checked here: RapidJSON takes a NUL for the end of the text, and its own check of UTF-8 reads past the end.
-      if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
-         return {"malformed JSON", nul};
-      if (!isUtf8(text))
-         return {"malformed UTF-8"};
-      buffer_ = text;
-      tokenizer.start = buffer_.data();
-      rapidjson::InsituStringStream stream(buffer_.data());
-      rapidjson::Reader reader;
-      if (reader.Parse<flags>(stream, tokenizer).IsError())
-         return {tokenizer.depth > jsonDepthMax ? "nested too deeply" : "malformed JSON", reader.GetErrorOffset()};
-      return {};
+/// Splits a text into tokens, in one pass without recursion. Strings are unescaped in place.
+class JsonReader::Tokenizer {
+public:
+   explicit Tokenizer(JsonReader& reader)
+      : reader_(reader), start_(reader.text_), end_(reader.text_ + reader.textBytes_), at_(start_),
+        out_(reader.fewTokens_), outEnd_(reader.fewTokens_ + shortTokens) {}
+
+   /// What is wrong; nothing if the text is one value. Either way the tokens end with `end`.
+   std::string_view run() {
+      if (values())
+         message_ = at_ == end_ ? std::string_view() : malformed;
+      if (!message_.empty())
+         out_ = reader_.tokens_;
+      put(JsonToken::end, 0, 0);
+      return message_;
+   }
+   std::size_t offset() const { return static_cast<std::size_t>(at_ - start_); }
+
+private:
+   static constexpr std::string_view malformed = "malformed JSON";
+
+   bool fail(std::string_view message = malformed) {
+      message_ = message;
+      return false;
+   }
+   void skipSpace() {
+      while (*at_ <= ' ' && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t'))
+         ++at_;
+   }
+   void put(JsonToken kind, std::size_t offset, std::size_t size) {
+      if (out_ == outEnd_) [[unlikely]]
+         grow();
+      Token token;
+      token.offset = static_cast<std::uint32_t>(offset);
+      token.size = static_cast<std::uint32_t>(size) & 0xFFFFFFFu;
+      token.kind = static_cast<std::uint32_t>(kind) & 15u;
+      *out_++ = token;
+   }
+   std::size_t count() const { return static_cast<std::size_t>(out_ - reader_.tokens_); }
+   void grow() {
+      // JSON of the protocol has a token for every six to eight bytes.
+      const std::size_t used = count(), room = std::max(2 * used, reader_.textBytes_ / 6);
+      auto more = std::make_unique_for_overwrite<Token[]>(room);
+      std::copy_n(reader_.tokens_, used, more.get());
+      reader_.manyTokens_ = std::move(more);
+      reader_.tokens_ = reader_.manyTokens_.get();
+      out_ = reader_.tokens_ + used;
+      outEnd_ = reader_.tokens_ + room;
+   }
+
+   void open(bool isObject) {
+      levels_[depth_++] = {static_cast<std::uint32_t>(count()), 0, isObject};
+      put(isObject ? JsonToken::beginObject : JsonToken::beginArray, 0, 0);
+   }
+   void close() {
+      ++at_;
+      const Level& level = levels_[--depth_];
+      Token& begin = reader_.tokens_[level.token];
+      begin.offset = static_cast<std::uint32_t>(count());
+      begin.size = level.values & 0xFFFFFFFu;
+      put(level.isObject ? JsonToken::endObject : JsonToken::endArray, 0, 0);
+   }
+
+   /// The whole text up to its end.
+   bool values() {
+      while (value()) {
+         // Behind a value: on to the next one, or out of what has ended.
+         while (true) {
+            skipSpace();
+            if (depth_ == 0)
+               return true;
+            const bool isObject = levels_[depth_ - 1].isObject;
+            if (*at_ == ',') {
+               ++at_;
+               if (isObject) {
+                  skipSpace();
+                  if (!key())
+                     return false;
+               }
+               break;
+            }
+            if (*at_ != (isObject ? '}' : ']'))
+               return fail();
+            close();
+         }
+      }
+      return false;
+   }
+
+   /// One value, or the beginnings of objects and arrays up to the first value in them.
+   bool value() {
+      while (true) {
+         skipSpace();
+         if (depth_)
+            ++levels_[depth_ - 1].values;
+         switch (*at_) {
+         case '{':
+         case '[': {
+            const bool isObject = *at_ == '{';
+            if (depth_ == jsonDepthMax)
+               return fail("nested too deeply");
+            open(isObject);
+            ++at_;
+            skipSpace();
+            if (*at_ == (isObject ? '}' : ']')) {
+               close();
+               return true;
+            }
+            if (isObject && !key())
+               return false;
+            continue;
+         }
+         case '"':
+            return string(JsonToken::string);
+         case 't':
+            return literal("true", JsonToken::boolean, 1);
+         case 'f':
+            return literal("false", JsonToken::boolean, 0);
+         case 'n':
+            return literal("null", JsonToken::null, 0);
+         default:
+            return number();
+         }
+      }
+   }
+
+   bool literal(std::string_view word, JsonToken kind, std::size_t offset) {
+      if (std::memcmp(at_, word.data(), word.size()) != 0)
+         return fail();
+      at_ += word.size();
+      put(kind, offset, 0);
+      return true;
+   }
+
+   bool number() {
+      const auto digits = [&] {
+         const char* from = at_;
+         while (*at_ >= '0' && *at_ <= '9')
+            ++at_;
+         return at_ != from;
+      };
+      const char* from = at_;
+      if (*at_ == '-')
+         ++at_;
+      if (*at_ == '0')
+         ++at_;
+      else if (!digits())
+         return fail();
+      if (*at_ == '.') {
+         ++at_;
+         if (!digits())
+            return fail();
+      }
+      if (*at_ == 'e' || *at_ == 'E') {
+         ++at_;
+         if (*at_ == '+' || *at_ == '-')
+            ++at_;
+         if (!digits())
+            return fail();
+      }
+      put(JsonToken::number, static_cast<std::size_t>(from - start_), static_cast<std::size_t>(at_ - from));
+      return true;
+   }
+
+   bool key() {
+      if (*at_ != '"')
+         return fail();
+      if (!string(JsonToken::key))
+         return false;
+      skipSpace();
+      if (*at_ != ':')
+         return fail();
+      ++at_;
+      return true;
+   }
+
+   bool string(JsonToken kind) {
+      char* const from = ++at_;
+      at_ += plainEnd<false>(at_) - at_;
+      char* to = at_; // where unescaped text goes
+      while (*at_ != '"') {
+         if (*at_ != '\\' || !escape(to))
+            return fail();
+         const std::ptrdiff_t size = plainEnd<false>(at_) - at_;
+         std::memmove(to, at_, static_cast<std::size_t>(size));
+         to += size;
+         at_ += size;
+      }
+      ++at_;
+      put(kind, static_cast<std::size_t>(from - start_), static_cast<std::size_t>(to - from));
+      return true;
+   }
+
+   /// The character behind a backslash, which goes to `to`.
+   bool escape(char*& to) {
+      const char c = at_[1];
+      at_ += 2;
+      switch (c) {
+      case '"':
+      case '\\':
+      case '/':
+         *to++ = c;
+         return true;
+      case 'b':
+         *to++ = '\b';
+         return true;
+      case 'f':
+         *to++ = '\f';
+         return true;
+      case 'n':
+         *to++ = '\n';
+         return true;
+      case 'r':
+         *to++ = '\r';
+         return true;
+      case 't':
+         *to++ = '\t';
+         return true;
+      case 'u':
+         break;
+      default:
+         return false;
+      }
+      int code = hex4();
+      if (code >= 0xD800 && code < 0xDC00) {
+         if (at_[0] != '\\' || at_[1] != 'u')
+            return false;
+         at_ += 2;
+         const int low = hex4();
+         if (low < 0xDC00 || low > 0xDFFF)
+            return false;
+         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+      } else if (code < 0 || (code >= 0xDC00 && code < 0xE000)) {
+         return false;
+      }
+      const auto part = [code](int shift, int mark) { return static_cast<char>(mark | ((code >> shift) & 0x3F)); };
+      if (code < 0x80) {
+         *to++ = static_cast<char>(code);
+      } else if (code < 0x800) {
+         *to++ = static_cast<char>(0xC0 | (code >> 6));
+         *to++ = part(0, 0x80);
+      } else if (code < 0x10000) {
+         *to++ = static_cast<char>(0xE0 | (code >> 12));
+         *to++ = part(6, 0x80);
+         *to++ = part(0, 0x80);
+      } else {
+         *to++ = static_cast<char>(0xF0 | (code >> 18));
+         *to++ = part(12, 0x80);
+         *to++ = part(6, 0x80);
+         *to++ = part(0, 0x80);
+      }
+      return true;
+   }
+   /// Negative unless four hexadecimal digits follow.
+   int hex4() {
+      int code = 0;
+      for (int i = 0; i < 4; ++i, ++at_) {
+         const int digit = hexDigit(*at_);
+         if (digit < 0)
+            return -1;
+         code = code << 4 | digit;
+      }
+      return code;
+   }
+
+   struct Level {
+      std::uint32_t token; ///< that begins it
+      std::uint32_t values : 31;
+      bool isObject : 1;
    };
-   if (const JsonError error = parse(); !error.message.empty()) {
-      tokens_.clear();
-      tokenizer.put(JsonToken::end);
-      fail(error.message);
-      errorAt_ = error.offset;
+
+   JsonReader& reader_;
+   char* const start_;
+   char* const end_;
+   char* at_;
+   Token* out_;
+   Token* outEnd_;
+   unsigned depth_ = 0;
+   std::string_view message_;
+   Level levels_[jsonDepthMax]; ///< objects and arrays that are begun and not ended
+};
+
+JsonReader::JsonReader(std::string_view text) : textBytes_(text.size()), text_(shortText_), tokens_(fewTokens_) {
+   fewTokens_[0] = {0, 0, static_cast<std::uint32_t>(JsonToken::end) & 15u};
+   if (text.size() > bytesMax) {
+      fail("the text is too long");
       return;
    }
-   tokenizer.put(JsonToken::end);
-   token_ = static_cast<JsonToken>(tokens_[0].kind);
-}
-
-std::string_view JsonReader::text() const {
-   const Token& token = tokens_[at_];
-   return std::string_view(buffer_).substr(token.offset, token.size);
-}
-
-void JsonReader::advance() {
-   if (token_ == JsonToken::error || token_ == JsonToken::end)
+   if (!isUtf8(text)) {
+      fail("malformed UTF-8");
       return;
-   token_ = static_cast<JsonToken>(tokens_[++at_].kind);
-}
-
-void JsonReader::rewind(std::size_t mark) {
-   if (token_ == JsonToken::error)
-      return;
-   at_ = mark;
-   token_ = static_cast<JsonToken>(tokens_[at_].kind);
+   }
+   if (text.size() + paddingBytes > shortBytes) {
+      longText_ = std::make_unique_for_overwrite<char[]>(text.size() + paddingBytes);
+      text_ = longText_.get();
+   }
+   std::fill_n(std::copy_n(text.data(), text.size(), text_), paddingBytes, '\0');
+   Tokenizer tokenizer(*this);
+   if (const std::string_view wrong = tokenizer.run(); !wrong.empty()) {
+      fail(wrong);
+      errorAt_ = tokenizer.offset();
+   } else {
+      token_ = static_cast<JsonToken>(tokens_[0].kind);
+   }
 }
 
 void JsonReader::skip() {
@@ -315,27 +603,16 @@ bool JsonReader::fail(std::string_view message) {
       token_ = JsonToken::error;
       message_ = message;
       // Structure marks carry no place of their own: that of the nearest text before them serves.
-      for (std::size_t i = at_ + 1; i-- > 0 && errorAt_ == 0;)
-         if (i < tokens_.size() && tokens_[i].size)
+      for (std::size_t i = at_ + 1; i-- > 0 && errorAt_ == 0;) {
+         const auto kind = static_cast<JsonToken>(tokens_[i].kind);
+         if (kind == JsonToken::number || kind == JsonToken::string || kind == JsonToken::key)
             errorAt_ = tokens_[i].offset;
+      }
    }
    return false;
 }
 
-bool JsonReader::expect(JsonToken token, std::string_view what) {
-   if (token_ != token)
-      return fail("expected " + std::string(what));
-   advance();
-   return true;
-}
-
-bool JsonReader::takeText(std::string_view& text, std::string_view what) {
-   if (token_ != JsonToken::string && token_ != JsonToken::number)
-      return fail("expected " + std::string(what));
-   text = this->text();
-   advance();
-   return true;
-}
+bool JsonReader::failExpecting(std::string_view what) { return fail("expected " + std::string(what)); }
 
 bool JsonReader::takeUnsigned(std::uint64_t& value, std::uint64_t max) {
    std::string_view text;
@@ -381,8 +658,56 @@ bool JsonReader::takeSigned(std::int64_t& value, std::int64_t min, std::int64_t 
 }
 
 namespace {
+
+/// The value of plain decimal text where that takes one correctly rounded operation, or where the library reads it
+/// without a copy; false where strtod has to decide.
+template <class T>
+bool readShort(std::string_view text, T& value, [[maybe_unused]] bool allowSubnormal) {
+   const char* at = text.data();
+   const char* const end = at + text.size();
+   const bool negative = at != end && *at == '-';
+   if (negative)
+      ++at;
+   if (at == end || *at < '0' || *at > '9')
+      return false;
+   // Both factors are exact below these.
+   constexpr std::uint64_t mantissaMax = std::uint64_t{1} << std::numeric_limits<T>::digits;
+   constexpr int powerMax = sizeof(T) == 4 ? 10 : 22;
+   static constexpr T powers[] = {T(1e0),  T(1e1),  T(1e2),  T(1e3),  T(1e4),  T(1e5),  T(1e6),  T(1e7),
+                                  T(1e8),  T(1e9),  T(1e10), T(1e11), T(1e12), T(1e13), T(1e14), T(1e15),
+                                  T(1e16), T(1e17), T(1e18), T(1e19), T(1e20), T(1e21), T(1e22)};
+   std::uint64_t mantissa = 0;
+   int decimals = 0;
+   bool behindPoint = false;
+   for (; at != end && mantissa < mantissaMax; ++at) {
+      if (*at >= '0' && *at <= '9') {
+         mantissa = 10 * mantissa + static_cast<std::uint64_t>(*at - '0');
+         decimals += behindPoint;
+      } else if (*at == '.' && !behindPoint && at + 1 != end) {
+         behindPoint = true;
+      } else {
+         break;
+      }
+   }
+   if (at == end && mantissa < mantissaMax && decimals <= powerMax) {
+      value = static_cast<T>(mantissa) / powers[decimals];
+      if (negative)
+         value = -value;
+      return true;
+   }
+#ifdef __cpp_lib_to_chars
+   const auto read = std::from_chars(text.data(), end, value);
+   return read.ec == std::errc() && read.ptr == end &&
+          (allowSubnormal || value >= std::numeric_limits<T>::min() || value <= -std::numeric_limits<T>::min());
+#else
+   return false;
+#endif
+}
+
 template <class T>
 bool readFloating(std::string_view text, T& value, bool allowSubnormal) {
+   if (readShort(text, value, allowSubnormal))
+      return true;
    const std::string copy(text); // terminated
    char* end = nullptr;
    errno = 0;

@@ -8,6 +8,7 @@
 #include "format/kinds.hpp"
 #include "format/time_text.hpp"
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -58,6 +59,12 @@ public:
    void unsignedInteger(std::uint64_t value, bool asString);
 
 private:
+   /// Lets `put` write up to so many bytes behind the text; it returns their end.
+   template <class Put>
+   void grow(std::size_t bytesMax, const Put& put);
+   template <class T>
+   void digits(T value, bool asString);
+   void quoted(std::string_view text, bool isKey);
    void separate() {
       if (comma_)
          out_ += ',';
@@ -95,36 +102,64 @@ enum class JsonToken : std::uint8_t {
 /// Pulls the tokens of a JSON text one by one. Strict: one value, UTF-8, no comments, no trailing commas.
 class JsonReader {
 public:
-   static constexpr std::size_t bytesMax = (std::size_t{1} << 28) - 1;
+   static constexpr std::size_t bytesMax = (std::size_t{1} << 28) - 17;
 
    explicit JsonReader(std::string_view text);
    JsonReader(const JsonReader&) = delete;
    JsonReader& operator=(const JsonReader&) = delete;
 
+   /// Bytes of the whole text.
+   std::size_t size() const { return textBytes_; }
    JsonToken token() const { return token_; }
    /// Of a number as written, of a string or key without escapes. Lives as long as the reader.
-   std::string_view text() const;
+   std::string_view text() const {
+      const Token& token = tokens_[at_];
+      return {text_ + token.offset, token.size};
+   }
    bool boolean() const { return tokens_[at_].offset != 0; }
+   /// Elements of the array, or members of the object, that the reader stands at the beginning of; otherwise 0.
+   std::size_t count() const {
+      return token_ == JsonToken::beginArray || token_ == JsonToken::beginObject ? tokens_[at_].size : 0;
+   }
 
-   void advance();
+   void advance() {
+      if (token_ < JsonToken::end)
+         token_ = static_cast<JsonToken>(tokens_[++at_].kind);
+   }
    /// Moves behind the value or the member that the reader stands at.
    void skip();
    /// Moves on if the reader stands at `token`; otherwise fails with "expected `what`".
-   bool expect(JsonToken token, std::string_view what);
+   bool expect(JsonToken token, std::string_view what) {
+      if (token_ != token) [[unlikely]]
+         return failExpecting(what);
+      advance();
+      return true;
+   }
 
    /// Whether floats may be so small that they lose precision. Typed input refuses them, as it refuses overflow.
    void allowSubnormal(bool allow) { allowSubnormal_ = allow; }
 
    /// A place to come back to.
    std::size_t mark() const { return at_; }
-   void rewind(std::size_t mark);
+   void rewind(std::size_t mark) {
+      if (token_ == JsonToken::error)
+         return;
+      at_ = mark;
+      token_ = static_cast<JsonToken>(tokens_[at_].kind);
+   }
 
    /// Keeps the first message. Always false.
    bool fail(std::string_view message);
    JsonError error() const { return {message_, errorAt_}; }
 
    /// The text of a string or number, moving on.
-   bool takeText(std::string_view& text, std::string_view what);
+   bool takeText(std::string_view& text, std::string_view what) {
+      if (token_ != JsonToken::string && token_ != JsonToken::number) [[unlikely]]
+         return failExpecting(what);
+      text = this->text();
+      advance();
+      return true;
+   }
    bool takeSigned(std::int64_t& value, std::int64_t min, std::int64_t max);
    bool takeUnsigned(std::uint64_t& value, std::uint64_t max);
    bool takeDouble(double& value);
@@ -134,19 +169,30 @@ public:
 
    /// One token: 8 bytes, so that no text needs a large multiple of its size.
    struct Token {
-      std::uint32_t offset; ///< of the text; 1 or 0 for a boolean; the ending token of an object or array
-      std::uint32_t size : 28;
+      std::uint32_t offset;    ///< of the text; 1 or 0 for a boolean; the ending token of an object or array
+      std::uint32_t size : 28; ///< of the text; the count of an object's or array's values
       std::uint32_t kind : 4;
    };
 
 private:
-   std::string buffer_; ///< the text, its strings unescaped in place
-   std::vector<Token> tokens_;
+   class Tokenizer;
+   [[gnu::noinline, gnu::cold]] bool failExpecting(std::string_view what);
+
+   /// What a short text needs, without an allocation.
+   static constexpr std::size_t shortBytes = 256, shortTokens = 48;
+
+   std::size_t textBytes_;
+   char* text_;    ///< a copy, its strings unescaped in place, and some zeros behind it
+   Token* tokens_; ///< the last is `end`
    std::size_t at_ = 0;
    JsonToken token_ = JsonToken::end;
    bool allowSubnormal_ = false;
-   std::string message_;
    std::size_t errorAt_ = 0;
+   std::string message_;
+   std::unique_ptr<char[]> longText_;
+   std::unique_ptr<Token[]> manyTokens_;
+   char shortText_[shortBytes];
+   Token fewTokens_[shortTokens];
 };
 
 namespace json {
@@ -400,11 +446,23 @@ bool readJson(JsonReader& reader, T& out) {
       return reader.expect(JsonToken::endObject, "}");
    } else if constexpr (Vector<T> || Set<T> || Map<T>) {
       using E = typename frac::ListElement<T>::type;
+      out.clear();
+      [[maybe_unused]] std::size_t count = reader.count();
+      // With its comma, an element that is no number takes three characters; what is not there gets no memory.
+      if constexpr (!Scalar<E>)
+         count = std::min(count, reader.size() / 3 + 1);
       if (!reader.expect(JsonToken::beginArray, "["))
          return false;
-      out.clear();
       while (reader.token() != JsonToken::endArray) {
-         if constexpr (Vector<T> && !std::is_same_v<E, bool>) {
+         if constexpr (Vector<T>)
+            if (out.size() == 1)
+               out.reserve(count);
+         if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+            std::string_view text;
+            if (!reader.takeText(text, "a string"))
+               return false;
+            out.emplace_back(text);
+         } else if constexpr (Vector<T> && !std::is_same_v<E, bool>) {
             if (!readJson(reader, out.emplace_back()))
                return false;
          } else {

@@ -42,6 +42,14 @@ TEST(Json, floats) {
                             "\"Infinity\"", "\"NaN\"", "0.000001", "1000", "1.7976931348623157e+308"})
       EXPECT_EQ(reformat<double>(same), same);
    EXPECT_EQ(reformat<double>("1e3"), "1000");
+   for (const auto* same : {"0.29", "1.15", "-2.675", "123.5", "0.000002", "4503599627370.497", "999999999999999",
+                            "10000000", "1e+14", "12345670000000", "-0.5", "8.41", "1.0000001", "0.30000000000000004"})
+      EXPECT_EQ(reformat<double>(same), same);
+   EXPECT_EQ(reformat<double>("5e-324"), "error: expected a number in range");
+   EXPECT_EQ(reformat<double>("\" 0x1p3\""), "8");
+   EXPECT_EQ(reformat<double>("\"inf\""), "\"Infinity\"");
+   EXPECT_EQ(reformat<float>("16777217"), "16777216");
+   EXPECT_EQ(reformat<float>("0.333333333333333333"), "0.3333333432674408");
    EXPECT_EQ(reformat<float>("0.1"), "0.10000000149011612");
    EXPECT_EQ(reformat<float>("3.4028235e38"), "3.4028234663852886e+38");
    EXPECT_TRUE(reformat<double>("1e400").starts_with("error"));
@@ -57,7 +65,17 @@ TEST(Json, strings) {
    EXPECT_EQ(reformat<std::string>("12.50"), "\"12.50\"");
    EXPECT_TRUE(reformat<std::string>("\"\xFF\"").starts_with("error"));
    EXPECT_TRUE(reformat<std::string>("\"abcdefgh\xEF").starts_with("error"));
-   EXPECT_TRUE(reformat<std::string>("\"\\ud800\"").starts_with("error"));
+   for (const auto* bad :
+        {"\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"\\u12g4\"", "\"\\x\"", "\"\n\"", "\"\\",
+         "\"abcdefghijklmnopq", "tru", "nul", "01", "-", "1.", "1e", "[1 2]", "{\"a\" 1}", "{1:2}", "[}", ","})
+      EXPECT_TRUE(reformat<std::string>(bad).starts_with("error")) << bad;
+   EXPECT_EQ(reformat<std::string>("\"0123456789abcdef\\ud83d\\ude00\\u20ac0123456789abcdef\\t\""),
+             "\"0123456789abcdef\xF0\x9F\x98\x80\xE2\x82\xAC"
+             "0123456789abcdef\\t\"");
+   for (std::size_t size = 0; size < 300; ++size) { // short texts and long ones lie in different memory
+      const std::string text = '"' + std::string(size, 'x') + "\\n\"";
+      EXPECT_EQ(reformat<std::string>(text), text);
+   }
    EXPECT_TRUE(reformat<std::string>(std::string_view("\"a\"\0", 4)).starts_with("error"));
    EXPECT_TRUE(reformat<std::string>("\"a\" b").starts_with("error"));
    EXPECT_TRUE(reformat<std::string>("").starts_with("error"));

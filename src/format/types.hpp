@@ -75,7 +75,12 @@ struct Memo {
 constexpr bool isUtf8(std::string_view text) {
    for (std::size_t i = 0; i < text.size();) {
       if (!std::is_constant_evaluated()) {
-         // Eight characters of ASCII at a time.
+         // Thirty-two characters of ASCII at a time, then eight.
+         for (std::uint64_t words[4]; i + sizeof words <= text.size(); i += sizeof words) {
+            std::memcpy(words, text.data() + i, sizeof words);
+            if ((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080)
+               break;
+         }
          for (std::uint64_t word; i + sizeof word <= text.size(); i += sizeof word) {
             std::memcpy(&word, text.data() + i, sizeof word);
             if (word & 0x8080808080808080)
