@@ -44,8 +44,7 @@ void add(Subjects& out, const T& value) {
    subject.fields = threeFields(*View<T>::of(subject.packed));
 
    subject.works["pack"] = repeated([&value, buffer = Bytes()]() mutable {
-      buffer.clear();
-      format::packInto(buffer, value);
+      format::packOver(buffer, value);
       keep(buffer.data());
    });
    subject.works["unpack"] = repeated([bytes = subject.packed] {

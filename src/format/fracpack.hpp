@@ -251,7 +251,7 @@ bool readSlot(Reader& reader, std::uint32_t slot, T* out) {
          }
          typename T::value_type* content = nullptr;
          if constexpr (store)
-            content = &out->emplace();
+            content = *out ? &**out : &out->emplace();
          return readThrough<store>(reader, slot, word, content);
       } else {
          return readThrough<store>(reader, slot, word, out);
@@ -381,16 +381,18 @@ struct Codec<L> : VariableCodec {
             if (std::uint64_t{count} * Codec<E>::bodyMin > reader.end - stop)
                return reader.fail(FracRule::truncated, position);
          if constexpr (store) {
-            out->clear();
-            if constexpr (Vector<L>)
-               out->reserve(count);
+            // Elements that are there already keep their memory.
+            if constexpr (Vector<L> && !std::is_same_v<E, bool>)
+               out->resize(count);
+            else
+               out->clear();
          }
-         for (; slot != stop; slot += slotSize<E>) {
+         for (std::size_t i = 0; slot != stop; slot += slotSize<E>, ++i) {
             if constexpr (!store) {
                if (!readSlot<false, E>(reader, slot, nullptr))
                   return false;
             } else if constexpr (Vector<L> && !std::is_same_v<E, bool>) {
-               if (!readSlot<true, E>(reader, slot, &out->emplace_back()))
+               if (!readSlot<true, E>(reader, slot, out->data() + i))
                   return false;
             } else {
                E element{};
@@ -838,6 +840,13 @@ void packInto(Bytes& out, const T& value) {
    const std::size_t before = out.size();
    out.resize(before + packedSize(value));
    [[maybe_unused]] const std::uint8_t* end = frac::Codec<T>::write(value, out.data() + before);
+}
+
+/// Replaces `out` by pack(value), in the memory that it has.
+template <class T>
+void packOver(Bytes& out, const T& value) {
+   out.resize(packedSize(value));
+   [[maybe_unused]] const std::uint8_t* end = frac::Codec<T>::write(value, out.data());
 }
 
 /// The value's fracpack encoding; the shortest and only canonical one.
