@@ -42,6 +42,7 @@ struct Type {
    std::uint32_t required = 0; ///< members up to the last that is not optional
 
    std::uint64_t count = 0;            ///< of an array
+   std::uint64_t values = 1;           ///< of itself and within it, where it has no bytes
    std::vector<TypeId> children;       ///< members, alternatives, or the one element or content
    std::vector<TypeId> plain;          ///< the same without customs
    std::vector<std::uint32_t> offsets; ///< of members in the fixed area, and its size
@@ -49,7 +50,9 @@ struct Type {
 };
 
 constexpr std::uint32_t sizeMax = std::uint32_t{1} << 30;
-constexpr std::uint32_t emptyArrayMax = 65536; ///< elements without bytes, which cost nothing to ask for
+constexpr std::uint64_t emptyValuesMax = 64; ///< values without bytes, which cost nothing to ask for
+/// A value by schema takes no more bytes than this many times its JSON text, and some for what the text may leave out.
+constexpr std::size_t packedMultipleMax = 24, packedExtraMax = 65536;
 constexpr std::uint32_t defaultArrayMax = 65536;
 constexpr unsigned defaultDepthMax = 64;
 constexpr unsigned typeDepthMax = 1000;
@@ -303,7 +306,9 @@ struct CompiledSchema::Types {
       case Kind::array: {
          const Type& element = types[type.children[0]];
          const std::uint64_t slot = element.size;
-         if (slot ? type.count > sizeMax / slot : type.count > emptyArrayMax)
+         if (slot ? type.count > sizeMax / slot : type.count > emptyValuesMax)
+            return fail("an array is too large");
+         if (slot == 0 && (type.values += type.count * element.values) > emptyValuesMax)
             return fail("an array is too large");
          type.areaSize = type.bodyMin = static_cast<std::uint32_t>(type.count * slot);
          type.isFixed = element.isFixed;
@@ -320,6 +325,7 @@ struct CompiledSchema::Types {
          type.size = content.size;
          type.bodyMin = content.bodyMin;
          type.areaSize = content.areaSize;
+         type.values = content.values;
          return true;
       }
       case Kind::object:
@@ -337,6 +343,7 @@ struct CompiledSchema::Types {
          if (types[withoutCustom(type.children[i])].kind != Kind::option)
             type.required = static_cast<std::uint32_t>(i + 1);
          offset += member.size;
+         type.values = std::min(type.values + member.values, emptyValuesMax + 1);
          if (offset > sizeMax)
             return fail("a struct is too large");
          type.offsets.push_back(static_cast<std::uint32_t>(offset));
@@ -822,14 +829,25 @@ struct CompiledSchema::Types {
    /// The text that is read, and how deep packing is in it: types can nest where the text does not.
    class Input {
    public:
-      explicit Input(JsonReader& reader) : reader_(reader) {}
+      /// before: bytes that the output has already.
+      explicit Input(JsonReader& reader, std::size_t before = 0)
+         : reader_(reader), bytesMax_(before + packedMultipleMax * reader.size() + packedExtraMax) {}
       JsonReader* operator->() { return &reader_; }
+
+      /// Makes room for so many more bytes; fails where a type asks for much more than the text can hold.
+      bool grow(Bytes& out, std::size_t bytes) {
+         if (bytes > bytesMax_ || out.size() > bytesMax_ - bytes)
+            return reader_.fail("the value is too large for its text");
+         out.resize(out.size() + bytes);
+         return true;
+      }
 
       bool enter() { return ++nesting_ <= jsonDepthMax || reader_.fail("nested too deeply"); }
       void leave() { --nesting_; }
 
    private:
       JsonReader& reader_;
+      std::size_t bytesMax_;
       unsigned nesting_ = 0;
    };
 
@@ -838,8 +856,7 @@ struct CompiledSchema::Types {
       const Type& type = types[id];
       if (type.isFixed) {
          const std::size_t at = out.size();
-         out.resize(at + type.size);
-         return packFixed(reader, id, out, at);
+         return reader.grow(out, type.size) && packFixed(reader, id, out, at);
       }
       if (!reader.enter())
          return false;
@@ -854,15 +871,13 @@ struct CompiledSchema::Types {
          return packCustom(reader, type, out);
       case Kind::option: {
          const std::size_t slot = out.size();
-         out.resize(slot + 4);
-         return packSlot(reader, id, out, slot);
+         return reader.grow(out, 4) && packSlot(reader, id, out, slot);
       }
       case Kind::list:
          return packList(reader, type, out);
       case Kind::array: {
          const std::size_t at = out.size();
-         out.resize(at + type.areaSize);
-         return packElements(reader, type, out, at);
+         return reader.grow(out, type.areaSize) && packElements(reader, type, out, at);
       }
       case Kind::variant:
          return packVariant(reader, type, out);
@@ -969,20 +984,16 @@ struct CompiledSchema::Types {
    bool packList(Input& reader, const Type& type, Bytes& out) const {
       const TypeId element = type.children[0];
       const std::uint32_t slot = types[element].size;
-      const std::size_t mark = reader->mark();
+      const std::size_t count = reader->count();
       if (!reader->expect(JsonToken::beginArray, "["))
          return false;
-      std::size_t count = 0;
-      for (; reader->token() != JsonToken::endArray; reader->skip())
-         ++count;
       if (slot == 0 && count)
          return reader->fail("elements of this type have no bytes");
       if (count * std::uint64_t{slot} > sizeMax)
          return reader->fail("the list is too long");
-      reader->rewind(mark);
-      reader->advance();
       const std::size_t start = out.size();
-      out.resize(start + 4 + count * slot);
+      if (!reader.grow(out, 4 + count * slot))
+         return false;
       store32(out.data() + start, count * slot);
       for (std::size_t i = 0; i < count; ++i)
          if (!packSlot(reader, element, out, start + 4 + i * slot))
@@ -1011,7 +1022,8 @@ struct CompiledSchema::Types {
             return reader->fail("expected {\"type\": value}");
       }
       const std::size_t start = out.size();
-      out.resize(start + 5);
+      if (!reader.grow(out, 5))
+         return false;
       out[start] = static_cast<std::uint8_t>(tag);
       if (!pack(reader, type.children[tag], out))
          return false;
@@ -1021,8 +1033,7 @@ struct CompiledSchema::Types {
 
    bool packNested(Input& reader, TypeId content, Bytes& out) const {
       const std::size_t start = out.size();
-      out.resize(start + 4);
-      if (!pack(reader, content, out))
+      if (!reader.grow(out, 4) || !pack(reader, content, out))
          return false;
       store32(out.data() + start, out.size() - start - 4);
       return true;
@@ -1083,12 +1094,11 @@ struct CompiledSchema::Types {
       const std::uint32_t area = type.offsets[written];
       if (at == absent) {
          at = out.size();
+         if (!reader.grow(out, area + (isObject ? 2u : 0u)))
+            return false;
          if (isObject) {
-            out.resize(at + 2 + area);
             store16(out.data() + at, area);
             at += 2;
-         } else {
-            out.resize(at + area);
          }
       }
       for (std::size_t i = 0; i < written; ++i) {
@@ -1118,10 +1128,10 @@ struct CompiledSchema::Types {
       const Type& member = types[type.plain[i]];
       if (!type.isTuple && member.kind != Kind::option && member.kind != Kind::list)
          return reader->fail("the member \"" + type.names[i] + "\" is missing");
-      return packDefaultSlot(type.plain[i], out, slot) || reader->fail("a missing value has no default");
+      return packDefaultSlot(reader, type.plain[i], out, slot) || reader->fail("a missing value has no default");
    }
 
-   bool packDefaultSlot(TypeId id, Bytes& out, std::size_t slot, unsigned nesting = 0) const {
+   bool packDefaultSlot(Input& reader, TypeId id, Bytes& out, std::size_t slot, unsigned nesting = 0) const {
       const Type& type = types[id];
       if (type.isFixed)
          return true; // zeros
@@ -1130,58 +1140,58 @@ struct CompiledSchema::Types {
          return true;
       }
       const std::size_t body = out.size();
-      if (!packDefault(id, out, nesting))
+      if (!packDefault(reader, id, out, nesting))
          return false;
       link(id, out, slot, body);
       return true;
    }
 
-   bool packDefault(TypeId id, Bytes& out, unsigned nesting) const {
+   bool packDefault(Input& reader, TypeId id, Bytes& out, unsigned nesting) const {
       const Type& type = types[id];
       const std::size_t start = out.size();
       if (++nesting > defaultDepthMax || type.areaSize > defaultArrayMax)
          return false;
       switch (type.kind) {
       case Kind::list:
-         out.resize(start + 4);
-         return true;
+         return reader.grow(out, 4);
       case Kind::option:
-         out.resize(start + 4);
+         if (!reader.grow(out, 4))
+            return false;
          store32(out.data() + start, 1);
          return true;
       case Kind::variant:
          if (type.plain.empty())
             return false;
-         out.resize(start + 5);
-         if (!packDefault(type.plain[0], out, nesting))
+         if (!reader.grow(out, 5) || !packDefault(reader, type.plain[0], out, nesting))
             return false;
          store32(out.data() + start + 1, out.size() - start - 5);
          return true;
       case Kind::nested:
-         out.resize(start + 4);
-         if (!packDefault(type.plain[0], out, nesting))
+         if (!reader.grow(out, 4) || !packDefault(reader, type.plain[0], out, nesting))
             return false;
          store32(out.data() + start, out.size() - start - 4);
          return true;
       case Kind::object: {
-         out.resize(start + 2 + type.areaMin);
+         if (!reader.grow(out, 2 + type.areaMin))
+            return false;
          store16(out.data() + start, type.areaMin);
          for (std::size_t i = 0; i < type.required; ++i)
-            if (!packDefaultSlot(type.plain[i], out, start + 2 + type.offsets[i], nesting))
+            if (!packDefaultSlot(reader, type.plain[i], out, start + 2 + type.offsets[i], nesting))
                return false;
          return true;
       }
       default:
-         out.resize(start + type.areaSize);
+         if (!reader.grow(out, type.areaSize))
+            return false;
          if (type.isFixed)
             return true;
          if (type.kind == Kind::array) {
             for (std::uint64_t i = 0; i < type.count; ++i)
-               if (!packDefaultSlot(type.plain[0], out, start + i * types[type.plain[0]].size, nesting))
+               if (!packDefaultSlot(reader, type.plain[0], out, start + i * types[type.plain[0]].size, nesting))
                   return false;
          } else {
             for (std::size_t i = 0; i < type.plain.size(); ++i)
-               if (!packDefaultSlot(type.plain[i], out, start + type.offsets[i], nesting))
+               if (!packDefaultSlot(reader, type.plain[i], out, start + type.offsets[i], nesting))
                   return false;
          }
          return true;
@@ -1316,7 +1326,8 @@ struct CompiledSchema::Types {
       }
 
       const std::size_t start = out.size();
-      out.resize(start + 4 + entries.size() * entry.size);
+      if (!reader.grow(out, 4 + entries.size() * entry.size))
+         return false;
       store32(out.data() + start, entries.size() * entry.size);
       for (std::size_t i = 0; i < entries.size(); ++i) {
          const std::size_t slot = start + 4 + i * entry.size;
@@ -1338,7 +1349,8 @@ struct CompiledSchema::Types {
          store32(out.data() + slot, body - slot);
          const std::uint32_t area = entry.offsets[elided ? 1 : 2];
          fixed = isObject ? body + 2 : body;
-         out.resize(fixed + area);
+         if (!reader.grow(out, fixed - body + area))
+            return false;
          if (isObject)
             store16(out.data() + body, area);
       }
@@ -1639,7 +1651,7 @@ std::expected<std::string, DynamicError> CompiledSchema::toJson(TypeId type, Byt
 }
 
 bool CompiledSchema::readJson(TypeId type, JsonReader& reader, Bytes& out) const {
-   Types::Input input(reader);
+   Types::Input input(reader, out.size());
    return types_->pack(input, type, out);
 }
 
