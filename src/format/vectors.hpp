@@ -1,4 +1,5 @@
-// Runs files of conformance vectors. The form of a file is told from its content. Native only.
+// Runs files of conformance vectors. The form of a file is told from its content. For tools and tests; within wasm a
+// file of signatures runs no case.
 #pragma once
 
 #include <string>
