@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -33,6 +34,7 @@ std::optional<std::string> readFile(const std::string& path) {
    return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
+/// Always 1, the exit code.
 int complain(const std::string& message) {
    std::cerr << "polis format: " << message << "\n";
    return 1;
@@ -102,9 +104,10 @@ int runNames(const NameOptions& options) {
 enum class Form { hex, binary, json };
 
 struct ValueOptions {
-   std::string type;       ///< a built-in type, a type of the schema, or a type in notation
-   std::string schemaFile; ///< a schema, or a service's schema
-   std::string action;     ///< an action of a service's schema, whose arguments the value is
+   std::string type;                  ///< a built-in type, a type of the schema, or a type in notation
+   std::string schemaFile;            ///< a schema, or a service's schema
+   std::string action;                ///< an action of a service's schema, whose arguments the value is
+   std::vector<std::string> services; ///< files with schemas of services, for transactions
    std::string input = "-";
    std::string text; ///< the value itself, instead of a file
    bool binary = false;
@@ -113,7 +116,6 @@ struct ValueOptions {
 struct Target {
    std::unique_ptr<CompiledSchema> schema;
    TypeId type = 0;
-   const BuiltinType* builtin = nullptr;
 };
 
 /// The type that the options name. None after a complaint.
@@ -127,24 +129,38 @@ std::optional<Target> findTarget(const ValueOptions& options) {
          complain(options.schemaFile + " cannot be read");
          return std::nullopt;
       }
-      if (const auto service = fromJson<ServiceSchema>(*text); service && !service->types.empty()) {
+      if (const auto service = fromJson<ServiceSchema>(*text);
+          service && (!service->types.empty() || !service->actions.empty())) {
          types = service->types;
          if (!options.action.empty()) {
             const auto found = service->actions.find(options.action);
             if (found == service->actions.end()) {
-               complain("the schema has no action \"" + options.action + "\"");
+               std::string all;
+               for (const auto& [name, function] : service->actions)
+                  all += (all.empty() ? "" : ", ") + name;
+               complain("the schema has no action \"" + options.action + "\"; it has " + (all.empty() ? "none" : all));
                return std::nullopt;
             }
             wanted = found->second.params;
          }
+      } else if (!options.action.empty()) {
+         complain(options.schemaFile + " is no schema of a service, which alone has actions");
+         return std::nullopt;
       } else if (auto schema = fromJson<Schema>(*text)) {
          types = std::move(*schema);
       } else {
          complain(options.schemaFile + " is no schema: " + schema.error().message);
          return std::nullopt;
       }
-   } else if ((target.builtin = findBuiltinType(options.type))) {
-      types = target.builtin->schema();
+   } else if (!options.action.empty()) {
+      complain("--action needs the service's schema, --schema FILE");
+      return std::nullopt;
+   } else if (const BuiltinType* builtin = findBuiltinType(options.type)) {
+      types = builtin->schema();
+   }
+   if (!wanted && options.type.empty()) {
+      complain("name a type, or an action with --action");
+      return std::nullopt;
    }
    auto compiled = CompiledSchema::compile(types);
    if (!compiled) {
@@ -258,27 +274,106 @@ int runKey(const ValueOptions& options) {
 
 // --- Transactions and blocks -----------------------------------------------------------------------------------------
 
-void writeTransaction(JsonWriter& writer, const Nested<Transaction>& packed) {
-   writer.beginObject();
+/// Shows the data of actions whose service's schema is known.
+class ActionDecoder {
+public:
+   /// False after a complaint.
+   bool add(const std::string& file) {
+      const auto text = readFile(file);
+      const auto source = text ? fromJson<ServiceSchema>(*text) : std::unexpected(JsonError{"it cannot be read"});
+      if (!source)
+         return complain(file + " is no schema of a service: " + source.error().message), false;
+      auto types = CompiledSchema::compile(source->types);
+      if (!types)
+         return complain(file + ": " + types.error()), false;
+      Service service{std::move(*types), {}};
+      for (const auto& [name, function] : source->actions) {
+         const auto type = service.types.add(function.params);
+         if (!type)
+            return complain(file + ", action " + name + ": " + type.error()), false;
+         service.actions.emplace(MethodNumber(name), std::pair(name, *type));
+      }
+      services_.insert_or_assign(source->service, std::move(service));
+      return true;
+   }
+
+   void write(JsonWriter& writer, const Action& action) const {
+      writer.beginObject();
+      writer.key("sender");
+      writeJson(writer, action.sender);
+      writer.key("service");
+      writeJson(writer, action.service);
+      writer.key("method");
+      const auto service = services_.find(action.service);
+      const std::pair<std::string, TypeId>* known = nullptr;
+      if (service != services_.end())
+         if (const auto found = service->second.actions.find(action.method); found != service->second.actions.end())
+            known = &found->second;
+      if (known)
+         writer.string(known->first);
+      else
+         writeJson(writer, action.method);
+      writer.key("rawData");
+      writer.hex(action.rawData);
+      if (known) {
+         const CompiledSchema& types = service->second.types;
+         if (const auto checked = types.check(known->second, action.rawData); !checked) {
+            writer.key("error");
+            writer.string(explainError(checked.error()));
+         } else {
+            writer.key("data");
+            static_cast<void>(types.writeJson(known->second, action.rawData, writer));
+         }
+      }
+      writer.endObject();
+   }
+
+private:
+   struct Service {
+      CompiledSchema types;
+      std::map<MethodNumber, std::pair<std::string, TypeId>> actions;
+   };
+   std::map<AccountNumber, Service> services_;
+};
+
+std::optional<ActionDecoder> makeDecoder(const ValueOptions& options) {
+   ActionDecoder decoder;
+   for (const std::string& file : options.services)
+      if (!decoder.add(file))
+         return std::nullopt;
+   return decoder;
+}
+
+/// The members of a transaction in an object that is begun.
+void writeInner(JsonWriter& writer, const Nested<Transaction>& packed, const ActionDecoder& decoder) {
    writer.key("id");
    writer.hex(transactionId(packed));
    writer.key("transaction");
-   if (const auto transaction = packed.unpack())
-      writeJson(writer, *transaction);
-   else
-      writer.null();
+   const auto transaction = packed.unpack();
+   if (!transaction)
+      return writer.null();
+   writer.beginObject();
+   writer.key("tapos");
+   writeJson(writer, transaction->tapos);
+   writer.key("actions");
+   writer.beginArray();
+   for (const Action& action : transaction->actions)
+      decoder.write(writer, action);
+   writer.endArray();
+   writer.key("claims");
+   writeJson(writer, transaction->claims);
    writer.endObject();
 }
 
-void writeSigned(JsonWriter& writer, const SignedTransaction& transaction) {
+void writeTransaction(JsonWriter& writer, const Nested<Transaction>& packed, const ActionDecoder& decoder) {
    writer.beginObject();
-   writer.key("id");
-   writer.hex(transactionId(transaction));
-   writer.key("transaction");
-   if (const auto inner = transaction.transaction.unpack())
-      writeJson(writer, *inner);
-   else
-      writer.null();
+   writeInner(writer, packed, decoder);
+   writer.endObject();
+}
+
+void writeSigned(JsonWriter& writer, const SignedTransaction& transaction, const ActionDecoder& decoder) {
+   writer.beginObject();
+   writeInner(writer, transaction.transaction, decoder);
    writer.key("proofs");
    writeJson(writer, transaction.proofs);
    writer.key("subjectiveData");
@@ -287,15 +382,16 @@ void writeSigned(JsonWriter& writer, const SignedTransaction& transaction) {
 }
 
 int runTransaction(const ValueOptions& options) {
-   const auto bytes = readBytes(options);
+   const auto decoder = makeDecoder(options);
+   const auto bytes = decoder ? readBytes(options) : std::nullopt;
    if (!bytes)
       return 1;
    std::string out;
    JsonWriter writer(out);
    if (const auto whole = unpack<SignedTransaction>(*bytes))
-      writeSigned(writer, *whole);
+      writeSigned(writer, *whole, *decoder);
    else if (validate<Transaction>(*bytes) != Validity::invalid)
-      writeTransaction(writer, Nested<Transaction>(*bytes));
+      writeTransaction(writer, Nested<Transaction>(*bytes), *decoder);
    else
       return complain("neither a SignedTransaction nor a Transaction; as the former it is wrong at byte " +
                       std::to_string(whole.error().offset) + ": " + std::string(describe(whole.error().rule)));
@@ -304,7 +400,8 @@ int runTransaction(const ValueOptions& options) {
 }
 
 int runBlock(const ValueOptions& options) {
-   const auto bytes = readBytes(options);
+   const auto decoder = makeDecoder(options);
+   const auto bytes = decoder ? readBytes(options) : std::nullopt;
    if (!bytes)
       return 1;
    SignedBlock signedBlock;
@@ -328,7 +425,7 @@ int runBlock(const ValueOptions& options) {
    writer.key("transactions");
    writer.beginArray();
    for (const SignedTransaction& transaction : signedBlock.block.transactions)
-      writeSigned(writer, transaction);
+      writeSigned(writer, transaction, *decoder);
    writer.endArray();
    if (isSigned) {
       writer.key("signature");
@@ -348,6 +445,9 @@ void addValueOptions(CLI::App& command, ValueOptions& options, bool typed, const
                          "'list(tuple(u32,string))'; with --action, leave it out");
       command.add_option("--schema", options.schemaFile, "File with a schema, or with a service's schema, in JSON");
       command.add_option("--action", options.action, "An action of the service's schema: the value is its arguments");
+   } else {
+      command.add_option("--schema", options.services,
+                         "Files with services' schemas in JSON: the data of their actions is shown, too");
    }
    command.add_option("--input", options.input, "File to read; - is standard input")->capture_default_str();
    command.add_option("--value", options.text, "The value itself, instead of a file");
