@@ -1678,8 +1678,11 @@ std::string CompiledSchema::explain(TypeId type, ByteView bytes) const {
       return "invalid at byte " + std::to_string(error.offset) + ", in " +
              (error.path.empty() ? "the value itself" : error.path) + ": " + std::string(describe(error.rule)) + "\n";
    }
+   // A value without bytes has a place all the same.
+   static constexpr std::uint8_t nowhere[4] = {};
+   const std::uint8_t* body = bytes.empty() ? nowhere : bytes.data();
    std::string out;
-   types_->explainBody(out, "", type, bytes.data(), bytes.data(), bytes.data());
+   types_->explainBody(out, "", type, body, body, body);
    return out;
 }
 

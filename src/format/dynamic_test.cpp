@@ -54,6 +54,22 @@ TEST(Dynamic, errorsNameThePath) {
    EXPECT_NE(type.schema.explain(type.type, *bytes).find("list of 2"), std::string::npos);
 }
 
+TEST(Dynamic, aValueWithoutBytesIsExplained) {
+   const Compiled nothing("struct{}");
+   EXPECT_EQ(nothing.schema.explain(nothing.type, {}), "");
+   const Compiled empties("array(struct{},3)");
+   EXPECT_EQ(empties.schema.toJson(empties.type, {}).value(), "[{},{},{}]");
+   EXPECT_EQ(empties.schema.explain(empties.type, {}), "");
+}
+
+TEST(Dynamic, whatATypeAsksForIsBoundedByTheText) {
+   const Compiled list("list(tuple(array(u8,60000)))");
+   EXPECT_EQ(list.pack("[[]]").size(), 2 * (4 + 4 + 2 + 60000u));
+   EXPECT_EQ(list.pack("[[],[],[],[]]"), "error: the value is too large for its text");
+   auto schema = CompiledSchema::compile({});
+   EXPECT_FALSE(schema->add(parseTypeNotation("array(array(struct{},60),60)").value()));
+}
+
 TEST(Dynamic, refusesImpossibleSchemas) {
    const auto refused = [](std::string_view json) {
       const auto schema = fromJson<Schema>(json);

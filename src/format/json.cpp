@@ -690,7 +690,9 @@ bool readShort(std::string_view text, T& value, [[maybe_unused]] bool allowSubno
       }
    }
    if (at == end && mantissa < mantissaMax && decimals <= powerMax) {
-      value = static_cast<T>(mantissa) / powers[decimals];
+      value = static_cast<T>(mantissa);
+      if (decimals)
+         value /= powers[decimals];
       if (negative)
          value = -value;
       return true;

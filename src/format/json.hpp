@@ -448,8 +448,8 @@ bool readJson(JsonReader& reader, T& out) {
       using E = typename frac::ListElement<T>::type;
       out.clear();
       [[maybe_unused]] std::size_t count = reader.count();
-      // With its comma, an element that is no number takes three characters; what is not there gets no memory.
-      if constexpr (!Scalar<E>)
+      // With its comma, what is not read from a number takes three characters; what is not there gets no memory.
+      if constexpr (!Scalar<E> && !std::is_same_v<E, std::string>)
          count = std::min(count, reader.size() / 3 + 1);
       if (!reader.expect(JsonToken::beginArray, "["))
          return false;

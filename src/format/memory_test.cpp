@@ -129,8 +129,9 @@ void expectBoundedReading(const char* name, const std::vector<std::string>& text
       expectBounded(std::string(name) + " from " + text.substr(0, 20), text.size(),
                     [&] { static_cast<void>(fromJson<T>(text)); });
    for (const Bytes& bytes : packed)
-      expectBounded(std::string(name) + " from " + toHex(ByteView(bytes).first(20)), bytes.size(),
-                    [&] { static_cast<void>(unpack<T>(bytes)); }, packedMultipleMax);
+      expectBounded(
+          std::string(name) + " from " + toHex(ByteView(bytes).first(20)), bytes.size(),
+          [&] { static_cast<void>(unpack<T>(bytes)); }, packedMultipleMax);
    auto schema = CompiledSchema::compile(schemaOf<T>("T"));
    ASSERT_TRUE(schema) << schema.error();
    const TypeId type = schema->find("T").value();

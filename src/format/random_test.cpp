@@ -100,10 +100,22 @@ public:
       } else if constexpr (std::is_same_v<T, TimePointSec>) {
          out.seconds = static_cast<std::int64_t>(random_.next64() % 250'000'000'000) - 62'000'000'000;
       } else if constexpr (std::is_same_v<T, TimePointUSec>) {
-         out.microseconds = static_cast<std::int64_t>(random_.next64() % 250'000'000'000'000'000) - 62'000'000'000'000'000;
+         out.microseconds =
+             static_cast<std::int64_t>(random_.next64() % 250'000'000'000'000'000) - 62'000'000'000'000'000;
       } else if constexpr (std::is_same_v<T, std::string>) {
-         static constexpr std::string_view parts[] = {"a", "hello ", "\"", "\\", "\n", "\x01", "\x7F", "\xC3\xA9",
-                                                      "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "/", "0123456789abcdef", {"\0", 1}};
+         static constexpr std::string_view parts[] = {"a",
+                                                      "hello ",
+                                                      "\"",
+                                                      "\\",
+                                                      "\n",
+                                                      "\x01",
+                                                      "\x7F",
+                                                      "\xC3\xA9",
+                                                      "\xE2\x82\xAC",
+                                                      "\xF0\x9F\x98\x80",
+                                                      "/",
+                                                      "0123456789abcdef",
+                                                      {"\0", 1}};
          out.clear();
          for (std::size_t n = length(); n > 0; --n)
             out += parts[random_.next64() % std::size(parts)];
@@ -122,6 +134,10 @@ public:
             fill(out.emplace());
          else
             out.reset();
+         // JSON shows an absent one in a present one as the absence of both.
+         if constexpr (Optional<typename T::value_type>)
+            if (out && !*out)
+               out.reset();
       } else if constexpr (Variant<T>) {
          const std::size_t index = random_.next64() % std::variant_size_v<T>;
          [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -160,7 +176,8 @@ private:
       const std::uint64_t bits = random_.next64();
       T out;
       if (bits % 3 == 0) {
-         out = static_cast<T>(static_cast<std::int64_t>(random_.next64() % 2'000'001) - 1'000'000) / T(1 << (bits / 3 % 12));
+         out = static_cast<T>(static_cast<std::int64_t>(random_.next64() % 2'000'001) - 1'000'000) /
+               T(1 << (bits / 3 % 12));
       } else {
          std::memcpy(&out, &bits, sizeof out);
          if (std::isnan(out))
@@ -240,7 +257,8 @@ TEST(Random, blockConfirm) { roundTrips<BlockConfirm>("blockConfirm"); }
 
 /// Keys order as values do, and by schema they are the same bytes.
 TEST(Random, keysOrderAsTheirValues) {
-   using T = std::tuple<std::int32_t, std::string, std::optional<std::uint16_t>, std::vector<std::uint8_t>, AccountNumber>;
+   using T =
+       std::tuple<std::int32_t, std::string, std::optional<std::uint16_t>, std::vector<std::uint8_t>, AccountNumber>;
    const auto schema = CompiledSchema::compile(schemaOf<T>("T"));
    ASSERT_TRUE(schema);
    const TypeId type = schema->find("T").value();
