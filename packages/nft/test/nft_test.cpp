@@ -76,6 +76,15 @@ POLIS_TEST(nft_graphql_pages_through_the_nfts_of_one_account) {
                                         R"(") { edges { node { id } } pageInfo { hasPreviousPage hasNextPage } } })"),
                R"({"data":{"userNfts":{"edges":[{"node":{"id":1}}],)"
                R"("pageInfo":{"hasPreviousPage":false,"hasNextPage":true}}}})");
+   expectEqual(chain.graphql("nft", R"({ userNfts(user: "alice", last: 2) { edges { node { id } } } })"),
+               R"({"data":{"userNfts":{"edges":[{"node":{"id":4}},{"node":{"id":5}}]}}})");
+   // A cursor of somebody else's page shows nobody's.
+   expectEqual(chain.graphql("nft", R"({ userNfts(user: "bob", after: ")" + cursor + R"(") { edges { node { id } } }
+                                         last: userNfts(user: "bob", last: 9, before: ")" +
+                                        cursor + R"(") { edges { node { id } } } })"),
+               cursor < polis::toHex(ByteView(toKey(bob.name())))
+                   ? R"({"data":{"userNfts":{"edges":[{"node":{"id":3}}]},"last":{"edges":[]}}})"
+                   : R"({"data":{"userNfts":{"edges":[]},"last":{"edges":[{"node":{"id":3}}]}}})");
    // Bounds on the index.
    const auto ids = [&](std::string_view bounds) {
       return chain.graphql("nft", "{ allNfts(" + std::string(bounds) + ") { edges { node { id } } } }");

@@ -15,6 +15,7 @@
 
 #include <polis/kv.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <iterator>
 #include <tuple>
@@ -163,10 +164,17 @@ public:
    public:
       Iterator begin() const {
          Iterator it(space_, prefix_.size(), forward_);
+         // The database looks among the keys that share the start's prefix; a start outside of this range is its end
+         // or its beginning.
+         const bool inside =
+             start_.size() >= prefix_.size() && std::equal(prefix_.begin(), prefix_.end(), start_.begin());
+         const bool whole = start_.empty() || (!inside && (start_ < prefix_) == forward_);
+         if (!whole && !inside)
+            return it;
          if (forward_) {
-            it.key_ = start_.empty() ? prefix_ : start_;
+            it.key_ = whole ? prefix_ : start_;
             it.load(space_.greaterEqual(it.key_, prefix_.size()));
-         } else if (start_.empty())
+         } else if (whole)
             it.load(space_.max(prefix_));
          else
             it.load(space_.lessThan(start_, prefix_.size()));
@@ -185,10 +193,6 @@ public:
          auto range = *this;
          range.start_.assign(prefix_.begin(), prefix_.begin() + detail::tablePrefixSize);
          range.start_.insert(range.start_.end(), position.begin(), position.end());
-         if (range.start_ < prefix_) {
-            if (forward_)
-               range.start_ = prefix_;
-         }
          return range;
       }
       /// The same, with the position given as key parts.
