@@ -1,9 +1,10 @@
-// HTTP of tokens: balances, histories, what waits.
+// HTTP of tokens: balances, histories, what waits; as plain routes and as GraphQL.
 #include "nft/service/nft.hpp"
 #include "symbol/service/symbol.hpp"
 #include "tokens/service/tokens.hpp"
 
 #include <polis/api.hpp>
+#include <polis/graphql.hpp>
 
 #include <map>
 
@@ -108,10 +109,12 @@ const TokenName& nameOf(TokenId id) {
 }
 
 /// A token by its number or its symbol, in upper or lower case.
-std::optional<TokenId> tokenParameter(const HttpRequest& request, std::string_view name) {
-   if (const auto id = numberParameter<TokenId>(request, name))
+std::optional<TokenId> tokenOf(std::string_view text) {
+   TokenId id = 0;
+   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+   if (error == std::errc() && end == text.data() + text.size())
       return id;
-   const AccountNumber symbol{queryParameter(request, name).value_or("")};
+   const AccountNumber symbol{text};
    if (!symbol || !hasSymbols())
       return std::nullopt;
    const auto mapping = to<Symbols>().getMapBySym(symbol);
@@ -215,10 +218,235 @@ HttpReply pending(AccountNumber account) {
    return jsonReply(reply);
 }
 
+// --- GraphQL ---------------------------------------------------------------------------------------------------------
+// Amounts have the token's decimal point.
+
+std::string decimal(Quantity amount, TokenId id) { return decimalText(amount, nameOf(id).precision); }
+
+struct TokenInfo {
+   static constexpr std::string_view typeName = "Token";
+   TokenId id = 0;
+   std::uint32_t nftId = 0;
+   std::uint8_t precision = 0;
+   std::optional<std::string> symbol;
+   std::string issuedSupply;
+   std::string burnedSupply;
+   std::string maxIssuedSupply;
+   bool untransferable = false;
+   bool unrecallable = false;
+   /// Whoever holds its NFT.
+   std::optional<AccountNumber> owner() const {
+      return to<Nfts>().exists(nftId) ? std::optional(to<Nfts>().getNft(nftId).owner) : std::nullopt;
+   }
+};
+POLIS_GRAPHQL(TokenInfo, field(owner))
+
+TokenInfo infoOf(const Token& token) {
+   return {.id = token.id,
+           .nftId = token.nft_id,
+           .precision = token.precision,
+           .symbol = nameOf(token.id).symbol,
+           .issuedSupply = decimal(token.issued_supply, token.id),
+           .burnedSupply = decimal(token.burned_supply, token.id),
+           .maxIssuedSupply = decimal(token.max_issued_supply, token.id),
+           .untransferable = (token.settings_value >> static_cast<unsigned>(TokenFlag::untransferable) & 1) != 0,
+           .unrecallable = (token.settings_value >> static_cast<unsigned>(TokenFlag::unrecallable) & 1) != 0};
+}
+
+std::optional<TokenInfo> infoOf(TokenId id) {
+   const auto token = table<Tokens::TokenTable>().get(id);
+   return token ? std::optional(infoOf(*token)) : std::nullopt;
+}
+
+struct TokensConfigInfo {
+   static constexpr std::string_view typeName = "Config";
+   std::optional<TokenId> sysTid;
+   std::optional<TokenInfo> sysToken() const { return sysTid ? infoOf(*sysTid) : std::nullopt; }
+};
+POLIS_GRAPHQL(TokensConfigInfo, field(sysToken))
+
+struct UserSettings {
+   AccountNumber user;
+   bool autoDebit = false;
+   bool keepZero = false;
+};
+struct BalanceInfo {
+   static constexpr std::string_view typeName = "Balance";
+   AccountNumber account;
+   TokenId tokenId = 0;
+   std::optional<std::string> symbol;
+   std::uint8_t precision = 0;
+   std::string balance;
+};
+struct PendingInfo {
+   static constexpr std::string_view typeName = "Pending";
+   AccountNumber creditor;
+   AccountNumber debitor;
+   TokenId tokenId = 0;
+   std::optional<std::string> symbol;
+   std::string balance;
+};
+struct SubAccountInfo {
+   static constexpr std::string_view typeName = "SubAccount";
+   std::string subAccount;
+   /// Stays when it is empty.
+   bool kept = false;
+};
+struct SubBalanceInfo {
+   static constexpr std::string_view typeName = "SubAccountBalance";
+   std::string subAccount;
+   TokenId tokenId = 0;
+   std::optional<std::string> symbol;
+   std::string balance;
+};
+struct ConfiguredInfo {
+   static constexpr std::string_view typeName = "Configuration";
+   TokenId tokenId = 0;
+   std::string action;
+   Memo memo;
+   BlockNum blockNum = 0;
+   TimePointUSec blockTime;
+};
+struct SupplyInfo {
+   static constexpr std::string_view typeName = "SupplyChange";
+   TokenId tokenId = 0;
+   AccountNumber actor;
+   std::string action;
+   std::string amount;
+   Memo memo;
+   BlockNum blockNum = 0;
+   TimePointUSec blockTime;
+};
+
+BalanceInfo infoOf(const Balance& row) {
+   return {row.account, row.token_id, nameOf(row.token_id).symbol, nameOf(row.token_id).precision,
+           decimal(row.balance, row.token_id)};
+}
+PendingInfo infoOf(const SharedBalance& row) {
+   return {row.creditor, row.debitor, row.token_id, nameOf(row.token_id).symbol, decimal(row.balance, row.token_id)};
+}
+SubBalanceInfo infoOf(const SubAccountBalance& row) {
+   return {row.name, row.token_id, nameOf(row.token_id).symbol, decimal(row.balance, row.token_id)};
+}
+
+/// Tokens looked through by userTokens, at most.
+constexpr std::size_t tokensMax = 1000;
+
+class Query {
+public:
+   explicit Query(std::optional<AccountNumber> reader) : reader_(reader) {}
+
+   TokensConfigInfo config() const { return {systemToken()}; }
+   std::optional<TokenInfo> token(std::string tokenId) const {
+      const auto id = tokenOf(tokenId);
+      return id ? infoOf(*id) : std::nullopt;
+   }
+   UserSettings userSettings(AccountNumber user) const {
+      const auto row = table<Tokens::UserConfigTable>().get(user);
+      return {user, row && flag(row->flags, BalanceFlag::autoDebit), row && flag(row->flags, BalanceFlag::keepZero)};
+   }
+   /// Of which the account holds the NFT.
+   std::vector<TokenInfo> userTokens(AccountNumber user) const {
+      std::vector<TokenInfo> result;
+      std::size_t seen = 0;
+      for (const auto& token : table<Tokens::TokenTable>()) {
+         if (++seen > tokensMax || !graphql::current->charge(10))
+            break;
+         if (to<Nfts>().exists(token.nft_id) && to<Nfts>().getNft(token.nft_id).owner == user)
+            result.push_back(infoOf(token));
+      }
+      return result;
+   }
+   /// Both what waits for the account and what it has waiting elsewhere. Private.
+   std::vector<PendingInfo> userPending(AccountNumber user) const {
+      std::vector<PendingInfo> result;
+      if (!mayRead(user))
+         return result;
+      const auto shared = table<Tokens::SharedTable>();
+      const auto add = [&](const SharedBalance& row) {
+         if (result.size() == apiRowsMax || !graphql::current->charge(1))
+            return false;
+         result.push_back(infoOf(row));
+         return true;
+      };
+      for (const auto& row : shared.index<1>().range(user))
+         if (!add(row))
+            break;
+      for (const auto& row : shared.range(user))
+         if (!add(row))
+            break;
+      return result;
+   }
+   Connection<BalanceInfo> userBalances(AccountNumber user, Page<TokenId> page) const {
+      if (!mayRead(user))
+         return {};
+      return connectionOf(
+          table<Tokens::BalanceTable>().index<0>(), page, [](const Balance& row) { return infoOf(row); }, user);
+   }
+   std::optional<BalanceInfo> userBalance(AccountNumber user, std::string tokenId) const {
+      const auto id = mayRead(user) ? tokenOf(tokenId) : std::nullopt;
+      if (!id || !table<Tokens::TokenTable>().contains(*id))
+         return std::nullopt;
+      return infoOf(table<Tokens::BalanceTable>().get(user, *id).value_or(Balance{user, *id, {}}));
+   }
+   Connection<SubAccountInfo> userSubaccounts(AccountNumber user, Page<std::string> page) const {
+      if (!mayRead(user))
+         return {};
+      return connectionOf(
+          table<Tokens::SubTable>().index<0>(), page,
+          [](const SubAccount& row) { return SubAccountInfo{row.name, row.kept}; }, user);
+   }
+   std::optional<SubBalanceInfo> subaccountBalance(AccountNumber user, std::string subAccount,
+                                                   std::string tokenId) const {
+      const auto id = mayRead(user) ? tokenOf(tokenId) : std::nullopt;
+      const auto row = id ? table<Tokens::SubBalanceTable>().get(user, subAccount, *id) : std::nullopt;
+      return row ? std::optional(infoOf(*row)) : std::nullopt;
+   }
+   Connection<SubBalanceInfo> subaccountBalances(AccountNumber user, std::string subAccount, Page<TokenId> page) const {
+      if (!mayRead(user))
+         return {};
+      return connectionOf(
+          table<Tokens::SubBalanceTable>().index<0>(), page, [](const SubAccountBalance& row) { return infoOf(row); },
+          user, subAccount);
+   }
+   Connection<ConfiguredInfo> configurations(TokenId tokenId, Page<std::uint64_t> page) const {
+      const auto describe = [](const TokenEventLine<TokenConfigured>& line) {
+         return ConfiguredInfo{line.token_id, line.event.action, line.event.memo, line.block_num, line.time};
+      };
+      return connectionOf(table<Tokens::ConfiguredTable>().index<0>(), page, describe, tokenId);
+   }
+   Connection<SupplyInfo> supplyChanges(TokenId tokenId, Page<std::uint64_t> page) const {
+      const auto describe = [](const TokenEventLine<SupplyChanged>& line) {
+         const auto& event = line.event;
+         return SupplyInfo{line.token_id, event.actor,    event.action, event.amount,
+                           event.memo,    line.block_num, line.time};
+      };
+      return connectionOf(table<Tokens::SupplyTable>().index<0>(), page, describe, tokenId);
+   }
+
+private:
+   /// Whether the one who asks is the account. If not, the query fails.
+   bool mayRead(AccountNumber user) const {
+      if (reader_ == user)
+         return true;
+      graphql::current->fail(reader_ ? "only the account itself sees this" : "log in to see this");
+      return false;
+   }
+
+   std::optional<AccountNumber> reader_;
+};
+POLIS_GRAPHQL(Query, field(config), field(token, tokenId), field(userSettings, user), field(userTokens, user),
+              field(userPending, user), field(userBalances, user, page), field(userBalance, user, tokenId),
+              field(userSubaccounts, user, page), field(subaccountBalance, user, subAccount, tokenId),
+              field(subaccountBalances, user, subAccount, page), field(configurations, tokenId, page),
+              field(supplyChanges, tokenId, page))
+
 } // namespace
 
 std::optional<HttpReply> TokensQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                std::optional<AccountNumber> user) {
+   if (auto reply = serveGraphql(Query{user}, request))
+      return reply;
    const auto path = pathOf(request);
    if (!path.starts_with("/api/"))
       return std::nullopt;
@@ -231,9 +459,10 @@ std::optional<HttpReply> TokensQuery::serveSys(HttpRequest request, std::optiona
    if (path == "/api/tokens")
       return tokens(request);
    if (path == "/api/token") {
-      if (!queryParameter(request, "id"))
+      const auto wanted = queryParameter(request, "id");
+      if (!wanted)
          return apiError(400, "parameter id: the token's number or symbol");
-      const auto id = tokenParameter(request, "id");
+      const auto id = tokenOf(*wanted);
       const auto token = id ? table<Tokens::TokenTable>().get(*id) : std::nullopt;
       return token ? jsonReply(describe(*token)) : apiError(404, "no such token");
    }

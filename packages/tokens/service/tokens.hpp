@@ -115,6 +115,16 @@ struct SupplyChanged {
    Memo memo;
 };
 
+/// An event for queries, by its token and its number. Outside the state hash.
+template <class Event>
+struct TokenEventLine {
+   TokenId token_id = 0;
+   std::uint64_t number = 0;
+   Event event;
+   BlockNum block_num = 0;
+   TimePointUSec time;
+};
+
 class Tokens : public Service {
 public:
    static constexpr auto account = "tokens"_a;
@@ -135,6 +145,11 @@ public:
    using ConfigTable = Singleton<7, TokensConfig>;
    using CounterTable = Singleton<8, TokenCounters>;
    using HistoryTable = WriteOnlyTable<0, HistoryLine, key<&HistoryLine::account, &HistoryLine::seq>>;
+   template <std::uint16_t number, class Event>
+   using EventTable = WriteOnlyTable<number, TokenEventLine<Event>,
+                                     key<&TokenEventLine<Event>::token_id, &TokenEventLine<Event>::number>>;
+   using ConfiguredTable = EventTable<1, TokenConfigured>;
+   using SupplyTable = EventTable<2, SupplyChanged>;
    using Tables = std::tuple<TokenTable, BalanceTable, SharedTable, BalanceConfigTable, UserConfigTable, SubTable,
                              SubBalanceTable, ConfigTable, CounterTable>;
    using HistoryEvents = std::tuple<TokenConfigured, SupplyChanged>;

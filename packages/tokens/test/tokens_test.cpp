@@ -132,4 +132,90 @@ POLIS_TEST(tokens_queries_show_balances) {
    expectEqual(f.chain.get("tokens", "/api/pending?account=bob").status, 401);
 }
 
+namespace {
+
+/// Headers of a request of somebody who has logged in.
+std::vector<HttpHeader> loggedIn(TestChain& chain, const TestAccount& who) {
+   Transaction login;
+   login.tapos.expiration = {std::int64_t{1} << 32};
+   login.tapos.flags = Tapos::doNotBroadcast;
+   login.actions.push_back({who, "transact"_a, MethodNumber{"loginSys"}, pack(std::tuple<std::string>{"psibase.io"})});
+   SignedTransaction whole;
+   whole.transaction = Nested<Transaction>(login);
+   const auto reply = chain.post("transact", "/login", "application/octet-stream", asText(pack(whole)));
+   const std::string body(asText(reply.body));
+   const std::string_view before = R"("access_token":")";
+   const auto at = body.find(before);
+   if (!expect(at != body.npos, "a login token: " + body))
+      return {};
+   const auto begin = at + before.size();
+   return {{"Authorization", "Bearer " + body.substr(begin, body.find('"', begin) - begin)}};
+}
+
+} // namespace
+
+POLIS_TEST(tokens_graphql_tells_what_is_public) {
+   Fixture f;
+   f.alice.to<Tokens>().setTokenConf(f.token, std::uint8_t{0}, true).succeeds();
+   f.alice.to<Tokens>().setUserConf(std::uint8_t{1}, true).succeeds();
+   f.alice.to<Tokens>().burn(f.token, Quantity{250}, "old").succeeds();
+   const auto ask = [&](std::string_view query) { return f.chain.graphql("tokens", query); };
+   expectEqual(ask("{ config { sysTid sysToken { id } } }"), R"({"data":{"config":{"sysTid":null,"sysToken":null}}})");
+   f.chain.as(Tokens::account).to<Tokens>().setSysToken(f.token).succeeds();
+   expectEqual(ask("{ config { sysTid sysToken { symbol } } }"),
+               R"({"data":{"config":{"sysTid":1,"sysToken":{"symbol":null}}}})");
+   expectEqual(ask(R"({ token(tokenId: "1") { id precision issuedSupply burnedSupply maxIssuedSupply untransferable
+                        unrecallable owner } none: token(tokenId: "2") { id } other: token(tokenId: "abc") { id } })"),
+               R"({"data":{"token":{"id":1,"precision":2,"issuedSupply":"10.00","burnedSupply":"2.50",)"
+               R"("maxIssuedSupply":"10000.00","untransferable":true,"unrecallable":false,"owner":"alice"},)"
+               R"("none":null,"other":null}})");
+   expectEqual(ask(R"({ userSettings(user: "alice") { autoDebit keepZero } })"),
+               R"({"data":{"userSettings":{"autoDebit":false,"keepZero":true}}})");
+   expectEqual(ask(R"({ a: userTokens(user: "alice") { id } b: userTokens(user: "bob") { id } })"),
+               R"({"data":{"a":[{"id":1}],"b":[]}})");
+   expectEqual(ask("{ configurations(tokenId: 1) { edges { node { action memo } } } }"),
+               R"({"data":{"configurations":{"edges":[{"node":{"action":"created","memo":"max supply 10000.00"}},)"
+               R"({"node":{"action":"configured","memo":"untransferable: on"}}]}}})");
+   expectEqual(ask("{ supplyChanges(tokenId: 1, last: 1) { edges { node { actor action amount memo } } } }"),
+               R"({"data":{"supplyChanges":{"edges":[{"node":{"actor":"alice","action":"burned","amount":"2.50",)"
+               R"("memo":"old"}}]}}})");
+   expectEqual(ask("{ supplyChanges(tokenId: 2) { edges { cursor } } }"), R"({"data":{"supplyChanges":{"edges":[]}}})");
+}
+
+POLIS_TEST(tokens_graphql_tells_private_things_to_the_account_itself) {
+   Fixture f;
+   f.alice.to<Tokens>().credit(f.token, f.bob, Quantity{300}, "").succeeds();
+   f.alice.to<Tokens>().toSub(f.token, "rent", Quantity{25}).succeeds();
+   f.alice.to<Tokens>().createSub("spare").succeeds();
+   const auto alice = loggedIn(f.chain, f.alice), bob = loggedIn(f.chain, f.bob);
+   for (const auto* query :
+        {R"({ userPending(user: "alice") { creditor } })", R"({ userBalances(user: "alice") { edges { cursor } } })",
+         R"({ userBalance(user: "alice", tokenId: "1") { balance } })",
+         R"({ userSubaccounts(user: "alice") { edges { cursor } } })",
+         R"({ subaccountBalance(user: "alice", subAccount: "rent", tokenId: "1") { balance } })",
+         R"({ subaccountBalances(user: "alice", subAccount: "rent") { edges { cursor } } })"}) {
+      expectContains(f.chain.graphql("tokens", query), "log in to see this");
+      expectContains(f.chain.graphql("tokens", query, bob), "only the account itself sees this");
+   }
+   expectEqual(f.chain.graphql("tokens", R"({
+      userPending(user: "alice") { creditor debitor tokenId balance }
+      userBalances(user: "alice") { edges { node { tokenId balance } } }
+      userBalance(user: "alice", tokenId: "1") { balance precision symbol }
+      none: userBalance(user: "alice", tokenId: "9") { balance }
+      userSubaccounts(user: "alice") { edges { node { subAccount kept } } }
+      subaccountBalance(user: "alice", subAccount: "rent", tokenId: "1") { balance }
+      subaccountBalances(user: "alice", subAccount: "spare") { edges { node { balance } } } })",
+                               alice),
+               R"({"data":{"userPending":[{"creditor":"alice","debitor":"bob","tokenId":1,"balance":"3.00"}],)"
+               R"("userBalances":{"edges":[{"node":{"tokenId":1,"balance":"6.75"}}]},)"
+               R"("userBalance":{"balance":"6.75","precision":2,"symbol":null},"none":null,)"
+               R"("userSubaccounts":{"edges":[{"node":{"subAccount":"rent","kept":false}},)"
+               R"({"node":{"subAccount":"spare","kept":true}}]},)"
+               R"("subaccountBalance":{"balance":"0.25"},"subaccountBalances":{"edges":[]}}})");
+   expectEqual(f.chain.graphql("tokens", R"({ userPending(user: "bob") { creditor balance }
+                                              userBalance(user: "bob", tokenId: "1") { balance } })",
+                               bob),
+               R"({"data":{"userPending":[{"creditor":"alice","balance":"3.00"}],"userBalance":{"balance":"0.00"}}})");
+}
+
 POLIS_TEST_MAIN()
