@@ -97,6 +97,11 @@ export function Notice({ kind = "info", children, action }: { kind?: "info" | "b
   );
 }
 
+/** Whether what is shown follows the node. */
+export function LiveBadge({ error }: { error: unknown }) {
+  return error ? <span className="badge warn">Not reachable</span> : <span className="badge good live">Live</span>;
+}
+
 export interface StateViewProps {
   title: string;
   children?: ReactNode;

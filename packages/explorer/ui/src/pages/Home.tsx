@@ -1,4 +1,4 @@
-import { Ago, Card, Empty, Failed, Loading, Notice } from "@polis/client/ui";
+import { Ago, Card, Empty, Failed, LiveBadge, Loading, Notice } from "@polis/client/ui";
 import { BlockList, TransactionList } from "../components/lists.js";
 import { Search } from "../components/Search.js";
 import { useBlocks, useHead, useTransactions } from "../data/chain.js";
@@ -20,7 +20,7 @@ export function Home() {
       <Search />
       {head.error && head.data ? <Notice kind="warn">The node does not answer; what you see may be old.</Notice> : null}
       <div className="columns even">
-        <Card title="Blocks" flush aside={<span className="badge good live">Live</span>}>
+        <Card title="Blocks" flush aside={<LiveBadge error={blocks.error} />}>
           {blocks.data ? <BlockList blocks={blocks.data.blocks} />
             : blocks.error ? <Failed message={blocks.error.message} retry={blocks.refresh} /> : <Loading lines={6} />}
         </Card>

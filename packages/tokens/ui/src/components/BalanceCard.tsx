@@ -19,7 +19,7 @@ export function BalanceCard({ balances, stale, onChange }: { balances: Balances;
           {stale ? <p className="small" style={{ color: "var(--warn)" }} role="status">The node does not answer; this may be old.</p> : null}
         </div>
         {others.length > 0 ? (
-          <dl className="facts">
+          <dl className="holdings">
             {others.map((b) => (
               <div key={b.tokenId}><dt>{unit(b)}</dt><dd className="figures">{formatAmount(b.balance, b.precision)}</dd></div>
             ))}

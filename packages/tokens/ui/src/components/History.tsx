@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "react";
-import { Ago, Avatar, Button, Card, Empty, Failed, formatAmount, Loading } from "@polis/client/ui";
+import { Ago, Avatar, Button, Card, Empty, Failed, formatAmount, LiveBadge, Loading } from "@polis/client/ui";
 import { accountUrl, unit, useHistory, type Entry } from "../data/tokens.js";
 
 const pageSize = 20;
@@ -19,7 +19,7 @@ export function History({ account }: { account: string }) {
   const history = useHistory(account, limit);
   const newest = useNewest(history.data?.entries);
   return (
-    <Card title="History" flush aside={<span className="badge good live">Live</span>}>
+    <Card title="History" flush aside={<LiveBadge error={history.error} />}>
       {history.data ? (
         history.data.entries.length === 0 ? (
           <Empty title="Nothing yet">What you send and receive is listed here.</Empty>

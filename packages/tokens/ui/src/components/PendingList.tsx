@@ -38,10 +38,10 @@ function Line({ pending, account, onChange }: { pending: Pending; account: strin
           <span className="detail figures" style={{ display: "block" }}>{formatAmount(pending.amount, pending.precision)} {unit(pending)}</span>
         </span>
         {incoming ? (
-          <>
+          <span className="row" style={{ gap: "0.25rem" }}>
             <Button small kind="primary" busy={task.running} onClick={() => void task.run(accept)}>Accept</Button>
             <Button small kind="quiet" disabled={task.running} onClick={() => void task.run(reject)}>Return</Button>
-          </>
+          </span>
         ) : (
           <Button small busy={task.running} onClick={() => void task.run(takeBack)}>Take back</Button>
         )}

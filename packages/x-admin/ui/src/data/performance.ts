@@ -45,14 +45,19 @@ export function loadBetween(before: Figures, after: Figures): Load | null {
   };
 }
 
-/** The load since the look before, and the busy share of the looks so far, the newest last. */
+/** Looks over which the load is taken: the system counts processor time in hundredths of a second. */
+const looks = 5;
+
+/** The load of the last seconds, and the busy share so far, the newest last. */
 export function useLoad(figures: Figures | undefined): { load: Load | null; history: number[] } {
-  const last = useRef<Figures>(undefined);
+  const last = useRef<Figures[]>([]);
   const [state, setState] = useState<{ load: Load | null; history: number[] }>({ load: null, history: [] });
   useEffect(() => {
     if (!figures) return;
-    const load = last.current ? loadBetween(last.current, figures) : null;
-    last.current = figures;
+    const before = last.current[0];
+    const load = before ? loadBetween(before, figures) : null;
+    // Nothing from before a restart is compared with.
+    last.current = [...(before && !load ? [] : last.current), figures].slice(-looks);
     if (!load) return;
     const busy = load.groups.reduce((sum, group) => sum + group.share, 0);
     setState((old) => ({ load, history: [...old.history, busy].slice(-60) }));

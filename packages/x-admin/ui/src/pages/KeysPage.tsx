@@ -1,5 +1,5 @@
 import { useState, type FormEvent } from "react";
-import { Button, Card, Copy, Empty, Id, Loading, Notice, useTask } from "@polis/client/ui";
+import { Button, Card, Copy, Empty, Loading, Notice, useTask } from "@polis/client/ui";
 import { Refused } from "../components/Refused.js";
 import { derOfPem, makeKey, pemOf, takeKey, useKeys, type Claim } from "../data/keys.js";
 import { useChain } from "../data/node.js";
@@ -40,7 +40,7 @@ function Key({ claim, signs }: { claim: Claim; signs: boolean }) {
     <li>
       <div className="item">
         <span className="grow">
-          <span className="title" style={{ display: "block" }}><Id value={claim.rawData.slice(-64)} /></span>
+          <span className="title" style={{ display: "block" }}><span className="mono" title={claim.rawData}>{`${claim.rawData.slice(-64, -56)}…${claim.rawData.slice(-8)}`}</span></span>
           <span className="detail" style={{ display: "block" }}>checked by {claim.service}</span>
         </span>
         {signs ? <span className="badge good">Signs blocks</span> : null}

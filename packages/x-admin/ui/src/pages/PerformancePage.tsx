@@ -92,7 +92,7 @@ function Bar({ name, text, share }: { name: string; text: string; share: number 
 /** The last minute. */
 function History({ values }: { values: number[] }) {
   const top = Math.max(1, ...values);
-  const points = values.map((value, i) => `${(100 * (i + 60 - values.length)) / 59},${30 - (28 * value) / top}`).join(" ");
+  const points = values.map((value, i) => `${(100 * (i + 60 - values.length)) / 59},${28 - (26 * value) / top}`).join(" ");
   return (
     <svg className="history" viewBox="0 0 100 30" preserveAspectRatio="none" aria-hidden="true">
       <polyline points={points} fill="none" stroke="currentColor" strokeWidth="1.5" vectorEffect="non-scaling-stroke" />
