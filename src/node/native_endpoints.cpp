@@ -60,6 +60,7 @@ void writeBlock(format::JsonWriter& writer, const kernel::BlockState& block) {
 
 struct BootRequest {
    std::vector<std::string> packages{};
+   std::optional<format::Claim> key{};
 };
 
 struct KeyRequest {
@@ -219,7 +220,7 @@ void NativeEndpoints::boot(const std::shared_ptr<http::Exchange>& exchange, cons
       (void)exchange->reply(http::textReply(400, "Malformed request: " + wanted.error().message + "."));
       return;
    }
-   control_.bootFromPackages(std::move(wanted->packages), [exchange](std::expected<std::string, std::string> result) {
+   const auto done = [exchange](std::expected<std::string, std::string> result) {
       if (!result) {
          (void)exchange->reply(http::textReply(500, result.error()));
          return;
@@ -234,7 +235,8 @@ void NativeEndpoints::boot(const std::shared_ptr<http::Exchange>& exchange, cons
          writer.string(*result);
       writer.endObject();
       (void)exchange->reply(json(std::move(out)));
-   });
+   };
+   control_.bootFromPackages(std::move(wanted->packages), std::move(wanted->key), done);
 }
 
 } // namespace polis::node

@@ -22,8 +22,10 @@ public:
    using BootDone = std::function<void(std::expected<format::TransactionTrace, kernel::Rejection>)>;
    virtual void pushBoot(std::vector<format::SignedTransaction> transactions, BootDone done) = 0;
    /// Boots a chain from packages of this machine; `done` hears the invitation link (or nothing), or what went wrong.
+   /// key: of the keyring, for the producer; nothing: that of the configuration, if there is one.
    using FullBootDone = std::function<void(std::expected<std::string, std::string>)>;
-   virtual void bootFromPackages(std::vector<std::string> packages, FullBootDone done) = 0;
+   virtual void bootFromPackages(std::vector<std::string> packages, std::optional<format::Claim> key,
+                                 FullBootDone done) = 0;
    /// OpenMetrics text.
    virtual std::string metrics() const = 0;
    virtual Performance performance() const = 0;

@@ -413,7 +413,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       Wake done;
       std::uint64_t seen = 0;
       std::expected<std::string, std::string> result;
-      bootFromPackages(options.bootPackages, [&](std::expected<std::string, std::string> r) {
+      bootFromPackages(options.bootPackages, std::nullopt, [&](std::expected<std::string, std::string> r) {
          result = std::move(r);
          done.signal();
       });
@@ -446,10 +446,11 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          done(std::unexpected(kernel::Rejection{"The node is busy. Try again soon."}));
    }
 
-   void bootFromPackages(std::vector<std::string> names, FullBootDone done) override {
-      const auto work = [this, names = std::move(names), done]() mutable {
+   void bootFromPackages(std::vector<std::string> names, std::optional<format::Claim> claim,
+                         FullBootDone done) override {
+      const auto work = [this, names = std::move(names), claim = std::move(claim), done]() mutable {
          try {
-            planAndBoot(std::move(names), done);
+            planAndBoot(std::move(names), claim, done);
          } catch (const Fault& fault) {
             done(std::unexpected(std::string(fault.what())));
          }
@@ -458,11 +459,15 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          done(std::unexpected("The node is busy. Try again soon."));
    }
 
-   void planAndBoot(std::vector<std::string> names, const FullBootDone& done) {
+   void planAndBoot(std::vector<std::string> names, const std::optional<format::Claim>& claim,
+                    const FullBootDone& done) {
       if (account.value == 0)
          return done(std::unexpected("This node has no producer name. Start it with --producer NAME."));
       if (theKernel->hasChain())
          return done(std::unexpected("There is a chain already."));
+      const auto chosen = claim ? ring->find(*claim) : key;
+      if (claim && !chosen)
+         return done(std::unexpected("This node does not have the key that the producer is to sign with."));
       const auto folder = PackageFolder::open(options.packages);
       if (names.empty())
          names = defaultBootPackages(folder);
@@ -471,8 +476,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          return done(std::unexpected(packages.error()));
       BootOptions bootOptions;
       bootOptions.producer = account;
-      if (key)
-         bootOptions.publicKey = key->publicKey().spki();
+      if (chosen)
+         bootOptions.publicKey = chosen->publicKey().spki();
       bootOptions.expiration.seconds = nowUs() / 1'000'000 + bootExpirationSec;
       bootOptions.invitationAccounts = firstInvitationAccounts;
       SystemRandom random;

@@ -58,7 +58,13 @@ describe.skipIf(reason !== undefined)("starting", () => {
     await page.getByText("No chain yet").waitFor();
     expect(page.url()).toBe(appUrl(network.url, "x-admin"));
     await page.reload();
-    await page.getByRole("button", { name: "Create the chain" }).waitFor();
+    await page.getByRole("switch", { name: "Give prod a key" }).check();
+    await page.getByRole("button", { name: "Create the chain" }).click();
+    await page.getByRole("heading", { name: "The network is up" }).waitFor({ timeout: 60_000 });
+    await page.getByText("Running", { exact: true }).waitFor();
+    await page.getByRole("link", { name: "Keys" }).click();
+    await page.getByText("Signs blocks").waitFor();
+    expect(await page.getByText("checked by verify-sig").count()).toBe(1);
 
     const other = await Person.arrive(browser, network.url, elsewhere);
     await other.page.goto(network.adminLink ?? "");

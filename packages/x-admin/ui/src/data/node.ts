@@ -2,7 +2,7 @@
 
 import { postJson } from "@polis/client/common";
 import { useLive, type Live } from "@polis/client/ui";
-import type { Claim } from "./keys.js";
+import { makeKey, type Claim } from "./keys.js";
 
 interface BlockFacts {
   num: number;
@@ -27,9 +27,10 @@ export type Condition = "startup" | "shutdown" | "needgenesis" | "slow";
 export const useStatus = (): Live<Condition[]> => useLive("/native/admin/status", { every: 1000 });
 export const useChain = (): Live<Chain> => useLive("/native/admin/chain", { every: 1000 });
 
-/** Creates a chain from the packages of this machine. Returns the first invitation's link. */
-export async function boot(): Promise<string | null> {
-  const response = await postJson("/native/admin/boot", { packages: [] });
+/** Creates a chain from the packages of this machine. Returns the first invitation's link. withKey: the producer gets a new key. */
+export async function boot(withKey: boolean): Promise<string | null> {
+  const key = withKey ? { key: await makeKey() } : {};
+  const response = await postJson("/native/admin/boot", { packages: [], ...key });
   const { invitation } = (await response.json()) as { invitation: string | null };
   return invitation;
 }

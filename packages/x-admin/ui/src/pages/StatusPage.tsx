@@ -1,6 +1,6 @@
 import { useEffect, useState, type ReactNode } from "react";
 import { siblingUrl } from "@polis/client/common";
-import { Ago, Button, Card, Copy, Id, Loading, Notice, useTask } from "@polis/client/ui";
+import { Ago, Button, Card, Copy, Id, Loading, Notice, Toggle, useTask } from "@polis/client/ui";
 import { Refused } from "../components/Refused.js";
 import { admission, boot, useChain, useStatus, type Admission, type Chain, type Condition } from "../data/node.js";
 
@@ -53,7 +53,9 @@ function State({ conditions }: { conditions: Condition[] }) {
 }
 
 function Start({ producer, onBooted }: { producer: string; onBooted: (invitation: string | null) => void }) {
-  const start = useTask(async () => onBooted(await boot()));
+  // On a machine of one's own nobody else is there; elsewhere anybody could act for a producer without a key.
+  const [withKey, setWithKey] = useState(!location.hostname.endsWith("localhost"));
+  const start = useTask(async () => onBooted(await boot(withKey)));
   return (
     <Card title="Start a network">
       {producer === "" ? (
@@ -64,6 +66,13 @@ function Start({ producer, onBooted }: { producer: string; onBooted: (invitation
             This makes a new chain with <strong>{producer}</strong> as its only producer and the default apps, and the first invitation.
             It takes a few seconds.
           </p>
+          <Toggle checked={withKey} disabled={start.running} onChange={setWithKey}>
+            Give {producer} a key
+            <span className="muted small" style={{ display: "block" }}>
+              {withKey ? "It is made on the node and kept in its folder “keys”. Only who has it acts for the producer."
+                : "For trying things out: anybody who reaches this network may act for the producer."}
+            </span>
+          </Toggle>
           {start.error ? <Notice kind="bad">{start.error}</Notice> : null}
           <div><Button kind="primary" busy={start.running} onClick={() => void start.run()}>{start.running ? "Creating the chain" : "Create the chain"}</Button></div>
         </div>
