@@ -5,6 +5,8 @@ namespace {
 
 /// An inner node with at most this many entries becomes a leaf when they fill no more than half of one.
 constexpr std::uint64_t mergeEntriesMax = 8;
+/// So much of a node is fetched ahead.
+constexpr std::size_t prefetchLines = 16;
 
 /// Writes the entry's bytes below those there are; returns where.
 std::uint16_t writeEntry(Leaf& leaf, ByteView key, const std::uint8_t* value, std::uint32_t word) {
@@ -170,6 +172,11 @@ void Edit::fork(Ref& slot, std::size_t depth, std::size_t common, const Item& it
    slot = above;
 }
 
+void Edit::prefetch(Ref ref) const {
+   for (std::size_t line = 0; line < prefetchLines; ++line)
+      __builtin_prefetch(pool_.at(ref) + line * 64);
+}
+
 Inner& Edit::ownInner(Ref& slot) {
    Inner& old = *pool_.inner(slot);
    if (owns(slot)) {
@@ -185,9 +192,14 @@ Inner& Edit::ownInner(Ref& slot) {
 }
 
 Ref& Edit::ownChild(Inner& inner, std::uint8_t byte) {
-   if (!inner.wide)
-      return inner.refs()[inner.below(byte)];
+   if (!inner.wide) {
+      Ref& slot = inner.refs()[inner.below(byte)];
+      prefetch(slot);
+      return slot;
+   }
    Ref& slot = inner.refs()[byte / groupBytes];
+   // Underway while the group is copied.
+   prefetch(pool_.group(slot)->refs()[inner.groupIndex(byte)]);
    if (owns(slot)) {
       touch(slot);
    } else {
@@ -325,37 +337,48 @@ void Edit::closeGaps(Inner& inner) {
    inner.fillRank();
 }
 
+Leaf& Edit::ownLeaf(Ref& slot) {
+   const Leaf& old = *pool_.leaf(slot);
+   if (owns(slot)) {
+      touch(slot);
+   } else {
+      const Ref ref = allocate(Kind::leaf, classBytes(old.sizeClass));
+      Leaf& copy = *pool_.leaf(ref);
+      copy.count = old.count;
+      std::memcpy(&copy.common, &old.common, classBytes(old.sizeClass) - offsetof(Leaf, common));
+      replace(slot, ref);
+   }
+   return *pool_.leaf(slot);
+}
+
 bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item) {
-   Leaf& leaf = *pool_.leaf(slot);
+   const Leaf& leaf = *pool_.leaf(slot);
    const ByteView key = item.keyView();
    const std::uint32_t at = leafLowerBound(leaf, key);
    const bool found = at < leaf.count && same(leaf.key(at), key);
-   if (owns(slot)) {
-      if (found) {
-         const std::uint32_t word = leaf.valueWord(at);
-         const bool fits =
-             storedValueBytes(word) == storedValueBytes(item.word) && (word & blobFlag) == (item.word & blobFlag);
-         if (fits || leaf.gap() >= item.bytes()) {
-            touch(slot);
-            killBlob(leaf, at);
-            if (fits) {
-               std::uint8_t* entry = leaf.bytes() + leaf.slots()[at].at;
-               std::memcpy(entry, &item.word, 4);
-               if (const std::size_t n = storedValueBytes(item.word))
-                  std::memcpy(entry + 4 + key.size(), item.value, n);
-            } else {
-               leaf.dead = static_cast<std::uint16_t>(leaf.dead + entryBytes(key.size(), word));
-               leaf.blobs =
-                   static_cast<std::uint16_t>(leaf.blobs - (word & blobFlag ? 1 : 0) + (item.word & blobFlag ? 1 : 0));
-               leaf.slots()[at].at = writeEntry(leaf, key, item.value, item.word);
-            }
-            return false;
+   if (found) {
+      const std::uint32_t word = leaf.valueWord(at);
+      const std::size_t before = storedValueBytes(word), after = storedValueBytes(item.word);
+      const bool over = after <= before && (word & blobFlag) == (item.word & blobFlag);
+      const std::size_t dead = leaf.dead + (over ? before - after : entryBytes(key.size(), word));
+      if ((over || leaf.gap() >= item.bytes()) && dead <= classBytes(leaf.sizeClass) / 8) {
+         Leaf& own = ownLeaf(slot);
+         killBlob(own, at);
+         own.dead = static_cast<std::uint16_t>(dead);
+         own.blobs = static_cast<std::uint16_t>(own.blobs - (word & blobFlag ? 1 : 0) + (item.word & blobFlag ? 1 : 0));
+         if (over) {
+            std::uint8_t* entry = own.bytes() + own.slots()[at].at;
+            std::memcpy(entry, &item.word, 4);
+            if (after)
+               std::memcpy(entry + 4 + key.size(), item.value, after);
+         } else {
+            own.slots()[at].at = writeEntry(own, key, item.value, item.word);
          }
-      } else if (leaf.gap() >= item.bytes() + sizeof(LeafSlot)) {
-         touch(slot);
-         insertEntry(leaf, at, item);
-         return true;
+         return false;
       }
+   } else if (leaf.gap() >= item.bytes() + sizeof(LeafSlot)) {
+      insertEntry(ownLeaf(slot), at, item);
+      return true;
    }
    ItemList list;
    addItems(list, leaf, 0, at);

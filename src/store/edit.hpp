@@ -93,6 +93,8 @@ private:
 
    /// The inner node at `slot`, copied first unless we own it.
    Inner& ownInner(Ref& slot);
+   Leaf& ownLeaf(Ref& slot);
+   void prefetch(Ref ref) const;
    /// The child for a byte that has one, in a place that may be written: we own `inner`, and its group then.
    Ref& ownChild(Inner& inner, std::uint8_t byte);
    Ref makeInner(ByteView prefix, std::size_t refs);

@@ -7,7 +7,7 @@ namespace polis::store::detail {
 namespace {
 
 /// Freed at once by the thread that drops; more is left to the reclaimer.
-constexpr std::size_t inlineNodesMax = 256, inlineWalkMax = 64;
+constexpr std::size_t inlineNodesMax = 2048, inlineWalkMax = 64;
 /// The reclaimer takes the pool's lock for so many nodes at a time.
 constexpr std::size_t batchNodes = 256;
 

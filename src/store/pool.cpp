@@ -94,7 +94,7 @@ void Pool::map(std::uint64_t fromByte, std::uint64_t toByte) {
 std::uint32_t Pool::indexIn(std::uint8_t sizeClass, std::uint32_t unit) { return unit * reciprocals[sizeClass] >> 20; }
 
 void Pool::grow(std::uint32_t slabs) {
-   const std::uint32_t step = std::clamp(slabCount_ / 4, growSlabsMin, growSlabsMax);
+   const std::uint32_t step = std::clamp(slabCount_ / 16, growSlabsMin, growSlabsMax);
    std::uint32_t more = std::max(slabs, step);
    if (more > slabsMax_ - slabCount_)
       more = slabsMax_ - slabCount_;
