@@ -1,9 +1,10 @@
 // bench/run store: the store beside LMDB (plain and writable map) and RocksDB, each in a process of its own.
-// store_bench [--json] [--quick] [--rows N]... [--only ENGINE]... [--folder DIR]
+// store_bench [--json] [--quick] [--rows N]... [--only ENGINE]... [--part PART]... [--folder DIR]
 //
 // Keys: 8-byte service, 2-byte table, 6 to 22 random bytes; values 32 to 256 bytes.
 //   upsert  random upserts into an empty set, transactions of 100, no sync; update: the same once full
-//   get     random point reads; get_beside_writer and write_beside_reader: one thread of each
+//   get     random point reads; get_beside_writer and write_beside_reader: one thread of each; get_beside_reader: two
+//           threads that read, which tells what the machine alone takes from the first
 //   scan100 100 entries from a random start, entries a second
 //   block   transactions of 4 reads, 3 updates, 1 insert, 1,000 to a block; each block is kept as a version for the
 //   next
@@ -22,7 +23,6 @@
 #include <functional>
 #include <string>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -37,6 +37,8 @@ struct Parameters {
    std::uint64_t operations = 1'000'000;
    int blocks = 200, durableBlocks = 400;
    std::vector<std::string> only;
+   /// Beside the writes, which all else rests on.
+   std::vector<std::string> parts;
    bool json = false;
    std::filesystem::path folder = std::filesystem::temp_directory_path() / "polis_store_bench";
 };
@@ -86,16 +88,14 @@ double residentBytes() {
    return 0;
 }
 
-/// What the disk that holds the folder has written so far, by whomever; 0 when it does not say.
-double writtenBytes(const std::filesystem::path& folder) {
-   struct stat status{};
-   ASSERT(::stat(folder.c_str(), &status) == 0);
-   std::ifstream in("/sys/dev/block/" + std::to_string(major(status.st_dev)) + ":" +
-                    std::to_string(minor(status.st_dev)) + "/stat");
-   double sectors = 0;
-   for (int i = 0; i < 7; ++i)
-      in >> sectors;
-   return in ? sectors * 512 : 0;
+/// What this process has given the system to write to disks so far: each page of a mapped file once for every time that
+/// it became dirty. The file system's own notes are not in it.
+double writtenBytes() {
+   std::ifstream in("/proc/self/io");
+   for (std::string line; std::getline(in, line);)
+      if (line.starts_with("write_bytes:"))
+         return std::stod(line.substr(12));
+   return 0;
 }
 
 /// What the folder takes on the disk.
@@ -124,16 +124,24 @@ public:
          return;
       }
       writes();
-      reads();
-      both();
-      inBlocks();
-      durably();
-      reopen();
+      if (wanted("get"))
+         reads();
+      if (wanted("beside"))
+         both();
+      if (wanted("block"))
+         inBlocks();
+      if (wanted("durable"))
+         durably();
+      if (wanted("open"))
+         reopen();
       engine_.reset();
       std::filesystem::remove_all(folder_);
    }
 
 private:
+   bool wanted(const char* part) const {
+      return p_.parts.empty() || std::find(p_.parts.begin(), p_.parts.end(), part) != p_.parts.end();
+   }
    void say(const char* name, const char* metric, double value, const char* unit) const {
       const std::string size = rows_ >= 1'000'000 ? std::to_string(rows_ / 1'000'000) + "M" : std::to_string(rows_);
       if (p_.json)
@@ -225,24 +233,36 @@ private:
    }
 
    void both() {
+      const std::uint64_t count = p_.operations;
       std::atomic<bool> stop = false;
       double took = 0;
-      const std::uint64_t count = p_.operations;
-      std::thread reading([&] {
-         auto reader = engine_->reader();
-         const double from = seconds();
-         gets(*reader, count, 2);
-         took = seconds() - from;
-         stop = true;
-      });
+      // Reads on a thread of its own until `count` are done; meanwhile `meanwhile` runs again and again.
+      const auto beside = [&](auto&& meanwhile) {
+         stop = false;
+         std::thread reading([&] {
+            auto reader = engine_->reader();
+            const double from = seconds();
+            gets(*reader, count, 2);
+            took = seconds() - from;
+            stop = true;
+         });
+         while (!stop)
+            meanwhile();
+         reading.join();
+         return static_cast<double>(count) / took;
+      };
+      auto other = engine_->reader();
+      say("get_beside_reader", "ops_per_s", beside([&] { gets(*other, 1000, count); }), "1/s");
+      other.reset();
       Random random{6};
       const double from = seconds();
       std::uint64_t puts = 0;
-      for (; !stop; puts += 100)
+      const double reads = beside([&] {
          upserts(100, [&](std::uint64_t) { return random() % rows_; });
+         puts += 100;
+      });
       rate("write_beside_reader", static_cast<double>(puts), from);
-      reading.join();
-      say("get_beside_writer", "ops_per_s", static_cast<double>(count) / took, "1/s");
+      say("get_beside_writer", "ops_per_s", reads, "1/s");
    }
 
    /// Returns the bytes of the keys and values that were put and kept.
@@ -303,12 +323,12 @@ private:
       engine_->settle();
       engine_->beginDurable();
       std::vector<float> keepTimes;
-      const double written = writtenBytes(folder_), from = seconds();
+      const double written = writtenBytes(), from = seconds();
       const double payload = blocks(p_.durableBlocks, true, keepTimes);
       rate("block_durable", blocksDone_ * 1000.0, from);
       // What an engine still has to write of it counts too.
       engine_->settle();
-      say("block_durable", "written_to_payload", (writtenBytes(folder_) - written) / payload, "1");
+      say("block_durable", "written_to_payload", (writtenBytes() - written) / payload, "1");
    }
 
    void reopen() {
@@ -375,13 +395,16 @@ int main(int argc, char** argv) {
          p.rows = {1000}, p.operations = 20'000, p.blocks = p.durableBlocks = 3;
       else if (option == "--only")
          p.only.push_back(next());
+      else if (option == "--part")
+         p.parts.push_back(next());
       else if (option == "--folder")
          p.folder = next();
       else if (option == "--json")
          p.json = true;
       else
          return std::fprintf(stderr, "store_bench [--json] [--quick] [--rows N]... [--only "
-                                     "polis|lmdb|lmdb_writemap|rocksdb]... [--folder DIR]\n"),
+                                     "polis|lmdb|lmdb_writemap|rocksdb]... [--part "
+                                     "get|beside|block|durable|open]... [--folder DIR]\n"),
                 2;
    }
    if (p.rows.empty())

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "cli/commands.hpp"
 #include "cli/format_command.hpp"
+#include "cli/store_command.hpp"
 #include "cli/wasm_command.hpp"
 #include "node/version.hpp"
 #include <iostream>
@@ -42,6 +43,7 @@ int main(int argc, char** argv) {
    cli::addTestCommand(app, exitCode);
    cli::addKeyCommand(app, exitCode);
    cli::addFormatCommand(app, exitCode);
+   cli::addStoreCommand(app, exitCode);
    cli::addWasmCommand(app, exitCode);
    try {
       app.parse(argc, argv);

@@ -147,11 +147,13 @@ Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Store::~Store() = default;
 
 std::unique_ptr<Store> Store::open(const std::filesystem::path& folder, const Options& options) {
+   const auto path = folder / "data";
+   if (options.mustExist && !std::filesystem::exists(path))
+      throw Fault(folder.string() + ": there is no store");
    makeFolder(folder);
    File lock(folder / "lock", O_RDWR | O_CREAT);
    if (!lock.tryLock())
       throw Fault(folder.string() + ": already open elsewhere");
-   const auto path = folder / "data";
    File file = std::filesystem::exists(path) ? File(path, O_RDWR) : createFile(folder);
    const Superblock block = readSuperblock(file);
    ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_WILLNEED);

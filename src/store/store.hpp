@@ -17,6 +17,8 @@ namespace polis::store {
 struct Options {
    /// The file never grows beyond this; a change that would make it do so throws Fault. At most 256 GiB.
    std::uint64_t fileBytesMax = std::uint64_t{256} << 30;
+   /// Fault rather than make an empty store.
+   bool mustExist = false;
 };
 
 /// What survives a restart: named versions, a place in a journal from where to go on, and bytes of the user's.
@@ -70,7 +72,8 @@ public:
    void drain();
 
    /// Checks all of the store's accounting. `alive`: every version object there is (the checkpoint's own excepted);
-   /// no writer may exist and nothing else use the store meanwhile. Throws Fault that says what is wrong. For tests.
+   /// no writer may exist and nothing else use the store meanwhile. Throws Fault that says what is wrong. For tests and
+   /// tools.
    void verify(std::span<const Version* const> alive = {});
 
 private:

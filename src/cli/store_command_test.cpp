@@ -1,0 +1,83 @@
+// `polis store` on folders that are whole, damaged, open, or none.
+#include "cli/store_command.hpp"
+
+#include "base/fault.hpp"
+#include "store/store.hpp"
+#include "store/test_folder.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace polis::cli {
+namespace {
+
+/// What the command prints; Faults pass.
+std::string run(std::vector<std::string> args) {
+   CLI::App app;
+   int exitCode = 1;
+   addStoreCommand(app, exitCode);
+   testing::internal::CaptureStdout();
+   std::reverse(args.begin(), args.end());
+   try {
+      app.parse(args);
+   } catch (...) {
+      testing::internal::GetCapturedStdout();
+      throw;
+   }
+   EXPECT_EQ(exitCode, 0);
+   return testing::internal::GetCapturedStdout();
+}
+
+std::string faultOf(const std::vector<std::string>& args) {
+   try {
+      run(args);
+   } catch (const Fault& fault) {
+      return fault.what();
+   }
+   return "";
+}
+
+void makeStore(const std::string& folder) {
+   const auto store = store::Store::open(folder);
+   store::Writer writer(store->empty());
+   writer.put(asBytes("a1"), asBytes("x"));
+   writer.put(asBytes("a2"), asBytes("y"));
+   const store::Version first = writer.snapshot();
+   writer.put(asBytes("b1"), asBytes("z"));
+   store->checkpoint({{{"first", first}, {"second", writer.snapshot()}}, 7, {}});
+}
+
+TEST(StoreCommand, TellsAndDumps) {
+   const store::TestFolder folder;
+   const std::string path = folder.path().string();
+   makeStore(path);
+   const std::string stat = run({"store", "stat", path});
+   EXPECT_NE(stat.find("version first: 2 entries\nversion second: 3 entries\n"), std::string::npos) << stat;
+   EXPECT_NE(stat.find("journal from position 7"), std::string::npos) << stat;
+   EXPECT_NE(run({"store", "verify", path}).find("5 entries"), std::string::npos);
+   EXPECT_EQ(run({"store", "dump", path, "--name", "second", "--prefix", "62"}), "second 6231 7A\n");
+   EXPECT_EQ(run({"store", "dump", path, "--limit", "1"}), "first 6131 78\nsecond 6131 78\n");
+}
+
+TEST(StoreCommand, SaysWhatIsWrong) {
+   const store::TestFolder folder, none;
+   const std::string path = folder.path().string();
+   EXPECT_NE(faultOf({"store", "stat", none.path().string()}).find("no store"), std::string::npos);
+   EXPECT_FALSE(std::filesystem::exists(none.path() / "data"));
+   makeStore(path);
+   EXPECT_NE(faultOf({"store", "dump", path, "--name", "third"}).find("'third'"), std::string::npos);
+   EXPECT_NE(faultOf({"store", "dump", path, "--prefix", "6"}).find("hexadecimal"), std::string::npos);
+   {
+      const auto open = store::Store::open(path);
+      EXPECT_NE(faultOf({"store", "verify", path}).find("already open"), std::string::npos);
+   }
+   std::fstream file(folder.path() / "data", std::ios::in | std::ios::out | std::ios::binary);
+   file.seekp(65536 + 20);
+   file.write("\xFF\xFF\xFF\xFF", 4);
+   file.close();
+   EXPECT_NE(faultOf({"store", "verify", path}).find("at byte"), std::string::npos);
+}
+
+} // namespace
+} // namespace polis::cli
