@@ -10,11 +10,13 @@
 
 namespace polis::store::detail {
 
-File::File(const std::filesystem::path& path, int flags)
-   : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)), name_(path.string()) {
+File::File(const std::filesystem::path& path, int flags, FileWatch* watch)
+   : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)), name_(path.string()), watch_(watch) {
    if (fd_ < 0)
       throwErrno("open " + name_);
 }
+
+std::size_t File::step(FileStep step, std::size_t bytes) const { return watch_ ? watch_->on(step, fd_, bytes) : bytes; }
 
 File::~File() {
    if (fd_ >= 0)
@@ -29,11 +31,13 @@ std::uint64_t File::size() const {
 }
 
 void File::resize(std::uint64_t bytes) {
+   step(FileStep::resize, 0);
    if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0)
       throwErrno("resize " + name_);
 }
 
 void File::allocate(std::uint64_t offset, std::uint64_t bytes) {
+   step(FileStep::allocate, bytes);
    if (const int error = ::posix_fallocate(fd_, static_cast<off_t>(offset), static_cast<off_t>(bytes))) {
       errno = error;
       throwErrno("allocate " + name_);
@@ -58,7 +62,8 @@ std::size_t File::readAt(std::uint64_t offset, std::span<std::uint8_t> out) cons
 void File::writeAt(std::uint64_t offset, ByteView bytes) {
    std::size_t done = 0;
    while (done < bytes.size()) {
-      const ssize_t put = ::pwrite(fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+      const std::size_t some = step(FileStep::write, bytes.size() - done);
+      const ssize_t put = ::pwrite(fd_, bytes.data() + done, some, static_cast<off_t>(offset + done));
       if (put < 0 && errno == EINTR)
          continue;
       if (put < 0)
@@ -68,8 +73,10 @@ void File::writeAt(std::uint64_t offset, ByteView bytes) {
 }
 
 void File::sync() {
+   step(FileStep::sync, 0);
    if (::fdatasync(fd_) != 0)
       throwErrno("sync " + name_);
+   step(FileStep::synced, 0);
 }
 
 bool File::tryLock() {

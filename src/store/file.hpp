@@ -8,16 +8,35 @@
 #include <string>
 #include <utility>
 
+namespace polis::store {
+
+/// What a file is asked for; `synced` comes after a sync that went well, the others before they are done.
+enum class FileStep { write, allocate, resize, sync, synced };
+
+/// Told of every step of the files that it watches. For tests, which make steps fail or look at what a power cut at
+/// this moment would leave. Changes of mapped memory are no steps.
+class FileWatch {
+public:
+   virtual ~FileWatch() = default;
+   /// May throw Fault: the step fails. Returns how many of the `bytes` of a write to attempt at once.
+   virtual std::size_t on(FileStep step, int fd, std::size_t bytes) = 0;
+};
+
+} // namespace polis::store
+
 namespace polis::store::detail {
 
 class File {
 public:
    File() = default;
-   File(const std::filesystem::path& path, int flags);
-   File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {}
+   /// `watch`, which may be null, outlives the file.
+   File(const std::filesystem::path& path, int flags, FileWatch* watch = nullptr);
+   File(File&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)), watch_(other.watch_) {}
    File& operator=(File&& other) noexcept {
       std::swap(fd_, other.fd_);
       std::swap(name_, other.name_);
+      std::swap(watch_, other.watch_);
       return *this;
    }
    ~File();
@@ -37,8 +56,11 @@ public:
    bool tryLock();
 
 private:
+   std::size_t step(FileStep step, std::size_t bytes) const;
+
    int fd_ = -1;
    std::string name_;
+   FileWatch* watch_ = nullptr;
 };
 
 /// Makes creations, renames and deletions in `folder` durable.

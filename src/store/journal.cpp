@@ -89,9 +89,9 @@ std::vector<JournalPosition> listSegments(const std::filesystem::path& folder) {
    return out;
 }
 
-File createSegment(const std::filesystem::path& folder, JournalPosition start) {
+File createSegment(const std::filesystem::path& folder, JournalPosition start, FileWatch* watch) {
    const auto fresh = folder / "new", path = segmentPath(folder, start);
-   File file(fresh, O_RDWR | O_CREAT | O_TRUNC);
+   File file(fresh, O_RDWR | O_CREAT | O_TRUNC, watch);
    SegmentHead head{{}, formatVersion, 0, start, 0};
    std::memcpy(head.magic, magic, sizeof magic);
    head.checksum = checksumOf(head);
@@ -285,7 +285,7 @@ struct Journal::State {
       }
       // From here the mutex stays held. Another thread may have been here first.
       if (end - segments.back() >= options.segmentBytes) {
-         file = createSegment(folder, end);
+         file = createSegment(folder, end, options.watch);
          zeroedTo = 0;
          segments.push_back(end);
       }
@@ -316,7 +316,7 @@ std::unique_ptr<Journal> Journal::open(const std::filesystem::path& folder, cons
    Lock lock(s.mutex);
    s.segments = listSegments(folder);
    if (s.segments.empty()) {
-      s.file = createSegment(folder, 0);
+      s.file = createSegment(folder, 0, options.watch);
       s.segments.push_back(0);
    } else {
       const JournalPosition start = s.segments.back();
@@ -328,7 +328,7 @@ std::unique_ptr<Journal> Journal::open(const std::filesystem::path& folder, cons
       for (JournalPosition at = end; at < reader.limit(); at += 8)
          if (const auto found = reader.read(at); found && found->durable > end)
             throw Fault(reader.name() + ": damaged: record at position " + std::to_string(end));
-      s.file = File(segmentPath(folder, start), O_RDWR);
+      s.file = File(segmentPath(folder, start), O_RDWR, options.watch);
       s.file.resize(sizeof(SegmentHead) + (end - start));
       s.file.sync();
       s.zeroedTo = sizeof(SegmentHead) + (end - start);

@@ -17,12 +17,16 @@ using JournalPosition = std::uint64_t;
 /// Longest record, in bytes.
 inline constexpr std::size_t recordBytesMax = std::size_t{64} << 20;
 
+class FileWatch;
+
 struct JournalOptions {
    /// A new file begins when the present one has reached this size.
    std::uint64_t segmentBytes = std::uint64_t{64} << 20;
    /// The file is filled with zeros this far ahead: overwriting is made durable several times faster than appending,
    /// for the file system has nothing to note about itself.
    std::uint64_t aheadBytes = std::uint64_t{4} << 20;
+   /// For tests; outlives the journal.
+   FileWatch* watch = nullptr;
 };
 
 /// One folder of segment files, opened by one process at a time. Functions are safe on any thread.

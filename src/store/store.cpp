@@ -78,9 +78,9 @@ Superblock readSuperblock(const File& file) {
    return *newest;
 }
 
-File createFile(const std::filesystem::path& folder) {
+File createFile(const std::filesystem::path& folder, FileWatch* watch) {
    const auto fresh = folder / "data.new", path = folder / "data";
-   File file(fresh, O_RDWR | O_CREAT | O_TRUNC);
+   File file(fresh, O_RDWR | O_CREAT | O_TRUNC, watch);
    file.allocate(0, slabBytes);
    writeSuperblock(file, 0, 0);
    file.sync();
@@ -89,7 +89,7 @@ File createFile(const std::filesystem::path& folder) {
    if (error)
       throw Fault("rename " + fresh.string() + ": " + error.message());
    syncFolder(folder);
-   return File(path, O_RDWR);
+   return File(path, O_RDWR, watch);
 }
 
 template <class Number>
@@ -154,7 +154,7 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& folder, const Op
    File lock(folder / "lock", O_RDWR | O_CREAT);
    if (!lock.tryLock())
       throw Fault(folder.string() + ": already open elsewhere");
-   File file = std::filesystem::exists(path) ? File(path, O_RDWR) : createFile(folder);
+   File file = std::filesystem::exists(path) ? File(path, O_RDWR, options.watch) : createFile(folder, options.watch);
    const Superblock block = readSuperblock(file);
    ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_WILLNEED);
    const std::uint64_t bytesMax = std::clamp<std::uint64_t>(options.fileBytesMax, slabBytes, std::uint64_t{256} << 30);

@@ -14,11 +14,15 @@
 
 namespace polis::store {
 
+class FileWatch;
+
 struct Options {
    /// The file never grows beyond this; a change that would make it do so throws Fault. At most 256 GiB.
    std::uint64_t fileBytesMax = std::uint64_t{256} << 30;
    /// Fault rather than make an empty store.
    bool mustExist = false;
+   /// For tests; outlives the store.
+   FileWatch* watch = nullptr;
 };
 
 /// What survives a restart: named versions, a place in a journal from where to go on, and bytes of the user's.

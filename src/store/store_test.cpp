@@ -3,6 +3,7 @@
 
 #include "base/fault.hpp"
 #include "base/mutex.hpp"
+#include "store/long_run.hpp"
 #include "store/test_folder.hpp"
 
 #include <gtest/gtest.h>
@@ -571,7 +572,7 @@ void runModel(std::uint64_t seed, int operations) {
 }
 
 TEST(Store, Model) {
-   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+   for (std::uint64_t seed = 1; seed <= 8 * longRun(); ++seed) {
       runModel(seed, 20'000);
       if (HasFatalFailure())
          return;
@@ -685,7 +686,7 @@ void runForks(std::uint64_t seed, int steps) {
 }
 
 TEST(Store, Forks) {
-   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+   for (std::uint64_t seed = 1; seed <= 12 * longRun(); ++seed) {
       runForks(seed, 600);
       if (HasFatalFailure())
          return;

@@ -1,0 +1,277 @@
+// Every moment at which the power can fail, and every step that a disk can refuse.
+//
+// A watch sits below the files. It knows what each had when it was last synced; at every step of a file, and between
+// any two changes, it lays out what a power cut would leave there: of what was written since, any sectors and any not.
+#include "base/fault.hpp"
+#include "store/file.hpp"
+#include "store/journal.hpp"
+#include "store/long_run.hpp"
+#include "store/store.hpp"
+#include "store/test_folder.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <functional>
+#include <random>
+#include <sys/stat.h>
+
+namespace polis::store {
+namespace {
+
+using Map = std::map<Bytes, Bytes>;
+
+constexpr std::size_t sectorBytes = 512;
+
+std::string contentOf(int fd) {
+   struct stat status{};
+   if (::fstat(fd, &status) != 0)
+      return "";
+   std::string out(static_cast<std::size_t>(status.st_size), '\0');
+   if (::pread(fd, out.data(), out.size(), 0) != static_cast<ssize_t>(out.size()))
+      return "";
+   return out;
+}
+
+class Disk final : public FileWatch {
+public:
+   Disk(std::filesystem::path folder, std::uint64_t seed) : random(seed), folder_(std::move(folder)) {}
+
+   std::size_t on(FileStep step, int fd, std::size_t bytes) override {
+      if (step == FileStep::synced) {
+         struct stat status{};
+         EXPECT_EQ(::fstat(fd, &status), 0);
+         durable_[status.st_ino] = contentOf(fd);
+         return bytes;
+      }
+      if (atStep)
+         atStep(step);
+      if (failIn > 0 && --failIn == 0)
+         throw Fault("the disk refuses");
+      // Not all at once.
+      return step == FileStep::write && bytes > 1 && random() % 4 == 0 ? 1 + random() % (bytes - 1) : bytes;
+   }
+
+   /// Lays out in `to` what a power cut would leave of the folder now.
+   void cut(const std::filesystem::path& to) {
+      std::filesystem::remove_all(to);
+      std::filesystem::create_directories(to);
+      // Of what is not durable: nothing, little, half, most or all of it.
+      static constexpr unsigned shares[] = {0, 1, 8, 15, 16};
+      const unsigned share = shares[random() % std::size(shares)];
+      for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+         if (!entry.is_regular_file() || entry.path().filename() == "lock")
+            continue;
+         const int fd = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+         ASSERT_GE(fd, 0);
+         struct stat status{};
+         ASSERT_EQ(::fstat(fd, &status), 0);
+         std::string now = contentOf(fd);
+         ::close(fd);
+         const std::string& before = durable_[status.st_ino];
+         std::string image = now;
+         image.resize(random() % 2 ? before.size() : now.size());
+         for (std::size_t at = 0; at < image.size(); at += sectorBytes) {
+            if (random() % 16 < share)
+               continue;
+            const std::size_t n = std::min(sectorBytes, image.size() - at);
+            const std::size_t there = at < before.size() ? std::min(n, before.size() - at) : 0;
+            std::memcpy(image.data() + at, before.data() + at, there);
+            std::memset(image.data() + at + there, 0, n - there);
+         }
+         std::ofstream(to / entry.path().filename(), std::ios::binary) << image;
+      }
+   }
+
+   std::function<void(FileStep)> atStep;
+   /// The step to fail, counted from now; 0: none.
+   int failIn = 0;
+   std::mt19937_64 random;
+
+private:
+   std::filesystem::path folder_;
+   std::map<ino_t, std::string> durable_;
+};
+
+Map contents(const Version& version) {
+   Map out;
+   auto cursor = version.cursor();
+   for (bool more = cursor.first(); more; more = cursor.next())
+      out.emplace(toBytes(cursor.entry().key), toBytes(cursor.entry().value));
+   return out;
+}
+
+void change(Writer& writer, Map& model, std::mt19937_64& random) {
+   const Bytes key = toBytes("key" + std::to_string(random() % 300));
+   if (random() % 4 == 0) {
+      writer.remove(key);
+      model.erase(key);
+      return;
+   }
+   const Bytes value(random() % 16 ? random() % 200 : random() % 3000, static_cast<std::uint8_t>(random()));
+   writer.put(key, value);
+   model[key] = value;
+}
+
+constexpr Options small{.fileBytesMax = std::uint64_t{1} << 30};
+
+TEST(Power, CutAtAnyMomentLeavesACheckpoint) {
+   std::uint64_t cuts = 0;
+   for (std::uint64_t seed = 1; cuts < std::uint64_t{300} * longRun(); ++seed) {
+      SCOPED_TRACE("seed " + std::to_string(seed));
+      const TestFolder folder, image;
+      Disk disk(folder.path(), seed);
+      Map model, saved, next;
+      std::uint64_t number = 0;
+      bool under = false;
+      const auto cut = [&] {
+         ++cuts;
+         disk.cut(image.path());
+         auto store = Store::open(image.path(), small);
+         auto found = store->lastCheckpoint();
+         const std::uint64_t got = found ? found->journal : 0;
+         ASSERT_TRUE(got == number || (under && got == number + 1)) << got << " instead of " << number;
+         if (found)
+            ASSERT_TRUE(contents(found->versions.at("v")) == (got == number ? saved : next));
+         found.reset();
+         ASSERT_NO_THROW(store->verify());
+      };
+      Options options = small;
+      options.watch = &disk;
+      auto store = Store::open(folder.path(), options);
+      disk.atStep = [&](FileStep) { cut(); };
+      Writer writer(store->empty());
+      std::vector<Version> kept;
+      for (int round = 0; round < 5; ++round) {
+         for (int i = 0; i < 60; ++i)
+            change(writer, model, disk.random);
+         cut();
+         if (disk.random() % 2)
+            kept.push_back(writer.snapshot());
+         if (disk.random() % 4 == 0)
+            kept.clear();
+         next = model;
+         under = true;
+         store->checkpoint({{{"v", writer.snapshot()}}, number + 1, {}});
+         under = false;
+         saved = next;
+         ++number;
+         cut();
+         if (HasFatalFailure())
+            return;
+      }
+   }
+   std::printf("%llu power cuts under a store\n", static_cast<unsigned long long>(cuts));
+}
+
+TEST(Power, CutAtAnyMomentLeavesWhatTheJournalSynced) {
+   std::uint64_t cuts = 0;
+   for (std::uint64_t seed = 1; cuts < std::uint64_t{1000} * longRun(); ++seed) {
+      SCOPED_TRACE("seed " + std::to_string(seed));
+      const TestFolder folder, image;
+      Disk disk(folder.path(), seed);
+      const auto record = [](std::uint64_t i) { return Bytes(i * 37 % 700, static_cast<std::uint8_t>(i)); };
+      std::vector<JournalPosition> ends;
+      JournalPosition begin = 0;
+      std::uint64_t durable = 0;
+      const auto cut = [&] {
+         ++cuts;
+         disk.cut(image.path());
+         const auto journal = Journal::open(image.path());
+         std::uint64_t count = 0;
+         while (count < ends.size() && ends[count] <= journal->begin())
+            ++count;
+         ASSERT_LE(journal->begin(), begin);
+         journal->replay(journal->begin(), [&](JournalPosition after, ByteView bytes) {
+            ASSERT_LT(count, ends.size());
+            ASSERT_EQ(after, ends[count]);
+            ASSERT_EQ(toBytes(bytes), record(count));
+            ++count;
+         });
+         ASSERT_GE(count, durable);
+      };
+      const auto journal =
+          Journal::open(folder.path(), {.segmentBytes = 1 << 14, .aheadBytes = 1 << 12, .watch = &disk});
+      disk.atStep = [&](FileStep) { cut(); };
+      for (int round = 0; round < 40; ++round) {
+         for (std::uint64_t n = 1 + disk.random() % 6; n > 0; --n) {
+            // A segment may be closed on the way.
+            const std::uint64_t i = ends.size();
+            const Bytes bytes = record(i);
+            ends.push_back((journal->end() + 16 + bytes.size() + 7) & ~std::uint64_t{7});
+            ASSERT_EQ(journal->append(bytes), ends.back());
+         }
+         if (disk.random() % 2) {
+            journal->sync();
+            durable = ends.size();
+         }
+         cut();
+         if (disk.random() % 8 == 0) {
+            begin = journal->durable();
+            journal->truncateBefore(begin);
+            cut();
+         }
+         if (HasFatalFailure())
+            return;
+      }
+   }
+   std::printf("%llu power cuts under a journal\n", static_cast<unsigned long long>(cuts));
+}
+
+TEST(Power, WhatADiskRefusesHarmsNothingKept) {
+   // The step that fails, from the first to beyond the last.
+   int failures = 0;
+   for (int step = 1; step < 60; ++step) {
+      SCOPED_TRACE("step " + std::to_string(step));
+      const TestFolder folder;
+      Disk disk(folder.path(), static_cast<std::uint64_t>(step));
+      Map saved, next;
+      std::uint64_t number = 0;
+      {
+         Options options = small;
+         options.watch = &disk;
+         auto store = Store::open(folder.path(), options);
+         Writer writer(store->empty());
+         Map model;
+         disk.failIn = step;
+         for (int round = 0; round < 6; ++round) {
+            const Map before = model;
+            const Version kept = writer.snapshot();
+            bool saving = false;
+            try {
+               // Enough that the file has to grow.
+               for (int i = 0; i < 400; ++i) {
+                  const Bytes key = toBytes("key" + std::to_string(disk.random() % 3000)), value(2000, 'v');
+                  writer.put(key, value);
+                  model[key] = value;
+               }
+               next = model;
+               saving = true;
+               store->checkpoint({{{"v", writer.snapshot()}}, number + 1, {}});
+               saved = next;
+               ++number;
+               saving = false;
+            } catch (const Fault&) {
+               ++failures;
+               ASSERT_TRUE(contents(writer.snapshot()) == model);
+            }
+            ASSERT_TRUE(contents(kept) == before);
+            if (saving)
+               break;
+         }
+      }
+      auto store = Store::open(folder.path(), small);
+      const auto found = store->lastCheckpoint();
+      const std::uint64_t got = found ? found->journal : 0;
+      ASSERT_TRUE(got == number || got == number + 1);
+      if (found)
+         ASSERT_TRUE(contents(found->versions.at("v")) == (got == number ? saved : next));
+   }
+   EXPECT_GT(failures, 10);
+}
+
+} // namespace
+} // namespace polis::store
