@@ -17,7 +17,10 @@
 
 namespace polis::store::detail {
 
-/// Address space that is given memory from its start onwards.
+/// The system's larger kind of page.
+inline constexpr std::size_t hugePageBytes = std::size_t{2} << 20;
+
+/// Address space that is given memory from its start onwards, which lies at the start of a huge page.
 class Reserve {
 public:
    explicit Reserve(std::size_t bytes);
@@ -30,6 +33,7 @@ public:
    void commit(std::size_t bytes);
 
 private:
+   void* reserved_;
    std::uint8_t* data_;
    std::size_t bytes_;
    std::size_t committed_ = 0;
