@@ -1,0 +1,403 @@
+// bench/run kernel: what the kernel and the services of a booted chain cost, without HTTP sockets. One thread executes
+// transactions; where a case says "beside", another one makes blocks meanwhile.
+//
+// token_transfer: one `auth-any` transaction through processTransaction: `tokens::credit` to an account that debits
+// automatically, events on, resource monitoring off; blocks of 1,000, sealed and appended to the journal.
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "cli/test_boot.hpp"
+#include "format/fracpack.hpp"
+#include "format/ids.hpp"
+#include "kernel/kernel.hpp"
+#include "node/boot.hpp"
+#include "node/package.hpp"
+#include "vm/execution_thread.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <unistd.h>
+#include <vector>
+
+namespace polis::bench {
+
+using namespace format::literals;
+using format::AccountNumber;
+namespace fs = std::filesystem;
+
+struct Options {
+   bool json = false;
+   bool quick = false;
+};
+
+/// An amount of a token, as its service takes it.
+struct Quantity {
+   std::uint64_t value = 0;
+};
+
+double seconds() { return static_cast<double>(SystemClock().monotonicNs()) / 1e9; }
+
+/// A folder that is gone at the end.
+class Scratch {
+public:
+   Scratch() {
+      std::string text = (fs::temp_directory_path() / "polis-bench-XXXXXX").string();
+      if (!::mkdtemp(text.data()))
+         throw std::runtime_error("cannot make a folder for the chains");
+      path = text;
+   }
+   ~Scratch() {
+      std::error_code ignored;
+      fs::remove_all(path, ignored);
+   }
+   fs::path path;
+};
+
+/// Nothing runs by itself: the measured threads do all the work.
+class BenchHost final : public kernel::Host {
+public:
+   std::int64_t realtimeNs() override { return SystemClock().realtimeNs(); }
+   std::int64_t monotonicNs() override { return SystemClock().monotonicNs(); }
+   void random(std::span<std::uint8_t> out) override { SystemRandom().fill(out); }
+   void log(kernel::Severity severity, std::string_view message, std::optional<AccountNumber>) override {
+      if (severity >= kernel::Severity::warning)
+         std::cerr << message << "\n";
+   }
+   std::expected<std::shared_ptr<kernel::Socket>, std::int32_t>
+   openSocket(format::HttpRequest, std::optional<format::TLSInfo>, std::optional<format::SocketEndpoint>) override {
+      return std::unexpected(kernel::socketError::unavailable);
+   }
+   void wakeProducer() override {}
+   void wakeRunQueue() override {}
+   void wakeFlush() override {}
+   void submit(std::function<void()>) override {}
+};
+
+/// One request of this program.
+class Request final : public kernel::Socket {
+public:
+   format::SocketInfo info() const override {
+      return format::HttpSocketInfo{format::SocketEndpoint(format::LocalEndpoint{}), std::nullopt};
+   }
+   kernel::SendOutcome send(ByteView data, std::uint32_t) override {
+      reply_ = toBytes(data);
+      return {};
+   }
+   void close(const kernel::CloseReason&) override {}
+   format::HttpReply reply() const {
+      const auto out = format::unpack<format::HttpReply>(reply_);
+      if (reply_.empty() || !out)
+         throw std::runtime_error("a request was not answered");
+      return *out;
+   }
+
+private:
+   Bytes reply_;
+};
+
+/// A chain in a folder, opened as a node opens it, without the node's threads.
+class Chain {
+public:
+   explicit Chain(const fs::path& folder, vm::Engine& engine)
+      : store(store::Store::open(folder / "store")), journal(store::Journal::open(folder / "journal")),
+        kernel(*store, *journal, engine, host, {}) {}
+
+   void startBlock() {
+      const auto& last = kernel.head()->header;
+      const auto started = kernel.startBlock({last->time.microseconds + 1'000'000, last->producer, 0, 0});
+      if (!started)
+         throw std::runtime_error("startBlock: " + started.error().reason);
+   }
+   std::shared_ptr<const format::SignedBlock> sealBlock() {
+      auto sealed = kernel.sealBlock([](ByteView) { return Bytes(); });
+      if (!sealed)
+         throw std::runtime_error("sealBlock: " + sealed.error().reason);
+      return sealed->block;
+   }
+   void push(const format::SignedTransaction& transaction) {
+      if (const auto trace = kernel.push(transaction); trace.error)
+         throw std::runtime_error("a transaction failed: " + *trace.error);
+   }
+   format::HttpReply serve(const format::HttpRequest& request) {
+      const auto socket = std::make_shared<Request>();
+      kernel.serve(socket, request);
+      return socket->reply();
+   }
+
+   BenchHost host;
+   std::unique_ptr<store::Store> store;
+   std::unique_ptr<store::Journal> journal;
+   kernel::Kernel kernel;
+};
+
+template <class... Args>
+format::Action action(std::string_view sender, std::string_view service, std::string_view method,
+                      const Args&... arguments) {
+   return {AccountNumber(sender), AccountNumber(service), format::MethodNumber(method),
+           format::pack(std::tuple(arguments...))};
+}
+
+/// What the chain holds before anything is measured: a default chain; alice-one and bob-two-a with tokens, bob-two-a
+/// debits automatically.
+class Suite {
+public:
+   explicit Suite(Options options) : options_(options), engine_(kernel::hostFunctions(), engineOptions()) {
+      const auto folder = node::PackageFolder::open(node::defaultPackageFolder());
+      cli::TestBoot boot;
+      boot.packages = node::defaultBootPackages(folder);
+      boot.host = "polis.localhost";
+      {
+         auto chain = kernel::TestChain::open(scratch_.path / "start", {.create = true, .write = true}, engine_, {});
+         bootTestChain(*chain, folder, boot);
+         chain->save();
+      }
+      Chain chain(scratch_.path / "start", engine_);
+      begin(chain);
+      reference(chain);
+      chain.startBlock();
+      for (const char* account : {"alice-one", "bob-two-a"}) {
+         chain.push(transaction(
+             {action("prod", "accounts", "newAccount", AccountNumber{std::string_view(account)}, "auth-any"_a, true)}));
+         chain.push(transaction({action(account, "tokens", "setUserConf", std::uint8_t{0}, true),
+                                 action(account, "faucet-tok", "dispense", AccountNumber{std::string_view(account)})}));
+      }
+      chain.sealBlock();
+      chain.kernel.flush();
+      const auto faucet = chain.serve(get("faucet-tok", "/api/token")).body;
+      const std::string text(faucet.begin(), faucet.end());
+      if (std::sscanf(text.c_str(), R"({"tokenId":%u)", &token_) != 1)
+         throw std::runtime_error("unexpected faucet token: " + text);
+      chain.kernel.checkpoint();
+   }
+
+   void run() {
+      const std::size_t blocks = options_.quick ? 3 : 30;
+      production(blocks);
+      accounts(options_.quick ? 500 : 5'000);
+      queries(options_.quick ? 500 : 5'000);
+   }
+
+private:
+   static vm::EngineOptions engineOptions() {
+      vm::EngineOptions out;
+      out.instancesMax = 256;
+      return out;
+   }
+
+   void figure(const char* name, const char* metric, double value, const char* unit) const {
+      if (options_.json)
+         std::printf(R"({"suite":"kernel","case":"%s","engine":"polis","metric":"%s","value":%.3f,"unit":"%s"})"
+                     "\n",
+                     name, metric, value, unit);
+      else
+         std::printf("%-32s %-12s %12.1f %s\n", name, metric, value, unit);
+      std::fflush(stdout);
+   }
+
+   /// Every transaction made afterwards references the chain's newest block.
+   void reference(const Chain& chain) {
+      const auto& id = chain.kernel.head()->id;
+      tapos_.refBlockIndex = static_cast<std::uint8_t>(chain.kernel.head()->num & 0x7f);
+      tapos_.refBlockSuffix = format::refBlockSuffix(id);
+      tapos_.expiration.seconds = chain.kernel.head()->header->time.microseconds / 1'000'000 + 3'000;
+   }
+   format::SignedTransaction transaction(std::vector<format::Action> actions) {
+      format::Transaction out;
+      out.tapos = tapos_;
+      out.actions = std::move(actions);
+      format::SignedTransaction result;
+      result.transaction = format::Nested<format::Transaction>(out);
+      return result;
+   }
+   format::SignedTransaction transfer() {
+      return transaction({action("alice-one", "tokens", "credit", std::uint32_t{token_}, "bob-two-a"_a, Quantity{1},
+                                 "transfer " + std::to_string(++serial_))});
+   }
+   static format::HttpRequest get(const std::string& service, const std::string& target) {
+      format::HttpRequest out;
+      out.host = service + ".polis.localhost";
+      out.method = "GET";
+      out.target = target;
+      return out;
+   }
+   static void begin(Chain& chain) {
+      const auto first = chain.kernel.firstStart(
+          {}, {}, {"bench", R"({"host":{},"service":{"argv":[],"config":{"hosts":["polis.localhost"]}}})"});
+      const auto session = first ? chain.kernel.startSession() : first;
+      if (!session)
+         throw std::runtime_error(session.error().reason);
+   }
+   fs::path copy(const char* name) {
+      fs::copy(scratch_.path / "start", scratch_.path / name, fs::copy_options::recursive);
+      return scratch_.path / name;
+   }
+
+   /// Runs `each` on every transaction within blocks of 1,000; returns the time, blocks and sealing included.
+   static double blocks(Chain& chain, std::vector<format::SignedTransaction>& transactions,
+                        std::vector<std::shared_ptr<const format::SignedBlock>>* made = nullptr) {
+      constexpr std::size_t perBlock = 1'000;
+      const double start = seconds();
+      for (std::size_t i = 0; i < transactions.size();) {
+         chain.startBlock();
+         for (const std::size_t end = std::min(i + perBlock, transactions.size()); i < end; ++i)
+            chain.push(transactions[i]);
+         auto block = chain.sealBlock();
+         if (made)
+            made->push_back(std::move(block));
+      }
+      return seconds() - start;
+   }
+
+   std::vector<format::SignedTransaction> transfers(std::size_t count) {
+      std::vector<format::SignedTransaction> out;
+      for (std::size_t i = 0; i < count; ++i)
+         out.push_back(transfer());
+      return out;
+   }
+
+   void production(std::size_t count) {
+      std::vector<std::shared_ptr<const format::SignedBlock>> made;
+      const fs::path producing = copy("produce"), following = copy("follow");
+      const auto ops = static_cast<double>(count) * 1'000;
+      double produced = 0;
+      {
+         Chain chain(producing, engine_);
+         begin(chain);
+         reference(chain);
+         auto warmUp = this->transfers(500), transfers = this->transfers(count * 1'000);
+         (void)blocks(chain, warmUp, &made);
+         produced = blocks(chain, transfers, &made);
+         figure("token_transfer", "ops_per_s", ops / produced, "1/s");
+         chain.kernel.flush();
+      }
+      {
+         Chain chain(following, engine_);
+         begin(chain);
+         const auto apply = [&](const std::shared_ptr<const format::SignedBlock>& block) {
+            if (const auto applied = chain.kernel.applyBlock(block); !applied)
+               throw std::runtime_error("applyBlock: " + applied.error().reason);
+         };
+         apply(made.front());
+         const double start = seconds();
+         std::for_each(made.begin() + 1, made.end(), apply);
+         const double applied = seconds() - start;
+         figure("replay_transfer", "ops_per_s", ops / applied, "1/s");
+         figure("replay_transfer", "ratio", produced / applied, "of production speed");
+      }
+      const double start = seconds();
+      const Chain again(producing, engine_);
+      figure("open_journal", "ops_per_s", (ops + 500) / (seconds() - start), "1/s");
+   }
+
+   void accounts(std::size_t count) {
+      Chain chain(copy("accounts"), engine_);
+      begin(chain);
+      reference(chain);
+      std::vector<format::SignedTransaction> creations;
+      for (std::size_t i = 0; i < count; ++i) {
+         std::string name = "user-";
+         for (std::size_t rest = i, digit = 0; digit < 4; ++digit, rest /= 26)
+            name += static_cast<char>('a' + rest % 26);
+         creations.push_back(transaction(
+             {action("prod", "accounts", "newAccount", AccountNumber{std::string_view(name)}, "auth-any"_a, true)}));
+      }
+      figure("account_creation", "ops_per_s", static_cast<double>(count) / blocks(chain, creations), "1/s");
+   }
+
+   void queries(std::size_t count) {
+      Chain chain(copy("queries"), engine_);
+      begin(chain);
+      reference(chain);
+      auto some = transfers(200);
+      (void)blocks(chain, some);
+      const std::vector<std::pair<const char*, format::HttpRequest>> cases{
+          {"table_query", get("tokens", "/api/balances?account=alice-one")},
+          {"graphql_page", get("nft", "/graphql?query={allNfts(first:10){edges{node{id,owner}}}}")},
+          {"static_file", get("tokens", "/")},
+      };
+      const auto measure = [&](const std::string& name, const format::HttpRequest& request) {
+         std::vector<double> took;
+         took.reserve(count);
+         if (const auto reply = chain.serve(request); reply.status != 200)
+            throw std::runtime_error(name + " was answered " + std::to_string(reply.status) + " " +
+                                     std::string(asText(reply.body)));
+         const double start = seconds();
+         for (std::size_t i = 0; i < count; ++i) {
+            const double before = seconds();
+            (void)chain.serve(request);
+            took.push_back(seconds() - before);
+         }
+         figure(name.c_str(), "ops_per_s", static_cast<double>(count) / (seconds() - start), "1/s");
+         std::ranges::sort(took);
+         figure(name.c_str(), "p99", took[took.size() * 99 / 100] * 1e6, "us");
+      };
+      for (const auto& [name, request] : cases)
+         measure(name, request);
+
+      std::atomic<bool> stop = false;
+      double produced = 0, took = 0;
+      std::exception_ptr failure;
+      vm::ExecutionThread producer([&] {
+         try {
+            while (!stop) {
+               reference(chain);
+               auto next = transfers(250);
+               took += blocks(chain, next);
+               produced += static_cast<double>(next.size());
+            }
+         } catch (...) {
+            failure = std::current_exception();
+         }
+      });
+      for (const auto& [name, request] : cases)
+         measure(std::string(name) + "_beside_producer", request);
+      stop = true;
+      producer.join();
+      if (failure)
+         std::rethrow_exception(failure);
+      figure("producer_beside_queries", "ops_per_s", produced / took, "1/s");
+   }
+
+   Options options_;
+   Scratch scratch_;
+   vm::Engine engine_;
+   format::Tapos tapos_;
+   unsigned token_ = 0;
+   std::uint64_t serial_ = 0;
+};
+
+} // namespace polis::bench
+
+int main(int argc, char** argv) {
+   polis::bench::Options options;
+   for (int i = 1; i < argc; ++i) {
+      const std::string argument = argv[i];
+      if (argument == "--json")
+         options.json = true;
+      else if (argument == "--quick")
+         options.quick = true;
+      else {
+         std::cerr << "kernel_bench: unknown option " << argument << " (known: --json, --quick)\n";
+         return 2;
+      }
+   }
+   int status = 0;
+   polis::vm::onExecutionStack([&] {
+      try {
+         polis::bench::Suite(options).run();
+      } catch (const polis::kernel::TesterError& error) {
+         std::cerr << "kernel_bench: " << error.text << "\n";
+         status = 1;
+      } catch (const std::exception& error) {
+         std::cerr << "kernel_bench: " << error.what() << "\n";
+         status = 1;
+      }
+   });
+   return status;
+}
