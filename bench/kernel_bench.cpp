@@ -4,11 +4,11 @@
 // token_transfer: one `auth-any` transaction through processTransaction: `tokens::credit` to an account that debits
 // automatically, events on, resource monitoring off; blocks of 1,000, sealed and appended to the journal.
 #include "base/clock.hpp"
-#include "base/random.hpp"
 #include "cli/test_boot.hpp"
 #include "format/fracpack.hpp"
 #include "format/ids.hpp"
 #include "kernel/kernel.hpp"
+#include "kernel/quiet_host.hpp"
 #include "node/boot.hpp"
 #include "node/package.hpp"
 #include "vm/execution_thread.hpp"
@@ -59,26 +59,6 @@ public:
    fs::path path;
 };
 
-/// Nothing runs by itself: the measured threads do all the work.
-class BenchHost final : public kernel::Host {
-public:
-   std::int64_t realtimeNs() override { return SystemClock().realtimeNs(); }
-   std::int64_t monotonicNs() override { return SystemClock().monotonicNs(); }
-   void random(std::span<std::uint8_t> out) override { SystemRandom().fill(out); }
-   void log(kernel::Severity severity, std::string_view message, std::optional<AccountNumber>) override {
-      if (severity >= kernel::Severity::warning)
-         std::cerr << message << "\n";
-   }
-   std::expected<std::shared_ptr<kernel::Socket>, std::int32_t>
-   openSocket(format::HttpRequest, std::optional<format::TLSInfo>, std::optional<format::SocketEndpoint>) override {
-      return std::unexpected(kernel::socketError::unavailable);
-   }
-   void wakeProducer() override {}
-   void wakeRunQueue() override {}
-   void wakeFlush() override {}
-   void submit(std::function<void()>) override {}
-};
-
 /// One request of this program.
 class Request final : public kernel::Socket {
 public:
@@ -105,7 +85,7 @@ private:
 class Chain {
 public:
    explicit Chain(const fs::path& folder, vm::Engine& engine)
-      : store(store::Store::open(folder / "store")), journal(store::Journal::open(folder / "journal")),
+      : store(store::Store::open(folder)), journal(store::Journal::open(folder / "journal")),
         kernel(*store, *journal, engine, host, {}) {}
 
    void startBlock() {
@@ -130,7 +110,10 @@ public:
       return socket->reply();
    }
 
-   BenchHost host;
+   kernel::QuietHost host{[](kernel::Severity severity, std::string_view message, std::optional<AccountNumber>) {
+      if (severity >= kernel::Severity::warning)
+         std::cerr << message << "\n";
+   }};
    std::unique_ptr<store::Store> store;
    std::unique_ptr<store::Journal> journal;
    kernel::Kernel kernel;

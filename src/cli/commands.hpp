@@ -25,6 +25,7 @@ void addPushCommand(CLI::App& app, int& exitCode);
 void addQueryCommand(CLI::App& app, int& exitCode);
 void addInviteCommand(CLI::App& app, int& exitCode);
 void addInstallCommand(CLI::App& app, int& exitCode);
+void addReplayCommand(CLI::App& app, int& exitCode);
 void addTestCommand(CLI::App& app, int& exitCode);
 void addNewCommand(CLI::App& app, int& exitCode);
 void addKeyCommand(CLI::App& app, int& exitCode);

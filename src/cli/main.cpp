@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
    cli::addNewCommand(app, exitCode);
    cli::addTestCommand(app, exitCode);
    cli::addKeyCommand(app, exitCode);
+   cli::addReplayCommand(app, exitCode);
    cli::addFormatCommand(app, exitCode);
    cli::addStoreCommand(app, exitCode);
    cli::addWasmCommand(app, exitCode);

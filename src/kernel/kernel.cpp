@@ -8,6 +8,8 @@
 #include "kernel/impl.hpp"
 #include "vm/execution_thread.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <tuple>
 
 namespace polis::kernel {
@@ -406,6 +408,10 @@ Kernel::Impl::firstStart(const LocalTemplate& local,
    return {};
 }
 
+format::StateChecksum stateChecksum(const BlockState& block) {
+   return {block.version.merkle(Bytes{db::service}), block.version.merkle(Bytes{db::native})};
+}
+
 // ---- the public face -----------------------------------------------------------------------------------------------
 
 Kernel::Kernel(store::Store& store, store::Journal& journal, vm::Engine& engine, Host& host, KernelOptions options) {
@@ -554,9 +560,38 @@ void Kernel::setIrreversible(std::uint32_t num) {
 void Kernel::flush() { impl_->flush(); }
 void Kernel::checkpoint() { impl_->checkpoint(); }
 
+namespace {
+
+/// The block that a request's header `Polis-Block` names; what is no number is UINT64_MAX.
+std::optional<std::uint64_t> queriedBlock(const format::HttpRequest& request) {
+   static constexpr std::string_view wanted = "polis-block";
+   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+   for (const auto& [name, value] : request.headers) {
+      if (!std::ranges::equal(name, wanted, {}, lower))
+         continue;
+      std::uint64_t number = 0;
+      const auto [last, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+      return error == std::errc() && last == value.data() + value.size() ? number : UINT64_MAX;
+   }
+   return std::nullopt;
+}
+
+} // namespace
+
 void Kernel::serve(std::shared_ptr<Socket> socket, const format::HttpRequest& request) {
    Impl& impl = *impl_;
-   const BlockStatePtr base = impl.head();
+   const auto wanted = request.method == "GET" ? queriedBlock(request) : std::nullopt;
+   const BlockStatePtr base = !wanted                ? impl.head()
+                              : *wanted > UINT32_MAX ? nullptr
+                                                     : stateAt(static_cast<std::uint32_t>(*wanted));
+   if (!base) {
+      const std::string text =
+          "The state after this block is not kept here, or there is no such block; the newest is " +
+          std::to_string(impl.head()->num) + ".";
+      (void)socket->send(format::pack(format::HttpReply{404, "text/plain", toBytes(text), {}}), 0);
+      socket->close({});
+      return;
+   }
    ChainState state(base->version);
    Context context(impl.machine, state, {.mode = Mode::rpc, .cpuNs = impl.machine.options.queryCpuNs});
    const std::int32_t fd = impl.machine.sockets.add(std::move(socket), &context.sockets());

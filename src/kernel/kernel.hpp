@@ -70,6 +70,10 @@ struct BlockState {
 };
 using BlockStatePtr = std::shared_ptr<const BlockState>;
 
+/// The state hash of a block: the Merkle roots of its databases 0 and 2. O(rows); any thread.
+/// Source: spec, consensus §7.1.
+format::StateChecksum stateChecksum(const BlockState& block);
+
 /// Arguments of a new block. `time` in microseconds.
 struct BlockStart {
    std::int64_t time = 0;
@@ -185,6 +189,8 @@ public:
 
    /// Runs `x-http::serve` for one request on `socket`, which the kernel owns a share of until `close`.
    /// Replies arrive through `Socket::send`, also later from other contexts.
+   /// A GET with the header `Polis-Block: N` is answered from the state after block N if that is retained, else with
+   /// 404.
    void serve(std::shared_ptr<Socket> socket, const format::HttpRequest& request);
    /// Gives a socket that no request brought (an accepted peer, fd 0 or 1) a descriptor and a row.
    std::int32_t attach(std::shared_ptr<Socket> socket);

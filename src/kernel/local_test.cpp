@@ -698,6 +698,28 @@ CHAIN_TEST(LocalTest, requests) {
    EXPECT_EQ(out.word(), 8u);
 }
 
+CHAIN_TEST(LocalTest, requestsAtABlock) {
+   const auto value = [&](const char* text) {
+      EXPECT_EQ(one(alice, Program().open(0, prefixOf(alice), 3).put(0, "k", text)), "");
+      return std::to_string(kernel->head()->num);
+   };
+   const std::string before = value("old"), after = value("new");
+   store(xHttp, 1, Program().open(0, prefixOf(alice), 1).get(0, "k").reply(Program::reg));
+   const auto ask = [&](const char* method, std::vector<format::HttpHeader> headers) {
+      auto socket = std::make_shared<TestSocket>();
+      kernel->serve(socket, {"h", method, "/", "", std::move(headers), {}});
+      EXPECT_EQ(socket->sent.size(), 1u);
+      EXPECT_EQ(socket->closes, 1);
+      return socket->sent.empty() ? std::string() : toText(socket->sent[0]);
+   };
+   EXPECT_EQ(ask("GET", {}), "new");
+   EXPECT_EQ(ask("GET", {{"Polis-Block", before}}), "old");
+   EXPECT_EQ(ask("GET", {{"polis-block", after}}), "new");
+   EXPECT_EQ(ask("POST", {{"polis-block", before}}), "new");
+   for (const char* wrong : {"", "x", "-1", "4294967296", "99999999999999999999", "1000"})
+      EXPECT_NE(ask("GET", {{"polis-block", wrong}}).find("not kept here"), std::string::npos) << wrong;
+}
+
 CHAIN_TEST(LocalTest, deferredReply) {
    // The request clears autoClose; another context answers and closes.
    store(xHttp, 1, Program().ownFlags(socketFlag::autoClose, 0));

@@ -1,12 +1,11 @@
 #include "kernel/tester.hpp"
 
-#include "base/clock.hpp"
 #include "base/fault.hpp"
-#include "base/random.hpp"
 #include "format/fracpack.hpp"
 #include "format/json.hpp"
 #include "kernel/databases.hpp"
 #include "kernel/impl.hpp"
+#include "kernel/quiet_host.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -23,25 +22,11 @@ constexpr auto xHttp = "x-http"_a;
 /// Blocks that `switchTo` can go back to.
 constexpr std::size_t retainedBlocks = 1024;
 
-class TesterHost final : public Host {
+/// The test decides when anything runs.
+class TesterHost final : public QuietHost {
 public:
-   explicit TesterHost(TesterOptions options) : options_(std::move(options)) {}
+   explicit TesterHost(TesterOptions options) : QuietHost(options.log), options_(std::move(options)) {}
 
-   std::int64_t realtimeNs() override { return clock_.realtimeNs(); }
-   std::int64_t monotonicNs() override { return clock_.monotonicNs(); }
-   void random(std::span<std::uint8_t> out) override { random_.fill(out); }
-   void log(Severity severity, std::string_view message, std::optional<format::AccountNumber> service) override {
-      if (options_.log)
-         options_.log(severity, message, service);
-   }
-   std::expected<std::shared_ptr<Socket>, std::int32_t> openSocket(format::HttpRequest, std::optional<format::TLSInfo>,
-                                                                   std::optional<format::SocketEndpoint>) override {
-      return std::unexpected(socketError::unavailable);
-   }
-   // The test decides when anything runs.
-   void wakeProducer() override {}
-   void wakeRunQueue() override {}
-   void wakeFlush() override {}
    void submit(std::function<void()> work) override { work_.push_back(std::move(work)); }
 
    void runWork() {
@@ -55,8 +40,6 @@ public:
    TesterOptions options_;
 
 private:
-   SystemClock clock_;
-   SystemRandom random_;
    std::deque<std::function<void()>> work_;
 };
 
@@ -298,11 +281,11 @@ std::unique_ptr<TestChain> TestChain::open(const std::filesystem::path& folder, 
    if (!there && !flags.create)
       throw TesterError{folder.string() + ": no chain is there"};
    if (there && flags.truncate) {
-      std::filesystem::remove_all(folder / "store");
+      std::filesystem::remove_all(folder / "data");
       std::filesystem::remove_all(folder / "journal");
    }
    std::filesystem::create_directories(folder);
-   Files files{store::Store::open(folder / "store"), store::Journal::open(folder / "journal")};
+   Files files{store::Store::open(folder), store::Journal::open(folder / "journal")};
    BlockStatePtr start;
    store::Version kept;
    {

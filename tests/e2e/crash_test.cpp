@@ -4,6 +4,7 @@
 
 #include "format/hash.hpp"
 #include "format/ids.hpp"
+#include "harness/command.hpp"
 
 #include <atomic>
 #include <random>
@@ -69,7 +70,13 @@ TEST(Crash, killedUnderLoadKeepsWhatWasFinal) {
       EXPECT_NE(before, client.get("explorer", "/api/head").body);
       client.mustPush({action("prod", "accounts", "exists", "prod"_a, "after " + std::to_string(round))});
    }
+   // In use: refused. Stopped: everything that happened gives the same chain again.
+   const std::vector<std::string> replay{"replay", "--verify", node.folder().string()};
+   EXPECT_EQ(harness::runPolis(replay).status, 1);
    EXPECT_EQ(node.stop(), 0) << node.log();
+   const auto verified = harness::runPolis(replay);
+   EXPECT_EQ(verified.status, 0) << verified.output;
+   EXPECT_NE(verified.output.find("The chain verifies"), std::string::npos) << verified.output;
 }
 
 TEST(Crash, killedWhileTheChainIsMadeStartsAfresh) {
