@@ -66,6 +66,12 @@ void addNodeCommand(CLI::App& app, int& exitCode) {
                     "Certificate chain (PEM) for https://; a wildcard one, for apps are subdomains")
        ->type_name("FILE");
    command->add_option("--tls-key", config.tlsKey, "Its private key (PEM)")->type_name("FILE");
+   command
+       ->add_option("--peer", config.peers,
+                    "Another node of the network, as https://community.org: its chain is followed. Repeatable")
+       ->allow_extra_args(false)
+       ->type_name("URL");
+   command->add_flag("--p2p", config.p2p, "Let other nodes connect to this one");
    command->add_flag("--boot", args->options.boot, "Make a chain when there is none");
    command->add_option("--boot-packages", args->options.bootPackages, "Packages to make it of (default: DevDefault)")
        ->allow_extra_args(false)

@@ -32,6 +32,8 @@ public:
    virtual void opened() {}
    /// One message; the next comes only after another receive().
    virtual void message(Bytes&&, MessageKind) {}
+   /// Everything sent on the WebSocket so far has been written to the connection.
+   virtual void written() {}
    /// The peer has gone: before the reply, or after opened(). Never called after close(). Last call.
    virtual void gone() {}
 };

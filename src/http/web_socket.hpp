@@ -208,9 +208,11 @@ private:
                               self->net_.release(*self, self->queue_.front().data.size());
                               self->queue_.pop_front();
                               if (self->queue_.empty() && self->closing_)
-                                 self->farewell();
-                              else
-                                 self->write();
+                                 return self->farewell();
+                              self->write();
+                              if (self->queue_.empty())
+                                 if (auto events = self->events_.lock())
+                                    events->written();
                            });
    }
 

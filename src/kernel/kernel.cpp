@@ -447,6 +447,17 @@ std::optional<format::SignedBlock> Kernel::block(std::uint32_t num) const {
    return out;
 }
 
+std::optional<format::Checksum256> Kernel::blockId(std::uint32_t num) const {
+   if (num == 1)
+      return format::Checksum256{};
+   if (const auto state = stateAt(num))
+      return state->id;
+   const auto found = block(num);
+   return found ? std::optional(format::blockId(found->block.header)) : std::nullopt;
+}
+
+BlockStatePtr Kernel::retained(const format::Checksum256& id) const { return impl_->find(id); }
+
 BlockStatePtr Kernel::stateAt(std::uint32_t num) const {
    BlockStatePtr at = impl_->head();
    while (at && at->num > num)
@@ -527,6 +538,18 @@ Pull Kernel::pushNext() {
    if (!transaction)
       return Pull::nothing;
    return impl_->open->push(std::move(*transaction), false).error ? Pull::refused : Pull::included;
+}
+
+std::optional<format::SignedTransaction> Kernel::nextTransaction(std::int64_t timeUs) {
+   ASSERT(!impl_->open);
+   const BlockStatePtr head = impl_->head();
+   if (!head->header)
+      return std::nullopt;
+   // A block that nobody will see: the callbacks run as while one is made.
+   auto block = OpenBlock::start(impl_->machine, head,
+                                 {std::max(timeUs, head->header->time.microseconds + 1), head->header->producer, 0, 0},
+                                 BlockPurpose::produce);
+   return block ? (*block)->next() : std::nullopt;
 }
 
 format::TransactionTrace Kernel::push(const format::SignedTransaction& transaction, bool proofsChecked) {

@@ -133,8 +133,12 @@ public:
    format::Checksum256 chainId() const;
    /// A block of the current chain from the block log.
    std::optional<format::SignedBlock> block(std::uint32_t num) const;
+   /// The id of a block of the current chain; zero for block 1, the state before genesis.
+   std::optional<format::Checksum256> blockId(std::uint32_t num) const;
    /// A retained state by block number on the current chain (at least `retainedBlocks`).
    BlockStatePtr stateAt(std::uint32_t num) const;
+   /// A retained block of any fork.
+   BlockStatePtr retained(const format::Checksum256& id) const;
    /// Sum of commits, calls and the like, as name and value, for metrics.
    std::vector<std::pair<std::string, std::uint64_t>> counters() const;
    /// Fails every running context that is not part of a committed block with `transaction timed out`; for shutdown.
@@ -157,6 +161,9 @@ public:
    std::size_t openBlockBytes() const;
    /// Asks the nextTransaction callbacks for one transaction, checks its proofs and runs it. Needs an open block.
    Pull pushNext();
+   /// Asks the nextTransaction callbacks on head, with no block open: for a node that hands transactions on to the
+   /// producer. Nothing: none waits, or there is no chain.
+   std::optional<format::SignedTransaction> nextTransaction(std::int64_t timeUs);
    /// Runs one transaction in the open block: included, or undone with the error in the trace. Proofs are checked
    /// unless `proofsChecked`.
    format::TransactionTrace push(const format::SignedTransaction& transaction, bool proofsChecked = false);

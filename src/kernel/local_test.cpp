@@ -703,8 +703,8 @@ CHAIN_TEST(LocalTest, requestsAtABlock) {
       EXPECT_EQ(one(alice, Program().open(0, prefixOf(alice), 3).put(0, "k", text)), "");
       return std::to_string(kernel->head()->num);
    };
-   const std::string before = value("old"), after = value("new");
    store(xHttp, 1, Program().open(0, prefixOf(alice), 1).get(0, "k").reply(Program::reg));
+   const std::string before = value("old"), after = value("new");
    const auto ask = [&](const char* method, std::vector<format::HttpHeader> headers) {
       auto socket = std::make_shared<TestSocket>();
       kernel->serve(socket, {"h", method, "/", "", std::move(headers), {}});

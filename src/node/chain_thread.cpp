@@ -3,6 +3,7 @@
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/thread_name.hpp"
+#include "format/fracpack.hpp"
 
 namespace polis::node {
 
@@ -47,13 +48,15 @@ void ChainThread::run() {
    while (!stopping_.load()) {
       while (auto task = tasks_.tryPop())
          (*task)(kernel_);
-      if (options_.producer.value != 0 && kernel_.hasChain())
+      if (leads())
          produce(woken);
+      else if (woken && options_.forward)
+         forward();
 
       auto wait = std::chrono::microseconds(BlockClock::idleUs);
       if (waiting_)
          wait = std::chrono::microseconds(0);
-      else if (options_.producer.value != 0 && kernel_.hasChain()) {
+      else if (leads()) {
          const std::int64_t now = nowUs();
          std::int64_t due = options_.clock.idleDeadline(kernel_.head()->header->time.microseconds, now);
          if (kernel_.blockOpen() && kernel_.openBlockTransactions() > 0)
@@ -64,6 +67,20 @@ void ChainThread::run() {
       woken = wake_.waitUntil(seen_, std::chrono::steady_clock::now() + wait);
    }
    kernel_.abortBlock();
+}
+
+/// Whether this node's producer is the chain's only one.
+bool ChainThread::leads() const {
+   if (options_.producer.value == 0 || !kernel_.hasChain())
+      return false;
+   const auto head = kernel_.head();
+   const auto& consensus = head->status.consensus;
+   const bool ended = consensus.next && head->header && consensus.next->blockNum <= head->header->commitNum;
+   return std::visit(
+       [&](const auto& data) {
+          return data.producers.empty() || (data.producers.size() == 1 && data.producers[0].name == options_.producer);
+       },
+       (ended ? consensus.next->consensus : consensus.current).data);
 }
 
 void ChainThread::produce(bool woken) {
@@ -118,6 +135,17 @@ bool ChainThread::pull() {
          return true;
    }
    return false;
+}
+
+void ChainThread::forward() {
+   constexpr int atOnce = 1000;
+   for (int i = 0; i < atOnce && !stopping_.load(); ++i) {
+      const auto transaction = kernel_.nextTransaction(nowUs());
+      if (!transaction)
+         return;
+      options_.forward(format::pack(*transaction));
+   }
+   wake_.signal();
 }
 
 void ChainThread::seal() {

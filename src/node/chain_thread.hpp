@@ -18,6 +18,8 @@ public:
       BlockClock clock;
       /// Signs a block; empty for a producer without key.
       std::function<Bytes(ByteView)> sign;
+      /// Takes a verified transaction, packed, to who makes the blocks; used while this node does not.
+      std::function<void(Bytes)> forward;
    };
 
    ChainThread(kernel::Kernel& kernel, Options options, std::function<void(const char*)> onFault);
@@ -41,9 +43,11 @@ public:
 
 private:
    void run();
+   bool leads() const;
    void produce(bool woken);
    void open(std::int64_t now);
    bool pull();
+   void forward();
    void seal();
 
    kernel::Kernel& kernel_;

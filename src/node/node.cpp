@@ -13,6 +13,7 @@
 #include "node/local_template.hpp"
 #include "node/native_endpoints.hpp"
 #include "node/package.hpp"
+#include "node/peer_thread.hpp"
 #include "node/query_pool.hpp"
 #include "node/sockets.hpp"
 #include "node/version.hpp"
@@ -145,14 +146,19 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          early.clear();
          started = true;
       }
-      theKernel->attachFixed(format::SocketRow::producerMulticast, std::make_shared<MulticastSocket>());
+      theKernel->attachFixed(format::SocketRow::producerMulticast, std::make_shared<MulticastSocket>(sockets));
       theKernel->attachFixed(format::SocketRow::log, std::make_shared<LogSocket>());
+      chain = std::make_unique<ChainThread>(*theKernel, chainOptions(), fault);
+      peers = std::make_unique<PeerThread>(
+          *theKernel, *chain, PeerThread::Options{account, [this](Bytes action) { fromPeer(std::move(action)); }},
+          fault);
+      peers->start();
+      sockets.peers = peers.get();
       std::optional<std::string> problem;
       vm::onExecutionStack([&] { problem = beginSession(); });
       if (problem)
          throw Fault(*problem);
 
-      chain = std::make_unique<ChainThread>(*theKernel, chainOptions(), fault);
       for (std::uint32_t i = 0; i < runnerCount(); ++i)
          runners.emplace_back([this, fault] {
             nameThread("run");
@@ -255,6 +261,13 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       ChainThread::Options result;
       result.producer = account;
       result.clock.minIntervalUs = std::int64_t{config.minIntervalMs.value_or(250)} * 1000;
+      result.forward = [this](Bytes transaction) {
+         // What `transact+1` itself would send to other producers (spec, consensus §5.5).
+         static constexpr AccountNumber receiver{std::string_view("transact+1")};
+         const format::Action action{receiver, receiver, format::MethodNumber{std::string_view("recv")},
+                                     format::pack(std::tuple(std::move(transaction)))};
+         peers->toProducers(format::pack(action));
+      };
       result.sign = [this](ByteView preimage) -> Bytes {
          const auto signing = signingKey();
          if (!signing)
@@ -311,8 +324,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    void flushLoop() {
       std::uint64_t seen = 0;
       while (!ending.load()) {
-         if (flushWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1)))
-            theKernel->flush();
+         if (!flushWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1)))
+            continue;
+         theKernel->flush();
+         peers->chainChanged();
       }
       theKernel->flush();
    }
@@ -347,6 +362,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          server->stop(stopGraceMs);
       if (theKernel)
          theKernel->cancelQueries();
+      if (peers)
+         peers->stop();
       if (chain)
          chain->stop();
       ending.store(true);
@@ -396,6 +413,9 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          say("Polis runs without a listener; nothing is served.");
       else if (theKernel->hasChain())
          say("Polis is ready: " + pageUrl("", "/"));
+      else if (!config.peers.empty() && !options.boot)
+         say("Polis is ready: " + pageUrl("", "/") + " shows the chain of " + config.peers.front() +
+             " once its first blocks have come.");
       else if (!options.boot)
          say("Polis is ready, and has no chain yet: " + pageUrl("x-admin", "/"));
       if (!options.boot)
@@ -574,6 +594,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       line("http_timeouts", "counter", http.timeouts);
       line("query_queued", "gauge", pool->queued());
       line("query_refused", "counter", pool->refused());
+      line("peers", "gauge", peers->links());
       line("blocks", "counter", chain->blocks());
       line("transactions", "counter", chain->transactions());
       line("head_block", "gauge", theKernel->head()->num);
@@ -599,6 +620,15 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
              socket->served();
           }))
          socket->refuse();
+   }
+
+   /// An action of another node's services, for those of this one.
+   void fromPeer(Bytes action) {
+      const auto work = [this, action = std::move(action)] {
+         (void)theKernel->recv(format::SocketRow::producerMulticast, action, 0);
+      };
+      if (!pool->submit(work))
+         log::warning("A transaction of another node was dropped: the node is busy");
    }
 
    // ---- kernel::Host, any thread ----
@@ -723,6 +753,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    std::unique_ptr<kernel::Kernel> theKernel;
    std::unique_ptr<QueryPool> pool;
    std::unique_ptr<ChainThread> chain;
+   std::unique_ptr<PeerThread> peers;
    std::vector<vm::ExecutionThread> runners;
    vm::ExecutionThread flusher;
 };

@@ -123,7 +123,7 @@ kernel::SendOutcome HttpSocket::send(ByteView data, std::uint32_t flags) {
       return {.abort = std::move(sent.error())};
    if (upgrade) {
       webSocket_.store(true);
-      tellUpgraded();
+      deliver({});
    }
    return {};
 }
@@ -146,21 +146,22 @@ void HttpSocket::attached(std::int32_t fd) {
 }
 
 void HttpSocket::readyToReceive() {
+   std::shared_ptr<http::Exchange> reading;
+   bool more = false;
    {
       Lock lock(mutex_);
       ++asked_;
-      if (held_) {
-         Message message = std::move(*held_);
-         held_.reset();
-         deliver(std::move(message));
-         return;
-      }
-      if (!webSocket_.load() || !exchange_) {
+      if (std::ranges::any_of(arrived_, [](const Message& message) { return message.flags.has_value(); }))
+         more = true;
+      else if (!webSocket_.load() || !exchange_)
          wanted_ = true;
-         return;
-      }
+      else
+         reading = exchange_;
    }
-   exchange()->receive();
+   if (more)
+      handAll();
+   else if (reading)
+      reading->receive();
 }
 
 void HttpSocket::close(const kernel::CloseReason& reason) {
@@ -187,7 +188,7 @@ void HttpSocket::close(const kernel::CloseReason& reason) {
 void HttpSocket::answered(format::HttpReply&& reply) {
    if (reply.status == 101) {
       webSocket_.store(true);
-      tellUpgraded();
+      deliver({});
    }
    deliver({format::pack(reply), 0});
 }
@@ -209,41 +210,123 @@ void HttpSocket::message(Bytes&& data, http::MessageKind kind) {
 
 void HttpSocket::gone() {
    gone_.store(true);
+   if (const PeerId peer = peer_.load())
+      context_.peers->closed(peer);
    if (fd_.load() >= 0)
       tellClosed();
 }
 
+void HttpSocket::written() {
+   if (const PeerId peer = peer_.load())
+      context_.peers->written(peer);
+}
+
 void HttpSocket::deliver(Message&& message) {
-   auto shared = std::make_shared<Message>(std::move(message));
-   if (context_.pool->submit([self = shared_from_this(), shared] { self->hand(shared); }))
-      return;
+   {
+      Lock lock(mutex_);
+      arrived_.push_back(std::move(message));
+   }
+   handAll();
+}
+
+/// Gets a thread to hand over what has arrived, unless one is at it.
+void HttpSocket::handAll() {
+   {
+      Lock lock(mutex_);
+      if (std::exchange(handing_, true))
+         return;
+   }
+   const auto work = [self = shared_from_this()] {
+      while (true) {
+         Message message;
+         std::uint64_t asked = 0;
+         {
+            Lock lock(self->mutex_);
+            if (self->arrived_.empty()) {
+               self->handing_ = false;
+               return;
+            }
+            message = std::move(self->arrived_.front());
+            self->arrived_.pop_front();
+            asked = self->asked_;
+         }
+         if (self->hand(message))
+            continue;
+         // Nobody wants it yet; unless somebody has asked meanwhile, it waits until readyToReceive.
+         Lock lock(self->mutex_);
+         self->arrived_.push_front(std::move(message));
+         if (asked != self->asked_)
+            continue;
+         self->handing_ = false;
+         return;
+      }
+   };
+   if (!context_.pool->submit(work))
+      overrun();
+}
+
+/// One message to whom it is for. False: the services want none now.
+bool HttpSocket::hand(Message& message) {
+   if (!message.flags) {
+      context_.kernel->socketUpgraded(fd_.load());
+      return true;
+   }
+   if (const PeerId peer = peer_.load(); peer && !message.data.empty() && message.data[0] < peerFramesEnd) {
+      context_.peers->frame(peer, std::move(message.data));
+      return true;
+   }
+   return context_.kernel->recv(fd_.load(), message.data, *message.flags);
+}
+
+void HttpSocket::overrun() {
    log::warning("A message on a socket was dropped, and with it the connection: the node is busy");
    if (const auto open = exchange())
       open->close();
    gone();
 }
 
-/// Hands a message to the services, or keeps it until they want one.
-void HttpSocket::hand(std::shared_ptr<Message> message) {
-   while (true) {
-      std::uint64_t asked = 0;
-      {
-         Lock lock(mutex_);
-         asked = asked_;
-      }
-      if (context_.kernel->recv(fd_.load(), message->data, message->flags))
-         return;
-      Lock lock(mutex_);
-      if (asked == asked_) {
-         held_ = std::move(*message);
-         return;
-      }
-   }
+void HttpSocket::becamePeer() {
+   if (!context_.peers || peer_.load())
+      return;
+   peer_.store(context_.peers->opened(shared_from_this()));
+   if (gone_.load())
+      context_.peers->closed(peer_.load());
 }
 
-void HttpSocket::tellUpgraded() {
-   if (!context_.pool->submit([self = shared_from_this()] { self->context_.kernel->socketUpgraded(self->fd_.load()); }))
-      exchange()->close();
+void HttpSocket::sendFrame(Bytes&& frame) {
+   if (const auto open = exchange())
+      open->send(std::move(frame), http::MessageKind::binary);
+}
+
+void HttpSocket::readFrame() {
+   if (const auto open = exchange())
+      open->receive();
+}
+
+void HttpSocket::drop() {
+   // The services hear of it as when the other side goes.
+   if (const auto open = exchange())
+      open->close();
+   gone();
+}
+
+std::string HttpSocket::where() const {
+   if (!endpoint_)
+      return "a peer";
+   return std::visit(
+       [](const auto& at) -> std::string {
+          using At = std::decay_t<decltype(at)>;
+          if constexpr (std::is_same_v<At, format::IPV4Endpoint>) {
+             const auto& b = at.address.bytes;
+             return std::to_string(b[0]) + "." + std::to_string(b[1]) + "." + std::to_string(b[2]) + "." +
+                    std::to_string(b[3]) + ":" + std::to_string(at.port);
+          } else if constexpr (std::is_same_v<At, format::IPV6Endpoint>) {
+             return "[" + toHex(at.address.bytes) + "]:" + std::to_string(at.port);
+          } else {
+             return at.path;
+          }
+       },
+       *endpoint_);
 }
 
 void HttpSocket::tellClosed() {
@@ -255,6 +338,12 @@ void HttpSocket::tellClosed() {
    };
    if (!context_.pool->submit(tell))
       log::warning("The end of connection ", fd_.load(), " could not be told: the node is busy");
+}
+
+kernel::SendOutcome MulticastSocket::send(ByteView data, std::uint32_t) {
+   if (context_.peers)
+      context_.peers->toProducers(toBytes(data));
+   return {};
 }
 
 kernel::SendOutcome LogSocket::send(ByteView data, std::uint32_t) {

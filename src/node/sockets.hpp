@@ -2,8 +2,10 @@
 #include "base/mutex.hpp"
 #include "http/exchange.hpp"
 #include "kernel/kernel.hpp"
+#include "node/peer_thread.hpp"
 #include "node/query_pool.hpp"
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +19,8 @@ using NativeHandler = std::function<void(const std::shared_ptr<http::Exchange>&,
 struct SocketContext {
    kernel::Kernel* kernel = nullptr;
    QueryPool* pool = nullptr;
+   /// Speaks the peer protocol on connections that became peers; null while the node starts and ends.
+   PeerThread* peers = nullptr;
    NativeHandler native;
 };
 
@@ -24,8 +28,10 @@ std::optional<format::SocketEndpoint> endpointOf(const http::Peer& peer);
 http::Peer peerOf(const format::SocketEndpoint& endpoint);
 
 /// One HTTP request, and the WebSocket that it may become; also an outgoing request, which a service opened.
+/// What arrives on it is handled one after the other, in its order.
 class HttpSocket final : public kernel::Socket,
                          public http::ExchangeEvents,
+                         public PeerLink,
                          public std::enable_shared_from_this<HttpSocket> {
 public:
    /// An accepted request.
@@ -49,24 +55,34 @@ public:
    void attached(std::int32_t fd) override;
    void readyToReceive() override;
    void close(const kernel::CloseReason& reason) override;
+   void becamePeer() override;
 
    // http::ExchangeEvents
    void answered(format::HttpReply&& reply) override;
    void opened() override;
    void message(Bytes&& data, http::MessageKind kind) override;
+   void written() override;
    void gone() override;
 
+   // PeerLink
+   void sendFrame(Bytes&& frame) override;
+   void readFrame() override;
+   void drop() override;
+   std::string where() const override;
+
 private:
+   /// `flags` as the services are told; none: the connection became a WebSocket.
    struct Message {
       Bytes data;
-      std::uint32_t flags = 0;
+      std::optional<std::uint32_t> flags;
    };
    bool isNative() const { return request_.target.starts_with("/native/"); }
    /// Null for an outgoing request that is not attached yet.
    std::shared_ptr<http::Exchange> exchange();
    void deliver(Message&& message);
-   void hand(std::shared_ptr<Message> message);
-   void tellUpgraded();
+   void handAll();
+   bool hand(Message& message);
+   void overrun();
    void tellClosed();
 
    SocketContext& context_;
@@ -76,20 +92,26 @@ private:
    const bool client_;
    Open open_;
    std::atomic<std::int32_t> fd_ = -1;
+   std::atomic<PeerId> peer_ = 0; ///< 0: not a peer
    std::atomic<bool> replied_ = false, webSocket_ = false, gone_ = false, closedTold_ = false, forgotten_ = false;
    Mutex mutex_;
    std::shared_ptr<http::Exchange> exchange_ GUARDED_BY(mutex_); ///< set once: by the constructor, or when attached
-   std::optional<Message> held_ GUARDED_BY(mutex_);              ///< came while nobody wanted it
+   std::deque<Message> arrived_ GUARDED_BY(mutex_);              ///< in order; the first may be at work
+   bool handing_ GUARDED_BY(mutex_) = false;                     ///< a thread is at them
    bool wanted_ GUARDED_BY(mutex_) = false;                      ///< asked for before there was a connection to ask
    std::uint64_t asked_ GUARDED_BY(mutex_) = 0;                  ///< how often readyToReceive was called
 };
 
-/// fd 0: messages to all producers. A node alone has nobody to tell.
+/// fd 0: messages to all producers.
 class MulticastSocket final : public kernel::Socket {
 public:
+   explicit MulticastSocket(SocketContext& context) : context_(context) {}
    format::SocketInfo info() const override { return format::ProducerMulticastSocketInfo{}; }
-   kernel::SendOutcome send(ByteView, std::uint32_t) override { return {}; }
+   kernel::SendOutcome send(ByteView data, std::uint32_t) override;
    void close(const kernel::CloseReason&) override {}
+
+private:
+   SocketContext& context_;
 };
 
 /// fd 1: log records of services.

@@ -38,7 +38,7 @@ fs::path dataFolder() {
 }
 
 NodeProcess::NodeProcess(Options options)
-   : folder_(std::move(options.folder)), arguments_(std::move(options.arguments)) {
+   : folder_(std::move(options.folder)), follows_(options.follows), arguments_(std::move(options.arguments)) {
    if (folder_.empty()) {
       std::string pattern = (fs::temp_directory_path() / "polis-node-XXXXXX").string();
       if (!::mkdtemp(pattern.data()))
@@ -68,9 +68,15 @@ bool NodeProcess::running() const { return pid_ > 0 && ::waitpid(pid_, nullptr, 
 void NodeProcess::launch() {
    // The first start takes any free port, later ones the same again.
    const std::string binary = polisBinary().string();
-   std::vector<std::string> words{
-       "polis", "node",   folder_.string(),  "--boot",   "--producer",
-       "prod",  "--host", "polis.localhost", "--listen", "127.0.0.1:" + std::to_string(port_)};
+   std::vector<std::string> words{"polis",
+                                  "node",
+                                  folder_.string(),
+                                  "--host",
+                                  "polis.localhost",
+                                  "--listen",
+                                  "127.0.0.1:" + std::to_string(port_)};
+   if (!follows_)
+      words.insert(words.end(), {"--boot", "--producer", "prod"});
    words.insert(words.end(), arguments_.begin(), arguments_.end());
    std::vector<char*> argv;
    for (auto& word : words)

@@ -17,6 +17,8 @@ public:
       std::filesystem::path folder;
       /// Further arguments of `polis node`.
       std::vector<std::string> arguments;
+      /// Makes no chain and no blocks: `arguments` name the node that it follows.
+      bool follows = false;
       /// False: nothing runs until start() or launch().
       bool start = true;
    };
@@ -47,7 +49,7 @@ public:
 
 private:
    std::filesystem::path folder_;
-   bool temporary_ = false;
+   bool temporary_ = false, follows_ = false;
    std::vector<std::string> arguments_;
    std::uint16_t port_ = 0;
    pid_t pid_ = -1;

@@ -2,6 +2,7 @@
 
 #include "http/service/http.hpp"
 #include "x-admin/service/x_admin.hpp"
+#include "x-peers/service/x_peers.hpp"
 
 namespace polis::services {
 
@@ -212,7 +213,11 @@ void serveRequest(std::int32_t socket, ByteView packedRequest) {
       if (way.kind == Route::local) {
          if (isNative && way.service != adminService)
             break;
+         own(socket, way.server);
          response = serveLocally(way.server, full, socket);
+         // a WebSocket by now, or kept for later
+         if (!response && !open<XHttp::RequestsHere>(Mode::readWrite).contains(socket))
+            return;
          // the administration has let the request through: the node itself answers it
          if (!response && isNative)
             return;
@@ -269,6 +274,8 @@ SocketOwnership ownedHere(std::int32_t socket) {
 void XHttp::startSession() {
    onlyFrom({AccountNumber{}});
    to<XAdmin>().startSession();
+   if (isLocal(XPeers::account))
+      to<XPeers>().startSession();
 }
 
 void XHttp::send(std::int32_t socket, Bytes data, std::uint32_t flags) {
@@ -306,8 +313,10 @@ void XHttp::setCallback(std::int32_t socket, MethodNumber callback, MethodNumber
       const auto opened = open<OpenedHere>(Mode::readWrite).get(socket);
       check(row ? row->service == sender : opened && opened->owner == sender, "the sender does not own this socket");
       handlers.put({socket, sender, callback, onClose});
-      const auto mask = flagReceive | flagNotifyClose;
-      check(env::polis_socketSetFlags(socket, mask, mask) == 0, "the socket is closing");
+      // from now on it outlives this context
+      check(env::polis_socketSetFlags(socket, flagReceive | flagNotifyClose | flagAutoClose,
+                                      flagReceive | flagNotifyClose) == 0,
+            "the socket is closing");
    });
 }
 

@@ -74,6 +74,7 @@ public:
    Program& again(std::uint32_t below) { return op(37).w(below); }
    Program& keySize() { return op(38); }
    Program& reply(ByteView data, std::uint32_t flags = 0) { return op(39).b(data).w(flags); }
+   Program& reply(Register) { return op(39).w(~0u).w(0); }
    Program& ownFlags(std::uint32_t mask, std::uint32_t value) { return op(40).w(mask).w(value); }
 
    const Bytes& bytes() const { return bytes_; }

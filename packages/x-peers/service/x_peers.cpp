@@ -1,0 +1,357 @@
+#include "x_peers.hpp"
+
+#include "x-admin/service/x_admin.hpp"
+#include "x-http/service/x_http.hpp"
+#include "x-timer/service/x_timer.hpp"
+
+#include <polis/api.hpp>
+
+#include <algorithm>
+
+namespace polis::services {
+
+namespace {
+
+constexpr MethodNumber answeredMethod{"answered"}, messageMethod{"message"}, goneMethod{"gone"}, timerMethod{"onTimer"};
+constexpr std::int64_t second = 1'000'000;
+constexpr std::int64_t retryMax = 60 * second;
+constexpr std::uint32_t binary = 2;
+/// Type byte of the first message of each side.
+constexpr std::uint8_t idType = 64;
+
+struct IdMessage {
+   std::uint64_t nodeId = 0;
+   std::int32_t connectionId = 0;
+};
+
+std::int64_t nowUs() {
+   std::uint64_t ns = 0;
+   env::polis_clockTimeGet(1, &ns);
+   return static_cast<std::int64_t>(ns / 1000);
+}
+
+/// This node's number, new with each start. Within a subjective transaction.
+std::uint64_t nodeId() {
+   auto table = open<XPeers::Self>(Mode::readWrite);
+   if (const auto row = table.get())
+      return row->id;
+   PeerNodeId row;
+   while (row.id == 0)
+      env::polis_getRandom(&row.id, sizeof row.id);
+   table.put(row);
+   return row.id;
+}
+
+/// Where a neighbour's URL leads.
+struct Target {
+   std::string host;
+   std::optional<TLSInfo> tls;
+   std::optional<SocketEndpoint> endpoint;
+};
+
+std::optional<Target> targetOf(std::string_view url) {
+   if (url.empty() || url.size() > XPeers::urlBytesMax ||
+       std::ranges::any_of(url, [](char c) { return c <= ' ' || c == 0x7F || c == '@' || c == '?' || c == '#'; }))
+      return std::nullopt;
+   Target out;
+   if (url.front() == '/') {
+      out.host = "x-peers.psibase.localhost";
+      out.endpoint = SocketEndpoint{LocalEndpoint{std::string(url)}};
+      return out;
+   }
+   const auto scheme = url.find("://");
+   if (scheme != url.npos) {
+      const auto name = url.substr(0, scheme);
+      if (name == "https" || name == "wss")
+         out.tls = TLSInfo{};
+      else if (name != "http" && name != "ws")
+         return std::nullopt;
+      url.remove_prefix(scheme + 3);
+   }
+   const auto host = url.substr(0, url.find('/'));
+   if (host.empty())
+      return std::nullopt;
+   out.host = host.starts_with("x-peers.") ? std::string(host) : "x-peers." + std::string(host);
+   return out;
+}
+
+HttpRequest handshake(const Target& target) {
+   HttpRequest out;
+   out.host = target.host;
+   out.method = "GET";
+   out.target = "/p2p";
+   out.headers = {{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}};
+   return out;
+}
+
+/// Asks for the neighbours whose time has come, and to be called when the next one's does.
+void connectDue() {
+   const std::int64_t now = nowUs();
+   struct Plan {
+      std::vector<std::string> due;
+      std::int64_t next = INT64_MAX;
+   };
+   const auto plan = subjectively([&] {
+      Plan out;
+      std::vector<PeerUrl> tried;
+      auto urls = open<XPeers::Urls>(Mode::readWrite);
+      for (PeerUrl row : urls) {
+         if (row.socket >= 0)
+            continue;
+         if (row.nextTry <= now) {
+            row.nextTry = now + std::min(second << row.failures, retryMax);
+            row.failures = std::min<std::uint32_t>(row.failures + 1, 16);
+            out.due.push_back(row.url);
+            tried.push_back(row);
+         }
+         out.next = std::min(out.next, row.nextTry);
+      }
+      for (const auto& row : tried)
+         urls.put(row);
+      return out;
+   });
+   for (const auto& url : plan.due) {
+      auto target = targetOf(url);
+      if (!target)
+         continue;
+      const auto socket = to<XHttp>().sendRequest(handshake(*target), target->tls, target->endpoint);
+      to<XHttp>().setCallback(socket, answeredMethod, goneMethod);
+      subjectively([&] {
+         auto urls = open<XPeers::Urls>(Mode::readWrite);
+         if (auto row = urls.get(url)) {
+            row->socket = socket;
+            urls.put(*row);
+         }
+         open<XPeers::Connections>(Mode::readWrite).put({.socket = socket, .url = url});
+      });
+   }
+   if (plan.next != INT64_MAX)
+      to<XTimer>().runAt(plan.next, timerMethod);
+}
+
+/// Forgets the connection; a neighbour of ours is tried again.
+void forget(std::int32_t socket) {
+   const auto next = subjectively([&]() -> std::optional<std::int64_t> {
+      auto connections = open<XPeers::Connections>(Mode::readWrite);
+      const auto row = connections.get(socket);
+      if (!row)
+         return std::nullopt;
+      connections.erase(socket);
+      auto urls = open<XPeers::Urls>(Mode::readWrite);
+      auto url = urls.get(row->url);
+      if (!url || url->socket != socket)
+         return std::nullopt;
+      url->socket = -1;
+      const std::int64_t now = nowUs();
+      if (row->open && now - row->since > retryMax) {
+         url->failures = 0;
+         url->nextTry = 0;
+      }
+      url->nextTry = std::max(url->nextTry, now + second);
+      urls.put(*url);
+      return url->nextTry;
+   });
+   if (next)
+      to<XTimer>().runAt(*next, timerMethod);
+}
+
+/// From here on the node speaks with the other side.
+void giveToNode(std::int32_t socket) {
+   subjectively([&] {
+      auto connections = open<XPeers::Connections>(Mode::readWrite);
+      auto row = connections.get(socket);
+      auto native = native::get<SocketRow>(Db::nativeSession, native::socketTable, socket);
+      const auto* info = native ? std::get_if<WebSocketInfo>(&native->info) : nullptr;
+      if (!row || !info)
+         return;
+      native::put(Db::nativeSession, native::socketTable, SocketRow{socket, P2PSocketInfo{info->endpoint, info->tls}},
+                  socket);
+      row->open = true;
+      row->since = nowUs();
+      connections.put(*row);
+   });
+}
+
+void sayId(std::int32_t socket) {
+   const auto id = subjectively([] { return nodeId(); });
+   const auto packed = pack(IdMessage{id, socket});
+   Bytes frame{idType};
+   const auto size = static_cast<std::uint32_t>(packed.size());
+   for (int shift = 0; shift < 32; shift += 8)
+      frame.push_back(static_cast<std::uint8_t>(size >> shift));
+   append(frame, packed);
+   to<XHttp>().send(socket, frame, binary);
+}
+
+bool addUrl(const std::string& url) {
+   return subjectively([&] {
+      auto urls = open<XPeers::Urls>(Mode::readWrite);
+      if (urls.contains(url))
+         return true;
+      std::size_t count = 0;
+      for (auto it = urls.begin(); it != urls.end(); ++it)
+         ++count;
+      if (count >= XPeers::urlsMax)
+         return false;
+      urls.put({.url = url});
+      return true;
+   });
+}
+
+std::optional<std::string_view> headerOf(const HttpRequest& request, std::string_view name) {
+   for (const auto& header : request.headers)
+      if (std::ranges::equal(header.name, name, [](char a, char b) { return (a | 0x20) == (b | 0x20); }))
+         return header.value;
+   return std::nullopt;
+}
+
+std::optional<HttpReply> accept(const HttpRequest& request, std::int32_t socket) {
+   if (request.method != "GET")
+      return methodNotAllowed("GET");
+   if (headerOf(request, "Origin"))
+      return httpReply(400, "text/html", "nodes connect here, not pages\n");
+   const auto upgrade = headerOf(request, "Upgrade");
+   if (!upgrade) {
+      auto reply = httpReply(426, "text/html", "other nodes connect here, by WebSocket\n");
+      reply.headers.push_back({"Upgrade", "websocket"});
+      return reply;
+   }
+   if (!to<XAdmin>().options().p2p)
+      return httpReply(403, "text/html", "this node takes no other nodes in: its option p2p is off\n");
+   // before the other side can say anything
+   subjectively([&] { open<XPeers::Connections>(Mode::readWrite).put({.socket = socket, .incoming = true}); });
+   to<XHttp>().accept(socket, httpReply(101, "", "", {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}}),
+                      messageMethod);
+   to<XHttp>().setCallback(socket, messageMethod, goneMethod);
+   return std::nullopt;
+}
+
+struct UrlText {
+   std::string url;
+};
+struct Number {
+   std::int32_t id = 0;
+};
+
+template <class T>
+std::vector<typename T::Row> allRows() {
+   return subjectively([] {
+      std::vector<typename T::Row> rows;
+      for (const auto& row : open<T>())
+         rows.push_back(row);
+      return rows;
+   });
+}
+
+} // namespace
+
+void XPeers::startSession() {
+   onlyFrom({XHttp::account});
+   for (const auto& url : to<XAdmin>().options().peers) {
+      if (!targetOf(url))
+         to<XHttp>().log(3u, "a neighbour's URL makes no sense: " + url);
+      else
+         addUrl(url);
+   }
+   connectDue();
+}
+
+void XPeers::onTimer(std::uint64_t) {
+   onlyFrom({XTimer::account});
+   connectDue();
+}
+
+void XPeers::answered(std::int32_t socket, Bytes data, std::uint32_t flags) {
+   onlyFrom({XHttp::account});
+   if (flags != 0)
+      return message(socket, std::move(data), flags);
+   const auto reply = unpackOrAbort<HttpReply>(data);
+   if (reply.status != 101) {
+      const auto row = subjectively([&] { return open<Connections>(Mode::readWrite).get(socket); });
+      if (row)
+         to<XHttp>().log(3u, "the neighbour " + row->url + " answers " + std::to_string(reply.status) + ": " +
+                                 std::string(asText(reply.body)).substr(0, 200));
+      to<XHttp>().asyncClose(socket);
+      return;
+   }
+   sayId(socket);
+   giveToNode(socket);
+}
+
+void XPeers::message(std::int32_t socket, Bytes data, std::uint32_t) {
+   onlyFrom({XHttp::account});
+   const auto row = subjectively([&] { return open<Connections>(Mode::readWrite).get(socket); });
+   if (!row || data.size() < 5 || data[0] != idType)
+      return; // of a later version
+   const auto id = unpack<IdMessage>(ByteView(data).subspan(5));
+   if (!id)
+      return;
+   const bool own = subjectively([&] {
+      auto connections = open<Connections>(Mode::readWrite);
+      if (auto now = connections.get(socket)) {
+         now->nodeId = id->nodeId;
+         connections.put(*now);
+      }
+      return id->nodeId == nodeId();
+   });
+   if (own) { // this node itself, by another name
+      to<XHttp>().asyncClose(socket);
+      return;
+   }
+   if (row->incoming && !row->open) {
+      sayId(socket);
+      giveToNode(socket);
+   }
+}
+
+void XPeers::gone(std::int32_t socket) {
+   onlyFrom({XHttp::account});
+   forget(socket);
+}
+
+std::optional<HttpReply> XPeers::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                          std::optional<AccountNumber>) {
+   onlyFrom({XHttp::account});
+   const auto path = pathOf(request);
+   if (path == "/p2p" && socket)
+      return accept(request, *socket);
+   const bool reads = path == "/peers" || path == "/urls";
+   if (!reads && path != "/connect" && path != "/disconnect")
+      return std::nullopt;
+   if (request.method != (reads ? "GET" : "POST"))
+      return methodNotAllowed(reads ? "GET" : "POST");
+   if (auto refused = to<XAdmin>().checkAuth(request, socket))
+      return refused;
+   if (path == "/peers")
+      return jsonReply(allRows<Connections>());
+   if (path == "/urls")
+      return jsonReply(allRows<Urls>());
+   if (mediaTypeOf(request) != "application/json")
+      return httpReply(415, "text/html", "Content-Type must be application/json\n");
+   if (path == "/connect") {
+      const auto body = fromJson<UrlText>(asText(request.body));
+      if (!body || !targetOf(body->url))
+         return httpReply(400, "text/html", "expected {\"url\": \"https://community.org\"}\n");
+      if (!addUrl(body->url))
+         return httpReply(409, "text/html", "there are too many neighbours already\n");
+      connectDue();
+      return httpReply(200, "text/html", "");
+   }
+   const auto body = fromJson<Number>(asText(request.body));
+   if (!body)
+      return httpReply(400, "text/html", "expected {\"id\": 7}\n");
+   const bool known = subjectively([&] {
+      const auto row = open<Connections>(Mode::readWrite).get(body->id);
+      if (row)
+         open<Urls>(Mode::readWrite).erase(row->url);
+      return row.has_value();
+   });
+   if (!known)
+      return httpReply(404, "text/html", "there is no such connection\n");
+   to<XHttp>().asyncClose(body->id);
+   return httpReply(200, "text/html", "");
+}
+
+} // namespace polis::services
+
+POLIS_DISPATCH(polis::services::XPeers)

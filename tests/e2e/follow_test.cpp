@@ -1,0 +1,125 @@
+// A second node follows the chain of the first: it holds the same blocks and the same state, serves them, goes on after
+// either of the two was stopped or killed, and hands transactions on.
+#include "e2e/fixture.hpp"
+
+#include "format/json.hpp"
+#include "harness/command.hpp"
+
+#include <chrono>
+#include <thread>
+
+namespace polis::e2e {
+
+namespace {
+
+using harness::NodeProcess;
+
+NodeProcess::Options options(std::vector<std::string> arguments) {
+   NodeProcess::Options out;
+   out.arguments = std::move(arguments);
+   return out;
+}
+
+/// Waits until the condition holds; false after a minute.
+bool soon(const std::function<bool()>& condition) {
+   for (int i = 0; i < 600; ++i) {
+      try {
+         if (condition())
+            return true;
+      } catch (const std::runtime_error&) {
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+   }
+   return false;
+}
+
+std::string greeting(const ChainClient& client) { return client.get("hello", "/api/greetings").body; }
+
+bool sees(const NodeProcess& node, const std::string& text) {
+   return soon([&] { return greeting(ChainClient{node.port()}).find(text) != std::string::npos; });
+}
+
+void greet(const NodeProcess& node, const std::string& text) {
+   ChainClient{node.port()}.mustPush({action("prod", "hello", "greet", text)});
+}
+
+} // namespace
+
+class Follow : public testing::Test {
+protected:
+   void SetUp() override {
+      if (harness::dataFolder().empty())
+         GTEST_SKIP() << "the packages are not built: ./run --build";
+   }
+   static std::string urlOf(const NodeProcess& node) { return "http://polis.localhost:" + std::to_string(node.port()); }
+   static NodeProcess::Options following(const NodeProcess& node) {
+      auto out = options({"--peer", urlOf(node)});
+      out.follows = true;
+      return out;
+   }
+   static std::string verified(const NodeProcess& node) {
+      const auto result = harness::runPolis({"replay", "--verify", node.folder().string(), "--json"});
+      EXPECT_EQ(result.status, 0) << result.output;
+      return result.output;
+   }
+};
+
+TEST_F(Follow, holdsTheSameChain) {
+   NodeProcess first(options({"--p2p"}));
+   greet(first, "before there was another");
+   NodeProcess second(following(first));
+   ASSERT_TRUE(sees(second, "before there was another")) << second.log();
+   greet(first, "while the other follows");
+   ASSERT_TRUE(sees(second, "while the other follows")) << second.log();
+
+   // What is pushed to the follower reaches the producer, and its answer waits until it is in the chain.
+   greet(second, "through the follower");
+   ASSERT_TRUE(sees(first, "through the follower")) << first.log();
+
+   // The follower dies and comes back; so does the producer.
+   second.kill();
+   greet(first, "while the other was dead");
+   second.start();
+   ASSERT_TRUE(sees(second, "while the other was dead")) << second.log();
+   first.kill();
+   first.start();
+   greet(first, "after the producer was killed");
+   ASSERT_TRUE(sees(second, "after the producer was killed")) << second.log();
+
+   // Both hold the same blocks, and these give the same state.
+   first.stop();
+   std::this_thread::sleep_for(std::chrono::milliseconds(500));
+   second.stop();
+   const auto field = [](const std::string& json, const char* name) {
+      const auto at = json.find("\"" + std::string(name) + "\":\"");
+      return at == json.npos ? std::string() : json.substr(at, 80);
+   };
+   const std::string ours = verified(first), theirs = verified(second);
+   EXPECT_EQ(field(ours, "chainId"), field(theirs, "chainId"));
+   EXPECT_FALSE(field(ours, "chainId").empty());
+}
+
+TEST_F(Follow, needsTheOptionOfTheOther) {
+   NodeProcess first;
+   NodeProcess second(following(first));
+   ASSERT_TRUE(soon([&] { return second.log().find("answers 403") != std::string::npos; })) << second.log();
+   EXPECT_TRUE(first.running());
+}
+
+TEST_F(Follow, anotherChainIsRefused) {
+   NodeProcess first(options({"--p2p"}));
+   NodeProcess alone;
+   alone.stop();
+   auto connected = options({"--peer", urlOf(first)});
+   connected.folder = alone.folder();
+   NodeProcess other(connected);
+   const auto before = ChainClient{other.port()}.get("explorer", "/api/block?num=2").body;
+   // Whichever hears first of the other's irreversible block ends it.
+   ASSERT_TRUE(soon([&] { return (first.log() + other.log()).find("is closed: ") != std::string::npos; }))
+       << other.log();
+   EXPECT_EQ(before, ChainClient{other.port()}.get("explorer", "/api/block?num=2").body);
+   greet(other, "its own chain goes on");
+   greet(first, "and so does this one");
+}
+
+} // namespace polis::e2e
