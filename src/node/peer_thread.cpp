@@ -3,6 +3,7 @@
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "base/thread_name.hpp"
 #include "format/ids.hpp"
 #include <cstring>
 
@@ -122,6 +123,7 @@ void PeerThread::start() {
    hadChain_ = kernel_.hasChain();
    chainMoved_.store(true);
    thread_ = std::thread([this] {
+      nameThread("peer");
       try {
          run();
       } catch (const Fault& fault) {
