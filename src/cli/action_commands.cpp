@@ -2,6 +2,7 @@
 #include "cli/chain_client.hpp"
 #include "format/json.hpp"
 #include "node/package.hpp"
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <map>
@@ -37,6 +38,9 @@ std::vector<ActionText> readActions(const std::string& file) {
    std::string text;
    if (file == "-") {
       text.assign(std::istreambuf_iterator<char>(std::cin), {});
+   } else if (!std::filesystem::exists(file)) {
+      throw Fault("There is no file " + file +
+                  ". To push one action, say who acts: polis push --sender alice-one SERVICE METHOD '{…}'");
    } else {
       constexpr std::uint64_t bytesMax = std::uint64_t{16} << 20;
       text = toText(node::readFile(file, bytesMax));

@@ -42,6 +42,9 @@ TEST(Advice, missingAndWrongKeys) {
    expectSays(explained({.error = first, .sender = "alice-one", .hasKeys = true}), "not the one of alice-one");
    expectSays(explained({.error = second, .sender = "alice-one"}), "bob-two acts with a key");
    expectSays(explained({.error = second, .sender = "alice-one", .hasKeys = true}), "/api/key?account=bob-two");
+   expectSays(explained({.error = "service 'producers' aborted with message: not enough producers have signed",
+                         .sender = "root"}),
+              "root belongs to the producers: add --sign FILE");
    expectSays(explained({.error = "not authorized: root", .sender = "root"}), "root has not agreed");
 }
 

@@ -5,6 +5,7 @@
 #include "format/hash.hpp"
 #include "format/json.hpp"
 #include "node/boot.hpp"
+#include "node/local_template.hpp"
 #include "node/package.hpp"
 #include <algorithm>
 #include <array>
@@ -181,14 +182,43 @@ std::set<AccountNumber> accountsOf(const node::Package& package) {
    return accounts;
 }
 
+/// A package of the node's own services, through its administration: code first, then what a new node would do.
+void installLocal(ChainClient& client, const node::Package& package, const Common& common) {
+   const auto ask = [&](std::string_view subdomain, format::HttpRequest request) {
+      const std::string target = request.target;
+      const auto reply = client.send(subdomain, target, std::move(request));
+      if (reply.status == 401 || reply.status == 403)
+         throw Fault(package.meta.name +
+                     " is a part of the node itself, so only its administrators install it. Do it on "
+                     "the node's own machine: " +
+                     replyText(reply));
+      if (reply.status >= 300)
+         throw Fault(package.meta.name + ": " + std::string(subdomain) + " answers to " + target + ": " +
+                     replyText(reply));
+   };
+   say(common, "Installing " + package.meta.name + " " + package.meta.version + " on the node");
+   const auto parts = node::localTemplate({package});
+   for (const auto& service : parts.services) {
+      format::HttpRequest request;
+      request.method = "PUT";
+      request.target = "/services/" + service.account.str() +
+                       (service.flags & format::CodeRow::isPrivileged ? "?isPrivileged=1" : "?isPrivileged=0") +
+                       (service.flags & format::CodeRow::isReplacement ? "&isReplacement=1" : "");
+      request.contentType = "application/wasm";
+      request.body = service.code;
+      ask("x-admin", std::move(request));
+   }
+   for (const auto& request : parts.requests)
+      ask(request.host.substr(0, request.host.find('.')), request);
+}
+
 /// One package, into the running chain (spec, services §6.1): what is large goes first and changes nothing, then
 /// everything in order.
 void install(ChainClient& client, const node::Package& package, AccountNumber owner,
              const std::vector<format::PrivateKey>& keys, const Common& common) {
    const auto& meta = package.meta;
    if (meta.scope != "network")
-      throw Fault(meta.name +
-                  " is a package of local services. Put its file where the node looks for packages and restart it.");
+      return installLocal(client, package, common);
    SystemRandom random;
    const std::uint64_t id = random.next64();
 
@@ -380,7 +410,9 @@ void addInstallCommand(CLI::App& app, int& exitCode) {
                   "\n"
                   "   polis install hello.psi --sender alice-one --sign alice.pem\n"
                   "   polis install Hello --sender prod\n"
-                  "A file is installed as it is, over what is there. A name brings what it depends on.");
+                  "A file is installed as it is, over what is there. A name brings what it depends on.\n"
+                  "The node's own services, after an upgrade of Polis, on its own machine:\n"
+                  "   polis install XDefault");
    addCommon(*command, args->common);
    command->add_option("packages", args->packages, "Package files (.psi) or names")->required()->type_name("PACKAGE");
    command->add_option("--packages-from", args->folder, "Folder to look for names in")->type_name("DIR");

@@ -14,7 +14,10 @@ int main(int argc, char** argv) {
                 "\n"
                 "Start a chain and look at it:\n"
                 "   polis node ./data --producer prod --host polis.localhost --listen 127.0.0.1:8080 --boot\n"
-                "   polis status\n",
+                "   polis status\n"
+                "Make an app for it (docs/first-app.md goes on from here):\n"
+                "   polis new app guestbook\n"
+                "Every command explains itself, with an example: polis COMMAND --help\n",
                 "polis");
    app.require_subcommand(1);
    app.set_version_flag("--version,-V", std::string("polis ") + std::string(node::version));

@@ -202,7 +202,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       account = AccountNumber(std::string_view(config.producer));
       if (account.value == 0 || account.str() != config.producer)
          throw Fault("'" + config.producer +
-                     "' cannot be a producer: an account name has 1 to 18 of a-z, 0-9 and -, a letter first");
+                     "' cannot be a producer: an account name has at most 10 of a-z, 0-9 and -");
       if (config.key.empty())
          return;
       struct stat info{};

@@ -72,9 +72,10 @@ protected:
          return;
       if (!fs::exists(sourceFolder() / "build/wasm/libpolis_sdk.a"))
          GTEST_SKIP() << "the SDK is not built: ./run --build";
-      std::string pattern = (fs::temp_directory_path() / "polis-guide-XXXXXX").string();
-      ASSERT_TRUE(::mkdtemp(pattern.data()));
-      folder_ = pattern;
+      // The same place each time, so that the compiler cache knows what has not changed.
+      folder_ = harness::polisBinary().parent_path().parent_path() / "guide";
+      fs::remove_all(folder_);
+      fs::create_directories(folder_);
    }
    void TearDown() override {
       std::error_code ignored;
@@ -128,7 +129,8 @@ public:
          ran_.reset();
       } else if (block.kind == "diff") {
          std::ofstream(home_ / "change.diff") << block.text;
-         const auto done = harness::run(shell_("git apply ../change.diff", at_));
+         // As outside of this repository, for the place is within it.
+         const auto done = harness::run(shell_("GIT_CEILING_DIRECTORIES=\"$PWD/..\" git apply ../change.diff", at_));
          EXPECT_EQ(done.status, 0) << where(block) << done.output;
       } else if (block.kind == "text") {
          expectShown(block);
@@ -283,6 +285,7 @@ TEST_F(Guide, mistakesAreExplained) {
    expectSays(greet({"--sign", other}, "key-owner"), 1, {"not the one of key-owner", "polis key"});
    expectSays(greet({"--sign", mine}, "key-owner"), 0, {"final"});
 
+   expectSays(polis({"push", "hello", "greet"}), 1, {"no file hello", "--sender"});
    expectSays(polis({"push", "--sender", "prod", "no-app", "greet", "{}"}), 1, {"no service no-app"});
    expectSays(polis({"push", "--sender", "prod", "hello", "shout", "{}"}), 1, {"no action shout", "greet"});
    expectSays(polis({"push", "--sender", "prod", "hello", "greet", R"({"txt":"x"})"}), 1,
@@ -302,6 +305,18 @@ TEST_F(Guide, aMemberIsInvited) {
    expectSays(polis({"invite", "--accounts", "0"}), 2, {"--accounts"});
    expectSays(polis({"push", "--sender", "prod", "invite", "delInvite", "{\"inviteId\":" + id + "}"}), 0, {"final"});
    EXPECT_EQ(client().get("invite", "/api/invite?id=" + id).status, 404);
+}
+
+TEST_F(Guide, theNodesOwnServicesAreUpgradedInPlace) {
+   const auto package = (harness::dataFolder() / "packages/XAdmin.psi").string();
+   ASSERT_EQ(client().get("x-admin", "/").status, 200);
+   ASSERT_EQ(harness::requestWith(node().port(), client().host("x-admin"), "DELETE", "/index.html", "").status, 200);
+   ASSERT_EQ(client().get("x-admin", "/").status, 404);
+   expectSays(polis({"install", package}), 0, {"Installing XAdmin", "on the node"});
+   EXPECT_EQ(client().get("x-admin", "/").status, 200);
+   // All of them, while they answer.
+   expectSays(polis({"install", "XDefault"}), 0, {"Installing XHttp", "Installing XDefault", "Done."});
+   EXPECT_EQ(client().get("hello", "/").status, 200);
 }
 
 } // namespace polis::e2e
