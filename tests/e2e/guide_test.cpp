@@ -212,7 +212,8 @@ TEST_F(Guide, aHostWithoutAnAppSaysWhatToDo) {
    };
    expectPage("empty-one", "/", {"<h1>No app here yet</h1>", "empty-one exists", "polis install"});
    expectPage("nobody-yet", "/some/where",
-              {"<h1>No app here yet</h1>", "Nobody has taken", "polis new app nobody-yet"});
+              {"<h1>No app here yet</h1>", "Nobody has taken", "<code>polis new app nobody-yet</code>"});
+   expectPage("short", "/", {"<h1>No app here yet</h1>", "8 to 10 characters"});
    expectPage("a-name-that-is-too-long", "/", {"<h1>No app here</h1>", "No account can have this name"});
    expectPage("two.labels", "/", {"<h1>No app here</h1>"});
    expectPage("hello", "/nothing-here", {"<h1>No such page</h1>", "href=\"/\""});

@@ -26,19 +26,34 @@ std::string escaped(std::string_view text) {
    return out;
 }
 
+/// Words between backticks are commands.
+std::string htmlOf(std::string_view text) {
+   std::string out;
+   bool command = false;
+   for (auto at = text.find('`'); at != text.npos; at = text.find('`')) {
+      (out += escaped(text.substr(0, at))) += command ? "</code>" : "<code>";
+      command = !command;
+      text.remove_prefix(at + 1);
+   }
+   return out += escaped(text);
+}
+
 struct Words {
    std::string title, why, advice;
 };
 
 Words wordsFor(const MissingPage& page) {
    const std::string name(page.name);
-   const std::string make = "To put one here: polis new app " + name + ", then ./dev in its folder.";
+   constexpr std::size_t freeNameMinLength = 8;
+   const std::string make = name.size() < freeNameMinLength
+                                ? "New names have 8 to 10 characters."
+                                : "To put one here: `polis new app " + name + "`, then `./dev` in its folder.";
    switch (page.what) {
    case Missing::page:
       return {"No such page", name + " has nothing at this address.", "Its first page may lead you on."};
    case Missing::app:
       return {"No app here yet", "The account " + name + " exists, but no app is installed on it.",
-              "If it is yours: polis install FILE.psi, or polis upload -r FOLDER / --sender " + name + "."};
+              "If it is yours: `polis install FILE.psi`, or `polis upload -r FOLDER / --sender " + name + "`."};
    case Missing::account:
       return {"No app here yet", "Nobody has taken the name " + name + ".", make};
    case Missing::name:
@@ -60,7 +75,7 @@ std::string pageOf(const MissingPage& page, const Words& words) {
    ((html += "</title><style>") += style) += "</style></head><body><h1>";
    ((html += words.title) += "</h1><p><code>") += escaped(page.host);
    ((html += escaped(page.path)) += "</code></p><p>") += escaped(words.why);
-   ((html += "</p><p>") += escaped(words.advice)) += "</p><p>";
+   ((html += "</p><p>") += htmlOf(words.advice)) += "</p><p>";
    if (page.what == Missing::page)
       html += "<a href=\"/\">First page of this app</a> · ";
    return ((html += "<a href=\"") += escaped(page.rootUrl)) +=
