@@ -19,8 +19,9 @@ namespace {
 using namespace format::literals;
 
 /// Two transactions that are equal in all, time too, are one and the same to the chain. Each gets a lifetime of its own
-/// within these bounds, so that the same may be pushed twice in a row.
-constexpr std::uint32_t lifetimeMinSeconds = 30, lifetimeMaxSeconds = 90;
+/// within these bounds, so that the same may be pushed twice in a row. Where several nodes make blocks, that something
+/// has failed is certain only when its time is over, so it is no longer than needed.
+constexpr std::uint32_t lifetimeMinSeconds = 30, lifetimeMaxSeconds = 45;
 
 struct TaposHead {
    std::uint8_t refBlockIndex = 0;
