@@ -347,6 +347,11 @@ void installAll(const InstallArguments& args) {
          done.push_back(package.meta.name);
       std::cout << "{\"installed\":" << format::toJson(done) << "}\n";
    } else {
+      for (const auto& package : packages)
+         for (const auto& file : package.files)
+            if (file.path == "/index.html")
+               std::cout << package.meta.name << " is at " << client.root().subdomain(file.account.str()).origin()
+                         << "/\n";
       std::cout << (packages.empty() ? "Everything is there already; --reinstall installs it again.\n" : "Done.\n");
    }
 }
