@@ -1,6 +1,7 @@
 #include "kernel/context.hpp"
 
 #include "base/assert.hpp"
+#include "base/fault.hpp"
 #include "format/fracpack.hpp"
 #include "format/hash.hpp"
 #include "kernel/cpu_time.hpp"
@@ -44,11 +45,11 @@ private:
    Frame& frame_;
 };
 
+} // namespace
+
 vm::Options vmOptions(const format::VMOptions& options) {
    return {options.max_mutable_global_bytes, options.max_pages, options.max_table_elements};
 }
-
-} // namespace
 
 Context::Context(Machine& machine, ChainState& state, ContextOptions options)
    : consoleBytesLeft(machine.options.consoleBytes), machine_(machine), state_(state), options_(options),
@@ -157,6 +158,7 @@ void Context::execute(ActionNode& node, Entry entry, Mode mode, bool switched) {
       }
       ServiceInstance& callee = instance(node.action.service, mode, switched, frame);
       FrameScope scope(callee, frame);
+      const CodeGuard::Running note(machine_.guard, callee.code().hash, callee.service(), purpose(), start);
       enter(callee, node, entry);
    } catch (const Abort& abort) {
       node.error = abort.text();
@@ -273,6 +275,7 @@ ServiceInstance& Context::instance(format::AccountNumber service, Mode mode, boo
    instances_.push_back(std::make_unique<ServiceInstance>(*this, service, std::move(found), mode, switched));
    ServiceInstance& made = *instances_.back();
    FrameScope scope(made, frame);
+   const CodeGuard::Running note(machine_.guard, made.code().hash, service, purpose(), machine_.host.monotonicNs());
    if (auto result = made.vm().runStartSection(); !result)
       fail(result.error());
    if (auto result = made.vm().call("start", {service.value}); !result)
@@ -330,7 +333,17 @@ ServiceCode Context::code(format::AccountNumber service, Mode mode) {
       throw Abort("vmType is not 0");
    if (found.row.vmVersion != 0)
       throw Abort("vmVersion is not 0");
-   const vm::Options options = vmOptions(wasm_.vmOptions);
+   if (machine_.guard.refused(out.hash)) {
+      if (limited_)
+         throw Abort("service " + service.str() +
+                     " does not run on this node: the node has died of its code (see the file 'poison' in its folder)");
+      if (machine_.guard.halts(out.hash))
+         throw Fault(
+             "a committed block runs the code of " + service.str() +
+             ", of which this node has died before; it needs a version of Polis that does not. To try once more, "
+             "remove the file 'poison' in its folder");
+   }
+   const vm::Options options = codeOptions();
    out.module = machine_.engine.find(out.hash, options);
    if (out.module)
       return out;
@@ -350,11 +363,37 @@ ServiceCode Context::code(format::AccountNumber service, Mode mode) {
    }
    if (!row)
       throw Abort("service code record is malformed");
+   const CodeGuard::Running note(machine_.guard, out.hash, service,
+                                 limited_ ? CodeGuard::Purpose::compile : CodeGuard::Purpose::committed,
+                                 machine_.host.monotonicNs());
    auto module = machine_.engine.compile(row->code, out.hash, options);
    if (!module)
       throw Abort("service " + service.str() + " cannot run: " + module.error().text());
    out.module = std::move(*module);
    return out;
+}
+
+vm::Options Context::codeOptions() const { return vmOptions(wasm_.vmOptions); }
+
+std::optional<Bytes> Context::storedCode(const format::Checksum256& hash) {
+   const auto packed = state_.get(storeKey(db::native, format::CodeByHashRow::key(hash, 0, 0)));
+   auto row = packed ? format::unpack<format::CodeByHashRow>(*packed)
+                     : std::unexpected(format::FracError{format::FracRule::truncated, 0});
+   return row ? std::optional(std::move(row->code)) : std::nullopt;
+}
+
+void Context::checkCodeReady(const format::CodeRow& row) {
+   if (!options_.awaitCode || row.codeHash == format::Checksum256{} || row.vmType != 0 || row.vmVersion != 0)
+      return;
+   if (machine_.ahead.ready(row.codeHash, row.codeNum, codeOptions(), [&] { return storedCode(row.codeHash); }))
+      return;
+   waitsForCode_ = row.codeHash;
+   throw Abort("the code of " + row.codeNum.str() + " is being compiled; try again soon");
+}
+
+void Context::compileStored() {
+   for (const auto& hash : storedCode_)
+      (void)machine_.ahead.ready(hash, format::AccountNumber(), codeOptions(), [&] { return storedCode(hash); });
 }
 
 bool Context::verifyNatively(ActionNode& node) {

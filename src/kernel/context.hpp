@@ -59,6 +59,8 @@ struct ContextOptions {
    SubjectiveRecord* record = nullptr;
    /// Where chain code is looked up: native, or prevAuthServices for the signature of a block in joint consensus.
    std::uint32_t codeDatabase = db::native;
+   /// A change to code that is not compiled yet fails; see Context::waitsForCode.
+   bool awaitCode = false;
    /// A checkout of the caller to run in, with its levels open; null: one of its own.
    Checkout* within = nullptr;
 };
@@ -82,6 +84,8 @@ struct Frame {
    /// Checkout levels open when the action began.
    std::size_t levels = 0;
 };
+
+vm::Options vmOptions(const format::VMOptions& options);
 
 /// Runs on one thread; used once. `state` is the revision that is read and, in transaction, speculative and
 /// callback modes, written.
@@ -126,6 +130,17 @@ public:
    /// Flags only, without loading the code; throws Abort as `code`.
    std::uint64_t codeFlags(format::AccountNumber service, Mode mode);
 
+   /// Whether a service's new code may be named in its row: not while it is still to be compiled, where the options say
+   /// so. Throws Abort, and `waitsForCode` is set.
+   void checkCodeReady(const format::CodeRow& row);
+   /// The code for which the context failed; it is being compiled.
+   const std::optional<format::Checksum256>& waitsForCode() const { return waitsForCode_; }
+   /// Code was stored: it is compiled if the context succeeds.
+   void noteStoredCode(const format::CodeByHashRow& row) { storedCode_.push_back(row.codeHash); }
+   /// Has stored code compiled, so that nothing waits for it once it runs.
+   void compileStored();
+   vm::Options codeOptions() const;
+
    /// Text that may still be written to consoles.
    std::uint32_t consoleBytesLeft = 0;
 
@@ -160,6 +175,8 @@ private:
       bool local;
    };
    CodeLookup findCode(format::AccountNumber service, Mode mode);
+   std::optional<Bytes> storedCode(const format::Checksum256& hash);
+   CodeGuard::Purpose purpose() const { return limited_ ? CodeGuard::Purpose::choice : CodeGuard::Purpose::committed; }
    static std::uint64_t maskedFlags(const CodeLookup& found, Mode mode);
 
    Machine& machine_;
@@ -174,6 +191,8 @@ private:
    Checkout own_;
    Checkout* checkout_;
    std::size_t levelsAtStart_;
+   std::optional<format::Checksum256> waitsForCode_;
+   std::vector<format::Checksum256> storedCode_;
    /// Whether what one node may decide for itself is limited: not where a block is replayed.
    bool limited_;
    std::size_t traceBytesLeft_;

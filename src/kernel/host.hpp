@@ -56,6 +56,13 @@ public:
    /// Runs `work` on a query thread, later. Work that cannot be queued is dropped with a log line.
    virtual void submit(std::function<void()> work) = 0;
 
+   /// Runs `work`, which compiles code, on a thread of its own for that, one after the other. False: too much is
+   /// waiting. A host without such a thread runs it at once.
+   virtual bool compile(std::function<void()> work) {
+      work();
+      return true;
+   }
+
    /// Checks a HostConfigRow's JSON before a service may write it; returns what is wrong with it.
    virtual std::optional<std::string> checkHostConfig(std::string_view json) {
       (void)json;

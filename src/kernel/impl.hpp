@@ -50,6 +50,10 @@ public:
    store::Journal& journal;
    Machine machine;
    std::unique_ptr<OpenBlock> open;
+   /// Transactions whose code is being compiled, in the order in which they came. Chain thread.
+   std::deque<OpenBlock::Waiting> waitingForCode;
+   Pull pushNext();
+   bool mayWait(const OpenBlock::Waiting& waiting) const;
    /// Transactions in `open` beside its startBlock.
    std::size_t openOwn = 0;
 

@@ -246,6 +246,40 @@ void Kernel::Impl::setIrreversible(BlockStatePtr block) {
    tellFinal(block->num);
 }
 
+bool Kernel::Impl::mayWait(const OpenBlock::Waiting& waiting) const {
+   std::size_t bytes = waiting.transaction.transaction.packed.size();
+   for (const auto& w : waitingForCode)
+      bytes += w.transaction.transaction.packed.size();
+   return waitingForCode.size() < machine.options.waitingForCodeMax && bytes <= machine.options.waitingForCodeBytesMax;
+}
+
+Pull Kernel::Impl::pushNext() {
+   std::optional<format::SignedTransaction> transaction;
+   const auto ready = std::ranges::find_if(waitingForCode, [&](const auto& w) { return open->codeReady(w.code); });
+   if (ready != waitingForCode.end()) {
+      transaction = std::move(ready->transaction);
+      waitingForCode.erase(ready);
+   } else {
+      transaction = open->next();
+      if (!transaction)
+         return Pull::nothing;
+      // A block that was dropped gives its transactions once more.
+      if (!waitingForCode.empty()) {
+         const auto id = format::transactionId(*transaction);
+         if (std::ranges::any_of(waitingForCode, [&](const auto& w) { return w.id == id; }))
+            return Pull::refused;
+      }
+   }
+   auto trace = open->push(std::move(*transaction), false, true);
+   if (auto waiting = open->takeWaiting()) {
+      if (mayWait(*waiting))
+         waitingForCode.push_back(std::move(*waiting));
+      else
+         open->tell(waiting->id, trace);
+   }
+   return trace.error ? Pull::refused : Pull::included;
+}
+
 // ---- durability ----------------------------------------------------------------------------------------------------
 
 void Kernel::Impl::tellFinal(std::uint32_t num) {
@@ -534,10 +568,7 @@ std::size_t Kernel::openBlockBytes() const { return impl_->open ? impl_->open->b
 
 Pull Kernel::pushNext() {
    ASSERT(impl_->open);
-   auto transaction = impl_->open->next();
-   if (!transaction)
-      return Pull::nothing;
-   return impl_->open->push(std::move(*transaction), false).error ? Pull::refused : Pull::included;
+   return impl_->pushNext();
 }
 
 std::optional<format::SignedTransaction> Kernel::nextTransaction(std::int64_t timeUs) {

@@ -19,6 +19,8 @@
 
 namespace polis::kernel {
 
+class CodeGuard;
+
 /// Input broke a rule; every node agrees.
 struct Rejection {
    std::string reason;
@@ -33,7 +35,7 @@ struct KernelOptions {
    /// A checkpoint is due after so many bytes of journal.
    std::uint64_t checkpointBytes = std::uint64_t{64} << 20;
    /// CPU limit of one transaction while producing, in nanoseconds; services may set a lower one.
-   std::int64_t transactionCpuNs = 2'000'000'000;
+   std::int64_t transactionCpuNs = 500'000'000;
    /// CPU limit of one HTTP request, message, notification, timer or continuation, in nanoseconds.
    std::int64_t queryCpuNs = 10'000'000'000;
    /// Items of the run queue, other than proofs, that run at once. Fewer than the threads that call `runNext`, so that
@@ -48,6 +50,11 @@ struct KernelOptions {
    std::uint64_t heldBytes = std::uint64_t{64} << 20;
    /// Keys and values that one context may write. While producing only.
    std::uint64_t writtenBytes = std::uint64_t{128} << 20;
+   /// Knows code of which this node has died; outlives the kernel. Null: nothing is known.
+   const CodeGuard* guard = nullptr;
+   /// Transactions that may wait until code that they bring has been compiled, and their bytes.
+   std::size_t waitingForCodeMax = 64;
+   std::size_t waitingForCodeBytesMax = std::size_t{64} << 20;
    /// False runs everything in wasm, whatever `verifySigCode` holds.
    bool fastPaths = true;
 };

@@ -3,6 +3,8 @@
 
 #include "base/mutex.hpp"
 #include "format/chain.hpp"
+#include "kernel/code_guard.hpp"
+#include "kernel/compile_ahead.hpp"
 #include "kernel/host.hpp"
 #include "kernel/kernel.hpp"
 #include "kernel/node_local.hpp"
@@ -25,12 +27,15 @@ struct Counters {
 struct Machine {
    Machine(vm::Engine& engineIn, Host& hostIn, KernelOptions optionsIn, store::Store& store, store::Version kept,
            std::function<void(std::int32_t)> onSocketClose)
-      : engine(engineIn), host(hostIn), options(std::move(optionsIn)), local(store, std::move(kept)),
-        sockets(local, std::move(onSocketClose)) {}
+      : engine(engineIn), host(hostIn), options(std::move(optionsIn)), guard(options.guard ? *options.guard : noGuard),
+        ahead(engine, host, guard), local(store, std::move(kept)), sockets(local, std::move(onSocketClose)) {}
 
    vm::Engine& engine;
    Host& host;
    const KernelOptions options;
+   const CodeGuard noGuard;
+   const CodeGuard& guard;
+   CompileAhead ahead;
    NodeLocal local;
    SocketTable sockets;
    Counters counters;

@@ -51,6 +51,7 @@ void checkChainRow(Context& context, NativeTable table, ByteView key, ByteView v
       requireKey(key, row.key(), "code");
       if (((row.flags | oldCode(context, key).flags) & format::CodeRow::isVerify) && context.changes())
          context.changes()->accounts.insert(row.codeNum);
+      context.checkCodeReady(row);
       return;
    }
    case NativeTable::codeByHash: {
@@ -58,6 +59,7 @@ void checkChainRow(Context& context, NativeTable table, ByteView key, ByteView v
       requireKey(key, row.key(), "codeByHash");
       if (row.codeHash != format::sha256(ByteView(row.code)))
          throw Abort("codeByHash: the hash is not that of the code");
+      context.noteStoredCode(row);
       return;
    }
    case NativeTable::transactionWasmConfig:

@@ -228,7 +228,16 @@ std::optional<std::string> OpenBlock::runGenesis(const format::Transaction& tran
    return std::nullopt;
 }
 
-format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, bool proofsChecked) {
+bool OpenBlock::codeReady(const format::Checksum256& code) const {
+   format::WasmConfigRow wasm;
+   if (const auto packed =
+           state_.get(storeKey(db::native, format::WasmConfigRow::key(format::NativeTable::transactionWasmConfig))))
+      if (auto row = format::unpack<format::WasmConfigRow>(*packed))
+         wasm = *row;
+   return machine_.ahead.isReady(code, vmOptions(wasm.vmOptions));
+}
+
+format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, bool proofsChecked, bool awaitCode) {
    const bool producing = purpose_ == BlockPurpose::produce;
    const format::Checksum256 id = format::transactionId(transaction);
    const auto unpacked = transaction.transaction.unpack();
@@ -265,12 +274,20 @@ format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, 
                           .cpuNs = machine_.options.transactionCpuNs,
                           .producing = producing,
                           .changes = &changes_,
-                          .record = &record});
+                          .record = &record,
+                          .awaitCode = awaitCode});
          format::ProcessTransactionArgs arguments{std::move(transaction.transaction)};
          PackedAction action =
              packAction(format::AccountNumber(), transact, format::MethodNumber(), format::pack(arguments));
          transaction.transaction = std::move(arguments.transaction);
          trace = traceOf(context.run(std::move(action), Entry::processTransaction));
+         if (!trace.error)
+            context.compileStored();
+         else if (context.waitsForCode()) {
+            state_.rollBack(mark);
+            waiting_ = Waiting{std::move(transaction), id, *context.waitsForCode()};
+            return trace;
+         }
       }
    }
 
@@ -278,7 +295,6 @@ format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, 
       state_.rollBack(mark);
    else
       state_.keep(mark);
-   const NotifyType type = trace.error ? NotifyType::rejectTransaction : NotifyType::acceptTransaction;
    if (!trace.error) {
       if (producing)
          transaction.subjectiveData = std::move(record.entries);
@@ -289,12 +305,18 @@ format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, 
       bytes_ += transaction.transaction.packed.size();
       transactions_.push_back(std::move(transaction));
    }
-   if ((producing || !trace.error) && state_.get(storeKey(db::native, format::NotifyRow::key(type)))) {
-      std::tuple arguments(id, std::move(trace));
-      notify(type, format::pack(arguments));
-      trace = std::move(std::get<1>(arguments));
-   }
+   if (producing || !trace.error)
+      tell(id, trace);
    return trace;
+}
+
+void OpenBlock::tell(const format::Checksum256& id, format::TransactionTrace& trace) {
+   const NotifyType type = trace.error ? NotifyType::rejectTransaction : NotifyType::acceptTransaction;
+   if (!state_.get(storeKey(db::native, format::NotifyRow::key(type))))
+      return;
+   std::tuple arguments(id, std::move(trace));
+   notify(type, format::pack(arguments));
+   trace = std::move(std::get<1>(arguments));
 }
 
 format::TransactionTrace OpenBlock::pushStartBlock() {

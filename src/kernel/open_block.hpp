@@ -8,6 +8,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace polis::kernel {
@@ -35,7 +36,18 @@ public:
 
    /// Runs one transaction. While producing: without subjectiveData, undone when it fails, callbacks told.
    /// Otherwise: with it; the block is lost when it fails.
-   format::TransactionTrace push(format::SignedTransaction transaction, bool proofsChecked);
+   /// awaitCode: see below.
+   format::TransactionTrace push(format::SignedTransaction transaction, bool proofsChecked, bool awaitCode = false);
+   /// The last transaction, if it was undone because code that it brings is still to be compiled; no callback was told.
+   /// `code` is ready when it may be pushed again.
+   struct Waiting {
+      format::SignedTransaction transaction;
+      format::Checksum256 id, code;
+   };
+   std::optional<Waiting> takeWaiting() { return std::exchange(waiting_, std::nullopt); }
+   /// Tells the callbacks what became of a transaction.
+   void tell(const format::Checksum256& id, format::TransactionTrace& trace);
+   bool codeReady(const format::Checksum256& code) const;
    /// The transaction by which every block after genesis begins.
    format::TransactionTrace pushStartBlock();
 
@@ -86,6 +98,7 @@ private:
    std::vector<format::Checksum256> leaves_;
    std::size_t bytes_ = 0;
    format::Checksum256 id_{};
+   std::optional<Waiting> waiting_;
 };
 
 /// The node-private name of a verified proof (spec, kernel §6.1, Tokens).

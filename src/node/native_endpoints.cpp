@@ -184,6 +184,8 @@ format::HttpReply NativeEndpoints::chain() const {
       format::writeJson(writer, format::Claim{verifySig, key->publicKey().spki()});
    else
       writer.null();
+   writer.key("unguarded");
+   writer.boolean(control_.unguarded());
    writer.key("version");
    writer.string(version);
    writer.endObject();

@@ -18,6 +18,9 @@ public:
    virtual bool starting() const = 0;
    virtual bool stopping() const = 0;
    virtual format::AccountNumber producer() const = 0;
+   /// Whether anybody may act for a producer, and so for the whole chain; before there is one, whether that would be
+   /// so.
+   virtual bool unguarded() const = 0;
    /// Builds block 2 from the given transactions on the chain thread, then calls `done` there.
    using BootDone = std::function<void(std::expected<format::TransactionTrace, kernel::Rejection>)>;
    virtual void pushBoot(std::vector<format::SignedTransaction> transactions, BootDone done) = 0;

@@ -1,5 +1,7 @@
 #include "node/node.hpp"
+#include "base/bounded_queue.hpp"
 #include "base/clock.hpp"
+#include "base/crash_record.hpp"
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
@@ -8,6 +10,7 @@
 #include "format/json.hpp"
 #include "format/keys.hpp"
 #include "http/reply_writer.hpp"
+#include "kernel/code_guard.hpp"
 #include "node/boot.hpp"
 #include "node/chain_thread.hpp"
 #include "node/local_template.hpp"
@@ -27,6 +30,7 @@
 #include <fcntl.h>
 #include <iostream>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -62,6 +66,20 @@ std::vector<std::pair<std::string, std::string>> serviceEnvironment() {
    result.emplace_back("PREFIX", data.parent_path().parent_path().string());
    result.emplace_back("PSIBASE_DATADIR", data.string());
    return result;
+}
+
+/// Allows as many open files as the system lets this process; returns how many.
+std::size_t raiseDescriptors() {
+   constexpr rlim_t wanted = 65536;
+   rlimit limit{};
+   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+      return 1024;
+   if (limit.rlim_cur < wanted) {
+      limit.rlim_cur = std::min(limit.rlim_max, wanted);
+      (void)::setrlimit(RLIMIT_NOFILE, &limit);
+      (void)::getrlimit(RLIMIT_NOFILE, &limit);
+   }
+   return static_cast<std::size_t>(limit.rlim_cur);
 }
 
 void writePrivateFile(const std::filesystem::path& path, std::string_view text) {
@@ -108,9 +126,14 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       putAwayUnfinishedChain();
       store = store::Store::open(options.folder);
       journal = store::Journal::open(options.folder / "journal");
+      // Before the engine, whose handlers of signals come first.
+      crashRecord = std::make_unique<CrashRecord>(options.folder / "running");
+      guard = std::make_unique<kernel::CodeGuard>(options.folder / "poison", crashRecord.get(),
+                                                  [](const std::string& text) { log::error(text); });
       engine =
           std::make_unique<vm::Engine>(kernel::hostFunctions(), vm::EngineOptions{.cacheDir = options.folder / "code"});
       kernel::KernelOptions kernelOptions;
+      kernelOptions.guard = guard.get();
       kernelOptions.queryCpuNs = queryCpuNs;
       kernelOptions.fastPaths = options.fastPaths;
       kernelOptions.otherRunsMax = runnerCount() - 1;
@@ -119,6 +142,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
           [&] { theKernel = std::make_unique<kernel::Kernel>(*store, *journal, *engine, *this, kernelOptions); });
 
       http::Server::Options serverOptions;
+      serverOptions.limits.connectionsMax = std::min(serverOptions.limits.connectionsMax, raiseDescriptors() / 2);
       if (!config.tlsCertificate.empty() || !config.tlsKey.empty())
          serverOptions.tls = http::TlsFiles{config.tlsCertificate, config.tlsKey};
       server = std::make_unique<http::Server>(std::move(serverOptions), *this);
@@ -164,6 +188,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
             nameThread("run");
             guarded(fault, [this] { runQueue(); });
          });
+      compiler = vm::ExecutionThread([this, fault] {
+         nameThread("compile");
+         guarded(fault, [this] { compileLoop(); });
+      });
       flusher = vm::ExecutionThread([this, fault] {
          nameThread("store");
          guarded(fault, [this] { flushLoop(); });
@@ -208,6 +236,12 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       struct stat info{};
       if (::stat(config.key.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
          log::warning("The key file ", config.key, " can be read by others; chmod 600 it");
+      // The first start of a chain makes the key too; a chain that is there has one, and it must be found.
+      if (options.boot && ::access(config.key.c_str(), F_OK) != 0 &&
+          ::access((options.folder / "journal").c_str(), F_OK) != 0) {
+         writePrivateFile(config.key, format::PrivateKey::generate().pem());
+         log::info("A new key for ", config.producer, " was written to ", config.key, "; keep a copy of it");
+      }
       constexpr std::uint64_t keyBytesMax = 64 * 1024;
       key = format::PrivateKey::fromPem(asText(node::readFile(config.key, keyBytesMax)));
       if (!key)
@@ -321,9 +355,17 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       }
    }
 
+   void compileLoop() {
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10); // of this thread; whatever runs goes first
+      while (auto work = toCompile.pop())
+         if (!ending.load())
+            (*work)();
+   }
+
    void flushLoop() {
       std::uint64_t seen = 0;
       while (!ending.load()) {
+         crashRecord->beat(monotonicNs());
          if (!flushWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1)))
             continue;
          theKernel->flush();
@@ -367,6 +409,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       if (chain)
          chain->stop();
       ending.store(true);
+      toCompile.close();
+      compiler = {};
       runWake.signalAll();
       runners.clear();
       if (pool)
@@ -418,8 +462,38 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
              " once its first blocks have come.");
       else if (!options.boot)
          say("Polis is ready, and has no chain yet: " + pageUrl("x-admin", "/"));
-      if (!options.boot)
+      if (!options.boot) {
          announceToken();
+         warnUnguarded();
+      }
+   }
+
+   bool unguarded() const override {
+      if (!theKernel->hasChain())
+         return !key;
+      const auto any = [](const format::Consensus& consensus) {
+         return std::visit(
+             [](const auto& data) {
+                return std::ranges::any_of(data.producers, [](const auto& p) { return p.auth == format::Claim{}; });
+             },
+             consensus.data);
+      };
+      const auto& consensus = theKernel->head()->status.consensus;
+      return any(consensus.current) || (consensus.next && any(consensus.next->consensus));
+   }
+
+   void warnUnguarded() const {
+      if (!theKernel->hasChain() || !unguarded())
+         return;
+      log::warning("THIS CHAIN HAS NO LOCK: its producer has no key, so whoever reaches this node may act for ",
+                   config.producer.empty() ? "the producer" : config.producer,
+                   ", change every service and take every account. For trying out on this machine only. "
+                   "A chain for others is booted with --key FILE.");
+      const bool open = std::ranges::any_of(addresses, [](const http::ListenAddress& a) {
+         return a.kind != http::ListenAddress::Kind::local && !a.address.starts_with("127.") && a.address != "::1";
+      });
+      if (open)
+         log::error("AND OTHER MACHINES REACH IT: this node listens on more than its own machine.");
    }
 
    /// Shown once, when the folder is new; the node keeps a hash.
@@ -445,6 +519,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       if (!result->empty())
          say("The first members come in by this invitation: " + *result);
       announceToken();
+      warnUnguarded();
       return std::nullopt;
    }
 
@@ -613,12 +688,13 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    void request(std::shared_ptr<http::Exchange> exchange, format::HttpRequest&& request) override {
       auto socket = std::make_shared<HttpSocket>(sockets, std::move(exchange), std::move(request));
       socket->listen();
-      if (!pool->submit([this, socket] {
-             if (socket->peerGone())
-                return;
-             theKernel->serve(socket, socket->request());
-             socket->served();
-          }))
+      const auto work = [this, socket] {
+         if (socket->peerGone())
+            return;
+         theKernel->serve(socket, socket->request());
+         socket->served();
+      };
+      if (!pool->submit(work, socket->source()))
          socket->refuse();
    }
 
@@ -697,6 +773,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          log::warning("Work of the kernel was dropped: the node is busy");
    }
 
+   bool compile(std::function<void()> work) override { return toCompile.tryPush(std::move(work)); }
+
    std::optional<std::string> checkHostConfig(std::string_view json) override {
       auto parsed = parseHostJson(json);
       return parsed ? std::nullopt : std::optional(parsed.error());
@@ -744,7 +822,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
 
    std::unique_ptr<store::Store> store;
    std::unique_ptr<store::Journal> journal;
+   std::unique_ptr<CrashRecord> crashRecord;
+   std::unique_ptr<kernel::CodeGuard> guard;
    std::unique_ptr<vm::Engine> engine;
+   BoundedQueue<std::function<void()>, 64> toCompile;
    SocketContext sockets;
    NativeEndpoints endpoints{*this};
    std::unique_ptr<http::Server> server;
@@ -755,7 +836,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    std::unique_ptr<ChainThread> chain;
    std::unique_ptr<PeerThread> peers;
    std::vector<vm::ExecutionThread> runners;
-   vm::ExecutionThread flusher;
+   vm::ExecutionThread compiler, flusher;
 };
 
 Node::Node(NodeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

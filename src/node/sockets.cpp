@@ -1,7 +1,9 @@
 #include "node/sockets.hpp"
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "format/fracpack.hpp"
 #include "http/reply_writer.hpp"
+#include "http/shares.hpp"
 #include <algorithm>
 
 namespace polis::node {
@@ -78,6 +80,24 @@ HttpSocket::HttpSocket(SocketContext& context, std::optional<format::SocketEndpo
 std::shared_ptr<http::Exchange> HttpSocket::exchange() {
    Lock lock(mutex_);
    return exchange_;
+}
+
+QueryPool::Source HttpSocket::source() const {
+   http::Peer peer;
+   if (endpoint_)
+      peer = peerOf(*endpoint_);
+   const auto source = http::sourceOf(peer);
+   if (!http::isOwnMachine(source))
+      return source;
+   // The last hop is the one that the proxy itself has seen.
+   for (auto at = request_.headers.rbegin(); at != request_.headers.rend(); ++at)
+      if (http::equalsIgnoringCase(at->name, "X-Forwarded-For")) {
+         const auto comma = at->value.rfind(',');
+         return std::hash<std::string_view>()(
+                    std::string_view(at->value).substr(comma == std::string::npos ? 0 : comma + 1)) >>
+                1;
+      }
+   return source;
 }
 
 void HttpSocket::refuse() {
@@ -350,6 +370,12 @@ kernel::SendOutcome LogSocket::send(ByteView data, std::uint32_t) {
    const auto message = format::unpack<format::LogMessage>(data);
    if (!message)
       return {.abort = "Malformed log message"};
+   const auto service = message->service.value_or(format::AccountNumber());
+   const auto leftOut = allowance_.take(service, SystemClock().monotonicNs() / 1'000'000);
+   if (!leftOut)
+      return {};
+   if (*leftOut > 0)
+      writeLog(3, std::to_string(*leftOut) + " lines were left out: it writes too many", message->service);
    writeLog(message->severity, message->message, message->service);
    return {};
 }

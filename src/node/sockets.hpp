@@ -2,6 +2,7 @@
 #include "base/mutex.hpp"
 #include "http/exchange.hpp"
 #include "kernel/kernel.hpp"
+#include "node/log_allowance.hpp"
 #include "node/peer_thread.hpp"
 #include "node/query_pool.hpp"
 #include <atomic>
@@ -41,6 +42,8 @@ public:
    HttpSocket(SocketContext& context, std::optional<format::SocketEndpoint> endpoint, bool tls, Open open);
 
    const format::HttpRequest& request() const { return request_; }
+   /// Whose turn it is by this request: the connection's source, or whom a proxy on this machine speaks for.
+   QueryPool::Source source() const;
    bool peerGone() const { return gone_.load(); }
    /// Hears the client from now on. On the net thread, before anything else.
    void listen() { exchange()->setEvents(shared_from_this()); }
@@ -120,6 +123,9 @@ public:
    format::SocketInfo info() const override { return format::LogSocketInfo{}; }
    kernel::SendOutcome send(ByteView data, std::uint32_t flags) override;
    void close(const kernel::CloseReason&) override {}
+
+private:
+   LogAllowance allowance_;
 };
 
 /// Writes one line of a service, or of the kernel.

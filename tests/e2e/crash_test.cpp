@@ -6,7 +6,9 @@
 #include "format/ids.hpp"
 #include "harness/command.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <random>
 #include <set>
 #include <stdexcept>
@@ -77,6 +79,63 @@ TEST(Crash, killedUnderLoadKeepsWhatWasFinal) {
    const auto verified = harness::runPolis(replay);
    EXPECT_EQ(verified.status, 0) << verified.output;
    EXPECT_NE(verified.output.find("The chain verifies"), std::string::npos) << verified.output;
+}
+
+TEST(Crash, codeThatTheNodeDiesOfIsSwitchedOff) {
+   if (harness::dataFolder().empty())
+      GTEST_SKIP() << "the packages are not built: ./run --build";
+   harness::NodeProcess node;
+   const ChainClient client{node.port()};
+   client.mustPush({action("prod", "accounts", "newAccount", "bad-loops"_a, "auth-any"_a, true)});
+   client.mustPush({action("bad-loops", "setcode", "setCode", "bad-loops"_a, std::uint8_t{0}, std::uint8_t{0},
+                           readAll(std::filesystem::path(POLIS_BAD_SERVICES) / "loop.wasm"))});
+   client.mustPush({action("bad-loops", "http", "registerServer", "bad-loops"_a)});
+
+   // Twice the process dies of a signal in the thread that runs this code: once in a block, once for a request.
+   for (const bool inBlock : {true, false}) {
+      std::thread asks([&] {
+         try {
+            for (std::uint32_t nonce = 0;; ++nonce)
+               if (inBlock)
+                  (void)client.push(client.transaction({action("prod", "bad-loops", "go", nonce)}));
+               else
+                  (void)client.get("bad-loops", "/");
+         } catch (const std::runtime_error&) { // the node is gone
+         }
+      });
+      bool hit = false;
+      for (int i = 0; i < 100 && !hit; ++i)
+         hit = node.hitBusiestThread(SIGABRT);
+      if (!hit)
+         node.kill();
+      asks.join();
+      ASSERT_TRUE(hit);
+      node.start();
+      EXPECT_NE(node.log().find("died running the code of bad-loops"), std::string::npos) << node.log();
+   }
+   // From then on the node does not run it, and says so. Everything else goes on.
+   EXPECT_NE(node.log().find("does not run it of its own choice"), std::string::npos) << node.log();
+   for (int start = 0; start < 2; ++start) {
+      const auto pushed = client.push(client.transaction({action("prod", "bad-loops", "go")}));
+      EXPECT_NE(pushed.body.find("does not run on this node"), std::string::npos) << pushed.body;
+      const auto asked = client.get("bad-loops", "/");
+      EXPECT_EQ(asked.status, 500);
+      EXPECT_NE(asked.body.find("does not run on this node"), std::string::npos) << asked.body;
+      client.mustPush({action("prod", "accounts", "exists", "prod"_a, "after " + std::to_string(start))});
+      EXPECT_EQ(node.stop(), 0) << node.log();
+      node.start();
+   }
+   // A node that is killed blames nothing that just happened to run.
+   std::thread asks([&] {
+      try {
+         (void)client.get("hello", "/");
+      } catch (const std::runtime_error&) {
+      }
+   });
+   node.kill();
+   asks.join();
+   node.start();
+   EXPECT_EQ(std::ranges::count(readAll(node.folder() / "poison"), '\n'), 1);
 }
 
 TEST(Crash, killedWhileTheChainIsMadeStartsAfresh) {

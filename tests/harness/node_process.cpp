@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
@@ -129,6 +131,45 @@ int NodeProcess::stop() {
    ::waitpid(pid_, &status, 0);
    pid_ = -1;
    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+namespace {
+
+/// Clock ticks that each thread of a process has worked so far.
+std::map<pid_t, std::uint64_t> ticksOf(pid_t pid) {
+   std::map<pid_t, std::uint64_t> ticks;
+   std::error_code ignored;
+   for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", ignored)) {
+      std::ifstream in(entry.path() / "stat");
+      std::string text;
+      std::getline(in, text);
+      // behind the name, which may hold anything: state and ten numbers, then the time in user mode
+      std::istringstream words(text.substr(std::min(text.size(), text.rfind(')') + 1)));
+      std::string word;
+      for (int i = 0; i < 12; ++i)
+         words >> word;
+      ticks[std::stoi(entry.path().filename().string())] = word.empty() ? 0 : std::stoull(word);
+   }
+   return ticks;
+}
+
+} // namespace
+
+bool NodeProcess::hitBusiestThread(int signal) {
+   const auto before = ticksOf(pid_);
+   std::this_thread::sleep_for(std::chrono::milliseconds(200));
+   pid_t busiest = 0;
+   std::uint64_t most = 4; // of about twenty
+   for (const auto& [thread, ticks] : ticksOf(pid_))
+      if (const auto at = before.find(thread); at != before.end() && ticks - at->second > most) {
+         most = ticks - at->second;
+         busiest = thread;
+      }
+   if (busiest == 0 || ::tgkill(pid_, busiest, signal) != 0)
+      return false;
+   ::waitpid(pid_, nullptr, 0);
+   pid_ = -1;
+   return true;
 }
 
 void NodeProcess::kill() {

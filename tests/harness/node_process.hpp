@@ -46,6 +46,9 @@ public:
    /// Starts without waiting for anything.
    void launch();
    bool running() const;
+   /// Sends a signal to the thread that has worked most within a moment, and waits until the process has ended. False:
+   /// no thread was busy.
+   bool hitBusiestThread(int signal);
 
 private:
    std::filesystem::path folder_;

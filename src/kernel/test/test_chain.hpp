@@ -43,6 +43,7 @@ public:
    std::deque<std::function<void()>> work;
    std::string hostConfig, shutdown;
    std::function<std::expected<std::shared_ptr<Socket>, std::int32_t>(format::HttpRequest)> opener;
+   std::function<bool(std::function<void()>)> onCompile;
    std::optional<std::string> configError;
    std::mutex mutex;
 
@@ -67,6 +68,9 @@ public:
    void wakeRunQueue() override { ++queueWakes; }
    void wakeFlush() override { ++flushWakes; }
    void submit(std::function<void()> job) override { work.push_back(std::move(job)); }
+   bool compile(std::function<void()> job) override {
+      return onCompile ? onCompile(std::move(job)) : Host::compile(std::move(job));
+   }
    std::optional<std::string> checkHostConfig(std::string_view) override { return configError; }
    void hostConfigChanged(std::string_view json) override { hostConfig = json; }
    void shutdownRequested(std::string_view json) override { shutdown = json; }

@@ -19,6 +19,8 @@ export interface Chain {
   producer: string;
   /** The public half of the key that signs this node's blocks. */
   signs: Claim | null;
+  /** Anybody may act for a producer, and so for the whole chain; before there is one: would be so. */
+  unguarded: boolean;
   version: string;
 }
 

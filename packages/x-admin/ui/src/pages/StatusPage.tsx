@@ -37,7 +37,13 @@ export function StatusPage() {
       ) : (
         <>
           {error ? <Notice kind="warn">The node does not answer; what you see may be old.</Notice> : null}
-          {status.data.includes("needgenesis") && invitation === undefined ? <Start producer={chain.data.producer} onBooted={setInvitation} /> : null}
+          {status.data.includes("needgenesis") && invitation === undefined ? <Start producer={chain.data.producer} unguarded={chain.data.unguarded} onBooted={setInvitation} /> : null}
+          {chain.data.unguarded && chain.data.chainId !== null ? (
+            <Notice kind="bad">
+              This chain has no lock: its producer has no key, so whoever reaches this node may act for it, change every service and take every account.
+              It is for trying out on one machine. A chain for others is started with <code className="mono">--key FILE</code>.
+            </Notice>
+          ) : null}
           <Facts chain={chain.data} />
         </>
       )}
@@ -52,12 +58,18 @@ function State({ conditions }: { conditions: Condition[] }) {
   return <span className="badge good live">Running</span>;
 }
 
-function Start({ producer, onBooted }: { producer: string; onBooted: (invitation: string | null) => void }) {
+function Start({ producer, unguarded, onBooted }: { producer: string; unguarded: boolean; onBooted: (invitation: string | null) => void }) {
   // On a machine of one's own nobody else is there; elsewhere anybody could act for a producer without a key.
   const [withKey, setWithKey] = useState(!location.hostname.endsWith("localhost"));
   const start = useTask(async () => onBooted(await boot(withKey)));
   return (
     <Card title="Start a network">
+      {unguarded && producer !== "" ? (
+        <Notice kind="bad">
+          {producer} has no key: whoever reaches this node may then act for it and take the whole chain. For others, start the node
+          with <code className="mono">--key FILE</code> first.
+        </Notice>
+      ) : null}
       {producer === "" ? (
         <p>This node may not make blocks yet. Start it with <code className="mono">--producer NAME</code> to begin a network here.</p>
       ) : (
