@@ -3,7 +3,9 @@
 
 #include "format/ids.hpp"
 
+#include <atomic>
 #include <chrono>
+#include <thread>
 
 namespace polis::e2e {
 
@@ -54,6 +56,49 @@ TEST_F(BadInput, wrongMethod) { EXPECT_EQ(client().get("transact", "/push_transa
 
 TEST_F(BadInput, unknownWaitFor) {
    EXPECT_EQ(client().push(ChainClient::signedBytes(fresh(), nullptr), "later").status, 500);
+}
+
+TEST_F(BadInput, tooLarge) {
+   auto transaction = fresh();
+   transaction.actions[0].rawData.resize(std::size_t{9} << 20);
+   expectRefused(ChainClient::signedBytes(transaction, nullptr), "too large");
+}
+
+TEST_F(BadInput, tooManyClaims) {
+   auto transaction = fresh();
+   transaction.claims.resize(300);
+   format::SignedTransaction trx;
+   trx.transaction = format::Nested<format::Transaction>(transaction);
+   trx.proofs.resize(300);
+   expectRefused(format::pack(trx), "too many claims");
+}
+
+TEST_F(BadInput, whatWaitsIsBounded) {
+   newAccount("bad-waits");
+   client().mustPush({action("bad-waits", "setcode", "setCode", "bad-waits"_a, std::uint8_t{0}, std::uint8_t{0},
+                             readAll(std::filesystem::path(POLIS_BAD_SERVICES) / "loop.wasm"))});
+   // Large ones whose execution takes long, all of one shard: they come faster than they go.
+   std::vector<Bytes> large;
+   for (std::uint32_t nonce = 0; large.size() < 10; ++nonce) {
+      auto transaction = fresh();
+      transaction.actions = {action("prod", "bad-waits", "go", nonce, Bytes(std::size_t{5} << 20))};
+      auto packed = ChainClient::signedBytes(transaction, nullptr);
+      if (format::transactionId(*format::unpack<format::SignedTransaction>(packed))[0] % 16 == 0)
+         large.push_back(std::move(packed));
+   }
+   std::atomic<int> taken{0}, refused{0};
+   std::vector<std::thread> people;
+   for (const auto& packed : large)
+      people.emplace_back([&] {
+         const auto answer = client().push(packed);
+         ++(answer.status == 503 ? refused : taken);
+      });
+   for (auto& person : people)
+      person.join();
+   EXPECT_GT(refused, 0);
+   EXPECT_GT(taken, 0);
+   // What has been dealt with makes room.
+   EXPECT_NE(client().push(large.front()).status, 503);
 }
 
 TEST_F(BadInput, noActions) {

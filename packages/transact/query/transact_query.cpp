@@ -60,6 +60,7 @@ struct Envelope {
 
 Envelope openEnvelope(ByteView bytes) {
    Envelope result;
+   check(bytes.size() <= TransactQuery::transactionBytesMax, "the transaction is too large");
    auto trx = unpackStrict<SignedTransaction>(bytes);
    check(trx.has_value(), "malformed transaction");
    result.trx = std::move(*trx);
@@ -70,6 +71,7 @@ Envelope openEnvelope(ByteView bytes) {
    result.expiration = {static_cast<std::int64_t>(loadU64(packed.data() + 2))};
    if (const auto offset = loadU32(packed.data() + 21))
       result.claims = unpackOrAbort<std::vector<Claim>>(ByteView(packed).subspan(21 + std::size_t{offset}));
+   check(result.claims.size() <= TransactQuery::claimsMax, "the transaction has too many claims");
    return result;
 }
 
@@ -201,6 +203,34 @@ void addClient(const Checksum256& id, TimePointSec expiration, std::int32_t sock
 // --- The queue
 // ---------------------------------------------------------------------------------------------------------
 
+/// Counts something that waits here. False: there is no room, and nothing was counted. Within a subjective transaction.
+bool takeRoom(const Checksum256& id, std::uint64_t bytes) {
+   auto shards = open<TransactQuery::PoolShards>(Mode::readWrite);
+   const auto shard = static_cast<std::uint8_t>(id[0] % TransactQuery::poolShards);
+   auto row = shards.get(shard).value_or(PoolShard{shard});
+   if (row.count >= TransactQuery::shardCountMax || row.bytes + bytes > TransactQuery::shardBytesMax)
+      return false;
+   ++row.count;
+   row.bytes += bytes;
+   shards.put(row);
+   return true;
+}
+
+void giveRoom(const Checksum256& id, std::uint64_t bytes) {
+   auto shards = open<TransactQuery::PoolShards>(Mode::readWrite);
+   auto row = shards.get(static_cast<std::uint8_t>(id[0] % TransactQuery::poolShards));
+   if (!row)
+      return; // it has waited since before there were counts
+   if (row->count <= 1)
+      return (void)shards.erase(row->shard);
+   --row->count;
+   row->bytes -= std::min(row->bytes, bytes);
+   shards.put(*row);
+}
+
+/// What a transaction counts while it is verified; once verified, its row's size.
+std::uint64_t roomOf(const UnverifiedTransaction& row) { return row.trx.size() + 64 * row.verifyIds.size(); }
+
 /// The sequence under which a transaction is queued.
 std::optional<std::uint64_t> sequenceOf(const Checksum256& id) {
    const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
@@ -215,25 +245,33 @@ std::optional<std::uint64_t> sequenceOf(const Checksum256& id) {
 /// Without reading the row, whose keys are known. Within a subjective transaction.
 void erasePending(std::uint64_t sequence, const Checksum256& id) {
    const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
-   space.remove(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0, sequence));
+   const auto primary = polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0, sequence);
+   if (const auto size = space.find(primary); size != env::none)
+      giveRoom(id, size);
+   space.remove(primary);
    space.remove(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 1, id));
 }
 
-/// Puts a verified transaction at the end of the queue and wakes the producer. Within a subjective transaction.
-void enqueue(const Checksum256& id, TimePointSec expiration, Bytes trx, std::optional<std::vector<Bytes>> tokens) {
+/// Puts a verified transaction at the end of the queue and wakes the producer. False: there is no room. Within a
+/// subjective transaction.
+bool enqueue(const Checksum256& id, TimePointSec expiration, Bytes trx, std::optional<std::vector<Bytes>> tokens) {
    auto sequences = open<TransactQuery::Sequences>(Mode::readWrite);
    const auto sequence = sequences.get().value_or(AvailableSequence{1}).sequence;
+   const bool proven = tokens.has_value();
+   const auto row = pack(PendingTransaction{sequence, id, expiration, std::move(trx), std::move(tokens)});
+   if (!takeRoom(id, row.size()))
+      return false;
    sequences.put({sequence + 1});
    // the index entry is known to be new
    const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
    const auto primary = polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0, sequence);
-   const bool proven = tokens.has_value();
-   space.put(primary, pack(PendingTransaction{sequence, id, expiration, std::move(trx), std::move(tokens)}));
+   space.put(primary, row);
    space.put(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 1, id),
              ByteView(primary).subspan(polis::sdk::detail::tablePrefixSize));
    if (proven)
       to<XTransact>().addCallback(preverifyType, preverifyCallback());
    to<XTransact>().addCallback(nextTransactionType, nextCallback());
+   return true;
 }
 
 void updateStats(void (*change)(TxStats&)) {
@@ -249,24 +287,47 @@ std::vector<Answer> drop(const Checksum256& id, TimePointSec expiration, ByteVie
    if (const auto sequence = sequenceOf(id))
       erasePending(*sequence, id);
    auto answers = takeClients(id, !hasPeers());
-   if (hasClients(id))
-      open<TransactQuery::Failed>(Mode::readWrite).put({expiration, id, toBytes(trace)});
+   if (hasClients(id)) {
+      auto kept = toBytes(trace);
+      if (kept.size() > TransactQuery::failedTraceBytesMax) {
+         auto error = unpackOrAbort<TransactionTrace>(trace).error.value_or(std::string());
+         error.resize(std::min(error.size(), TransactQuery::failedErrorBytesMax));
+         kept = traceOfError(error);
+      }
+      auto failed = open<TransactQuery::Failed>(Mode::readWrite);
+      if (const auto before = failed.get(expiration, id)) // sent once more, and failed once more
+         giveRoom(id, before->trace.size());
+      if (takeRoom(id, kept.size()))
+         failed.put({expiration, id, std::move(kept)});
+      else
+         for (const auto& answer : takeClients(id, true))
+            answers.push_back(answer);
+   }
    updateStats([](TxStats& stats) { ++stats.failed; });
    return answers;
 }
 
-/// Posts the verification of every proof. Within a subjective transaction.
-void startVerification(const Checksum256& id, TimePointSec expiration, const SignedTransaction& trx,
+/// Posts the verification of every proof. False: there is no room. Within a subjective transaction.
+bool startVerification(const Checksum256& id, TimePointSec expiration, const SignedTransaction& trx,
                        const std::vector<Claim>& claims, Bytes packed) {
-   UnverifiedTransaction row{id, expiration, std::move(packed), {}, std::vector<Bytes>(claims.size())};
+   UnverifiedTransaction row{id, expiration, std::move(packed), std::vector<std::uint64_t>(claims.size()),
+                             std::vector<Bytes>(claims.size())};
+   if (!takeRoom(id, roomOf(row)))
+      return false;
    auto verifies = open<TransactQuery::PendingVerifies>(Mode::readWrite);
    constexpr MethodNumber callback{"onVerify"};
    for (std::size_t i = 0; i < claims.size(); ++i) {
       const auto verifyId = to<XRun>().verify(id, claims[i], trx.proofs[i], verifyMaxUs, callback);
       verifies.put({verifyId, id, static_cast<std::uint32_t>(i)});
-      row.verifyIds.push_back(verifyId);
+      row.verifyIds[i] = verifyId;
    }
    open<TransactQuery::Unverified>(Mode::readWrite).put(row);
+   return true;
+}
+
+void removeUnverified(const UnverifiedTransaction& row) {
+   giveRoom(row.id, roomOf(row));
+   open<TransactQuery::Unverified>(Mode::readWrite).remove(row);
 }
 
 void forward(const Bytes& trx) { to<Http>().sendProds(action<TransactQuery>(TransactQuery::account).recv(trx)); }
@@ -280,16 +341,16 @@ void startSpeculativeRun(const Checksum256& id, const Envelope& envelope) {
    open<TransactQuery::SpeculativeRuns>(Mode::readWrite).put({runId, id});
 }
 
+enum class Admission { fresh, known, full };
+
 /// Takes in a transaction, unless it is known already. Within a subjective transaction.
-/// False: it is known.
-bool admit(const Envelope& envelope, const Bytes& packed) {
+Admission admit(const Envelope& envelope, const Bytes& packed) {
    if (sequenceOf(envelope.id) || open<TransactQuery::Unverified>(Mode::readWrite).contains(envelope.id))
-      return false;
-   if (envelope.claims.empty())
-      enqueue(envelope.id, envelope.expiration, packed, std::nullopt);
-   else
-      startVerification(envelope.id, envelope.expiration, envelope.trx, envelope.claims, packed);
-   return true;
+      return Admission::known;
+   const bool taken = envelope.claims.empty()
+                          ? enqueue(envelope.id, envelope.expiration, packed, std::nullopt)
+                          : startVerification(envelope.id, envelope.expiration, envelope.trx, envelope.claims, packed);
+   return taken ? Admission::fresh : Admission::full;
 }
 
 void checkProofCount(const Envelope& envelope) {
@@ -376,18 +437,23 @@ std::optional<HttpReply> push(const HttpRequest& request, std::optional<std::int
    checkProofCount(envelope);
    const bool enforced = checkFirstAuth(envelope);
    const bool peers = hasPeers();
-   bool fresh = false;
+   auto admission = Admission::full;
    subjectively([&] {
       // a failure of an earlier attempt says nothing about this one
-      fresh = admit(envelope, request.body);
+      admission = admit(envelope, request.body);
+      if (admission == Admission::full)
+         return;
       if (wait != "none")
          addClient(envelope.id, envelope.expiration, *socket, json, wait == "final" ? waitFinal : waitApplied);
-      if (fresh && peers && enforced && envelope.claims.empty())
+      if (admission == Admission::fresh && peers && enforced && envelope.claims.empty())
          startSpeculativeRun(envelope.id, envelope);
    });
+   if (admission == Admission::full)
+      return httpReply(503, "text/html", "Too many transactions wait at this node. Try again soon.\n",
+                       {{"Access-Control-Allow-Origin", "*"}});
    // with one producer there is nobody to send it to, and it is executed right away: trying it before would only cost
    // time
-   if (fresh && peers && !enforced && envelope.claims.empty())
+   if (admission == Admission::fresh && peers && !enforced && envelope.claims.empty())
       forward(request.body);
    if (wait == "none")
       return httpReply(202, "application/json", "{\"id\":\"" + toHex(ByteView(envelope.id)) + "\"}");
@@ -551,8 +617,9 @@ void reverify(std::uint64_t cursor) {
             items.push_back({row.sequence, openEnvelope(row.trx), row.trx});
       for (auto& item : items) {
          erasePending(item.sequence, item.envelope.id);
-         startVerification(item.envelope.id, item.envelope.expiration, item.envelope.trx, item.envelope.claims,
-                           std::move(item.trx));
+         // its place is free again, and it takes hardly more
+         (void)startVerification(item.envelope.id, item.envelope.expiration, item.envelope.trx, item.envelope.claims,
+                                 std::move(item.trx));
       }
    });
 }
@@ -650,7 +717,7 @@ void TransactQuery::recv(Bytes trx) {
    const auto envelope = openEnvelope(trx);
    checkProofCount(envelope);
    checkFirstAuth(envelope);
-   subjectively([&] { admit(envelope, trx); });
+   subjectively([&] { (void)admit(envelope, trx); });
 }
 
 void TransactQuery::onTrx(Checksum256 id, TransactionTrace trace) {
@@ -699,7 +766,7 @@ void TransactQuery::onBlock() {
          unverified.push_back(row);
       }
       for (const auto& row : unverified) {
-         open<Unverified>(Mode::readWrite).remove(row);
+         removeUnverified(row);
          for (const auto& answer : expire(row.id))
             result.expired.push_back(answer);
       }
@@ -772,6 +839,7 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
             over.push_back(row);
          }
          for (auto& row : over) {
+            giveRoom(row.id, row.trace.size());
             open<Failed>(Mode::readWrite).remove(row);
             if (auto answers = takeClients(row.id, true); !answers.empty())
                result.push_back({std::move(answers), std::move(row.trace)});
@@ -797,8 +865,11 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
       const auto status = openOf<Transact::StatusTable>(Transact::account).get();
       return status && status->enforceAuth;
    };
+   const auto noRoom = traceOfError("too many transactions wait at this node");
+   bool full = false;
    const auto outcome = subjectively([&] {
       Outcome result;
+      full = false;
       to<XRun>().finish(id);
       auto verifies = open<PendingVerifies>(Mode::readWrite);
       const auto item = verifies.get(id);
@@ -810,7 +881,7 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
       if (!row || item->proof >= row->verifyIds.size() || row->verifyIds[item->proof] != id)
          return result;
       if (failed) {
-         table.remove(*row);
+         removeUnverified(*row);
          for (const auto other : row->verifyIds)
             if (other && other != id) {
                to<XRun>().finish(other);
@@ -826,19 +897,24 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
          table.put(*row);
          return result;
       }
-      table.remove(*row);
+      removeUnverified(*row);
       if (peers) {
          if (enforced())
             startSpeculativeRun(row->id, openEnvelope(row->trx));
          else
             result.forward = row->trx;
       }
-      enqueue(row->id, row->expiration, std::move(row->trx), std::move(row->tokens));
+      const auto id = row->id;
+      const auto expiration = row->expiration;
+      if (!enqueue(id, expiration, std::move(row->trx), std::move(row->tokens))) {
+         full = true;
+         result.answers = drop(id, expiration, noRoom);
+      }
       return result;
    });
    if (!outcome.forward.empty())
       forward(outcome.forward);
-   sendAll(outcome.answers, packedTrace);
+   sendAll(outcome.answers, full ? noRoom : packedTrace);
 }
 
 void TransactQuery::onSpecTrx(std::uint64_t id, TransactionTrace trace, std::optional<Bytes>) {

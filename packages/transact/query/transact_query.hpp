@@ -65,6 +65,14 @@ struct Reverified {
    std::uint64_t seq = 0;
 };
 
+/// What waits here, of the transactions whose ids fall to one shard: shards spare requests a common counter, over which
+/// they would conflict.
+struct PoolShard {
+   std::uint8_t shard = 0;
+   std::uint32_t count = 0;
+   std::uint64_t bytes = 0;
+};
+
 /// Who waits for a transaction.
 struct TraceClientInfo {
    std::int32_t socket = 0;
@@ -102,6 +110,18 @@ class TransactQuery : public Service {
 public:
    static constexpr auto account = "transact+1"_a;
 
+   /// A pushed transaction; one that fits no block is of no use.
+   static constexpr std::size_t transactionBytesMax = 8u << 20;
+   /// Claims of one, each of which is work to verify.
+   static constexpr std::size_t claimsMax = 256;
+   /// All that waits to be verified or executed, and traces of failures that somebody waits for; per shard.
+   static constexpr std::uint8_t poolShards = 16;
+   static constexpr std::uint32_t shardCountMax = 4096;
+   static constexpr std::uint64_t shardBytesMax = 16u << 20;
+   /// A longer trace of a failure is kept as its error alone, which is cut.
+   static constexpr std::size_t failedTraceBytesMax = 16384;
+   static constexpr std::size_t failedErrorBytesMax = 4096;
+
    using Pending =
        SubjectiveTable<0, PendingTransaction, &PendingTransaction::sequence, Index<&PendingTransaction::id>>;
    using Sequences = SubjectiveTable<1, AvailableSequence, key<>>;
@@ -113,6 +133,7 @@ public:
    using Failed = SubjectiveTable<6, TxFailed, key<&TxFailed::expiration, &TxFailed::id>, Index<&TxFailed::id>>;
    using Stats = SubjectiveTable<7, TxStats, key<>>;
    using ReverifiedTable = SubjectiveTable<8, Reverified, key<>>;
+   using PoolShards = SubjectiveTable<10, PoolShard, &PoolShard::shard>;
    using Clients = SessionTable<0, TraceClient, &TraceClient::id, Index<&TraceClient::expiration, &TraceClient::id>>;
    using ClientSockets = SessionTable<1, ClientSocket, &ClientSocket::socket>;
    using Unapplied = WriteOnlyTable<0, UnappliedTransaction, key<>>;
