@@ -43,7 +43,7 @@ struct InstallArguments {
    Common common;
    std::vector<std::string> packages, sign;
    std::string folder, sender = "root";
-   bool reinstall = false;
+   bool reinstall = false, allowPowers = false;
 };
 
 template <class... Args>
@@ -318,6 +318,7 @@ void installAll(const InstallArguments& args) {
 
    std::vector<node::Package> packages;
    std::vector<std::string> names;
+   std::set<std::string> own; // came with this program
    for (const auto& what : args.packages) {
       if (!what.ends_with(".psi")) {
          names.push_back(what);
@@ -334,11 +335,25 @@ void installAll(const InstallArguments& args) {
       auto resolved = folder.resolve(names);
       if (!resolved)
          throw Fault(resolved.error());
-      for (auto& package : *resolved)
+      for (auto& package : *resolved) {
+         if (args.folder.empty())
+            own.insert(package.meta.name);
          if (!there.contains(package.meta.name) ||
              (args.reinstall && std::ranges::find(names, package.meta.name) != names.end()))
             packages.push_back(std::move(package));
+      }
    }
+   if (!args.allowPowers)
+      for (const auto& package : packages) {
+         const auto powers = package.powers();
+         if (powers.empty() || own.contains(package.meta.name))
+            continue;
+         std::string text = package.meta.name + " does more than install itself:";
+         for (const auto& power : powers)
+            text += "\n  " + power;
+         throw Fault(text +
+                     "\nNothing was installed. If you trust whoever made it with the whole chain, add --allow-powers.");
+      }
    for (const auto& package : packages)
       install(client, package, owner, keys, args.common);
    if (args.common.json) {
@@ -425,6 +440,8 @@ void addInstallCommand(CLI::App& app, int& exitCode) {
        ->capture_default_str()
        ->type_name("NAME");
    command->add_flag("--reinstall", args->reinstall, "Also what is there already");
+   command->add_flag("--allow-powers", args->allowPowers,
+                     "Also what asks for powers over the whole chain; it is told what they are");
    command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")
        ->allow_extra_args(false)
        ->type_name("FILE");

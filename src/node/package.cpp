@@ -374,6 +374,20 @@ std::expected<Package, std::string> parsePackage(Bytes file, const PackageLimits
    return package;
 }
 
+std::vector<std::string> Package::powers() const {
+   std::vector<std::string> result;
+   for (const auto& s : services)
+      if (s.flags != 0)
+         result.push_back("the code of " + s.account.str() +
+                          (s.flags & format::CodeRow::isPrivileged ? " may do everything on the chain"
+                                                                   : " decides which signatures are good"));
+   for (const auto& action : postinstall)
+      if (std::ranges::find(meta.accounts, action.sender) == meta.accounts.end())
+         result.push_back("it acts as " + action.sender.str() + ", which is not its own, towards " +
+                          action.service.str() + "::" + action.method.str());
+   return result;
+}
+
 Bytes readFile(const std::filesystem::path& path, std::uint64_t bytesMax) {
    std::ifstream in(path, std::ios::binary | std::ios::ate);
    if (!in)

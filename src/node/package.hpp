@@ -83,6 +83,9 @@ struct Package {
    std::vector<ScriptAction> postinstall;
 
    const PackagedService* service(format::AccountNumber account) const;
+   /// What it does beyond its own accounts, in words: code that may do everything, acts of others after the
+   /// installation. Whoever installs it signs that too.
+   std::vector<std::string> powers() const;
    /// Gzipped JSON of what is installed: {"services": {account: info}, "data": [{account, filename}]}.
    Bytes manifest() const;
 };

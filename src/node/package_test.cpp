@@ -106,6 +106,19 @@ TEST(PackageFile, readsEverything) {
    EXPECT_EQ(manifest[0], 0x1F);
 }
 
+TEST(PackageFile, saysWhatItDoesBeyondItself) {
+   const auto powers = [](const Entries& entries) {
+      auto package = parsePackage(zipOf(entries));
+      return package ? package->powers() : std::vector<std::string>{package.error()};
+   };
+   EXPECT_EQ(powers(hello()), (std::vector<std::string>{"the code of hello may do everything on the chain"}));
+   auto modest = with(hello(), "service/hello.json", R"({"flags":[],"server":"hello"})");
+   EXPECT_EQ(powers(modest), std::vector<std::string>{});
+   const auto script = R"([{"sender":"tokens","service":"hello","method":"init","rawData":"0000"}])";
+   EXPECT_EQ(powers(with(modest, "script/postinstall.json", script)),
+             (std::vector<std::string>{"it acts as tokens, which is not its own, towards hello::init"}));
+}
+
 TEST(PackageFile, aManifestSaysWhatIsInstalled) {
    const auto package = parsePackage(zipOf(hello()));
    ASSERT_TRUE(package) << package.error();
