@@ -60,7 +60,9 @@ TEST_F(CrashRecordTest, tellsWhatTheHitThreadDid) {
          const CrashRecord::Scope busy(&record, noteOf(9), now);
          std::thread([&] {
             const CrashRecord::Scope outer(&record, noteOf(1), now);
-            { const CrashRecord::Scope over(&record, noteOf(2), now); }
+            {
+               const CrashRecord::Scope over(&record, noteOf(2), now);
+            }
             const CrashRecord::Scope inner(&record, noteOf(3), now);
             std::abort();
          }).join();
@@ -75,7 +77,9 @@ TEST_F(CrashRecordTest, tellsWhatTheHitThreadDid) {
 TEST_F(CrashRecordTest, aNestedNoteGivesWayToTheOuter) {
    apart([](CrashRecord& record) {
       const CrashRecord::Scope outer(&record, noteOf(1), now);
-      { const CrashRecord::Scope inner(&record, noteOf(2), now); }
+      {
+         const CrashRecord::Scope inner(&record, noteOf(2), now);
+      }
       ::raise(SIGABRT);
    });
    EXPECT_EQ(found(), std::vector<int>{1});

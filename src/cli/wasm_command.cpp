@@ -58,7 +58,7 @@ int checkModule(const WasmOptions& options) {
    std::cout << "table: " << facts->tableElements << " elements of " << options.limits.maxTableElements
              << "\nmutable globals: " << facts->mutableGlobalBytes << " bytes of "
              << options.limits.maxMutableGlobalBytes << "\nlargest stack frame: " << facts->largestFrameBytes
-             << " bytes\ncompiler's work: " << facts->complexity << " of " << vm::limits::moduleComplexityMax
+             << " bytes\ncompiler's work: " << facts->work << " of " << vm::limits::moduleWorkMax
              << "\nstart section: " << (facts->hasStart ? "yes" : "no") << "\nimports:\n";
    for (const vm::Import& import : facts->imports)
       std::cout << "   " << import.module << "." << import.name << " " << text(import.type) << "\n";

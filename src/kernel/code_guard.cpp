@@ -43,8 +43,10 @@ CodeGuard::CodeGuard(const std::filesystem::path& file, CrashRecord* record,
       tell("the last process " + std::string(left.crashed ? "died" : "was stuck and ended") +
            (purpose == Purpose::compile ? " compiling" : " running") + " the code of " + deaths.service + " (" +
            toHex(ByteView(hash).first(8)) + "…), time " + std::to_string(deaths.all) +
-           (deaths.all < timesMax ? "" : ": from now on this node does not run it of its own choice. To let it again, remove " +
-                                             file.string()));
+           (deaths.all < timesMax
+                ? ""
+                : ": from now on this node does not run it of its own choice. To let it again, remove " +
+                      file.string()));
    }
    save(file);
 }

@@ -23,17 +23,16 @@ public:
 
    /// Knows nothing, and notes nothing.
    CodeGuard() = default;
-   /// file: what is remembered, a line for each code: hash, service, deaths, deaths in committed blocks. Whoever removes
-   /// it lets all code run again. record: where it is noted what runs, and what the last process left; may be null.
-   /// tell: hears what that died of. Throws Fault.
-   CodeGuard(const std::filesystem::path& file, CrashRecord* record, const std::function<void(const std::string&)>& tell);
+   /// file: what is remembered, a line for each code: hash, service, deaths, deaths in committed blocks. Whoever
+   /// removes it lets all code run again. record: where it is noted what runs, and what the last process left; may be
+   /// null. tell: hears what that died of. Throws Fault.
+   CodeGuard(const std::filesystem::path& file, CrashRecord* record,
+             const std::function<void(const std::string&)>& tell);
 
    /// Where the node may choose, this code does not run.
    bool refused(const format::Checksum256& hash) const { return !known_.empty() && deaths(hash).all >= timesMax; }
    /// A committed block that runs this code would bring the node down again.
-   bool halts(const format::Checksum256& hash) const {
-      return !known_.empty() && deaths(hash).committed >= timesMax;
-   }
+   bool halts(const format::Checksum256& hash) const { return !known_.empty() && deaths(hash).committed >= timesMax; }
 
    /// While it lives, this thread runs (or compiles) this code.
    class Running {

@@ -91,8 +91,8 @@ protected:
    /// The kernel once more, on a node that has died of the code.
    void reopenWith(const Bytes& code, unsigned all, unsigned committed) {
       closeKernel();
-      std::ofstream(folder / "poison") << toHex(ByteView(format::sha256(ByteView(code)))) << " evil " << all << ' ' << committed
-                                       << '\n';
+      std::ofstream(folder / "poison") << toHex(ByteView(format::sha256(ByteView(code)))) << " evil " << all << ' '
+                                       << committed << '\n';
       guard = std::make_unique<CodeGuard>(folder / "poison", nullptr, [](const std::string&) {});
       options.guard = guard.get();
       openKernel();
@@ -119,24 +119,22 @@ protected:
       for (std::size_t i = 0; i < transactions.size(); ++i) {
          const std::string key = "tx" + std::to_string(i);
          const MethodNumber method("gives" + std::string(1, static_cast<char>('a' + i)));
-         EXPECT_EQ(one(alice, storing(alice, method.value,
-                                      Program()
-                                          .checkout()
-                                          .open(db::subjective, prefixOf(alice), 3)
-                                          .get(0, asBytes(key))
-                                          .put(0, asBytes(key), format::pack(std::optional<format::SignedTransaction>()))
-                                          .commit()
-                                          .ret(Program::reg))),
-                   "");
+         EXPECT_EQ(
+             one(alice, storing(alice, method.value,
+                                Program()
+                                    .checkout()
+                                    .open(db::subjective, prefixOf(alice), 3)
+                                    .get(0, asBytes(key))
+                                    .put(0, asBytes(key), format::pack(std::optional<format::SignedTransaction>()))
+                                    .commit()
+                                    .ret(Program::reg))),
+             "");
          row.actions.push_back({AccountNumber(), alice, method, {}});
       }
-      EXPECT_EQ(run(RunMode::rpc, alice,
-                    Program()
-                        .checkout()
-                        .open(db::nativeSubjective, {}, 2)
-                        .put(0, row.key(), format::pack(row))
-                        .commit()),
-                "");
+      EXPECT_EQ(
+          run(RunMode::rpc, alice,
+              Program().checkout().open(db::nativeSubjective, {}, 2).put(0, row.key(), format::pack(row)).commit()),
+          "");
    }
    std::unique_ptr<CodeGuard> guard;
 };
@@ -203,7 +201,8 @@ CHAIN_TEST(GuardedChain, stagedCodeIsCompiledMeanwhile) {
    ASSERT_EQ(toCompile.size(), 1u);
    toCompile.front()();
    // It is there when a transaction names it.
-   give({transaction({action(alice, settingCode(plain, fresh))}), transaction({action(alice, settingCode(plain, junk))})});
+   give({transaction({action(alice, settingCode(plain, fresh))}),
+         transaction({action(alice, settingCode(plain, junk))})});
    startBlock();
    EXPECT_EQ(kernel->pushNext(), Pull::included);
    // What is no module is found out the same way, and may be set: whoever calls it hears of it.
@@ -212,7 +211,8 @@ CHAIN_TEST(GuardedChain, stagedCodeIsCompiledMeanwhile) {
    toCompile.back()();
    EXPECT_EQ(kernel->pushNext(), Pull::included);
    // A transaction that fails has nothing compiled.
-   EXPECT_NE(push({action(alice, settingCode(plain, puppetVariant(69), false)), action(alice, Program().abort("no"))}), "");
+   EXPECT_NE(push({action(alice, settingCode(plain, puppetVariant(69), false)), action(alice, Program().abort("no"))}),
+             "");
    EXPECT_EQ(toCompile.size(), 2u);
    kernel->abortBlock();
 }

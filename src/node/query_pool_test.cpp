@@ -1,5 +1,5 @@
-#include "node/query_pool.hpp"
 #include "base/fault.hpp"
+#include "node/query_pool.hpp"
 #include <algorithm>
 #include <atomic>
 #include <future>

@@ -27,8 +27,11 @@ struct FunctionFacts {
    std::uint32_t params = 0;
    std::uint32_t branches = 0;   ///< blocks, branches and calls, each target of a branch table counted
    std::uint64_t valueBytes = 0; ///< native size of all values that its instructions make, each counted
-   /// What the compiler's work grows with.
-   std::uint64_t complexity() const { return std::uint64_t{branches} * (branches + params + declaredLocals); }
+   std::uint64_t bodyBytes = 0;  ///< with the declarations of locals
+   /// The compiler's work; see limits::moduleWorkMax.
+   std::uint64_t work() const {
+      return 256 * bodyBytes + std::uint64_t{branches} * (branches + params + declaredLocals);
+   }
    std::vector<Segment> segments; ///< by offset; the first one starts at codeBegin
 };
 

@@ -43,19 +43,16 @@ std::expected<CheckedModule, Rejection> checkModule(ByteView code, const Options
    CheckedModule out{std::move(*parsed), {}};
    CheckScratch scratch;
    out.functions.reserve(out.module.bodies.size());
-   std::size_t codeBytes = 0;
-   std::uint64_t complexity = 0;
+   std::uint64_t work = 0;
    for (std::size_t i = 0; i < out.module.bodies.size(); ++i) {
       auto function = checkFunction(out.module, code, i, scratch);
       if (!function)
          return std::unexpected(function.error());
       const Range& body = out.module.bodies[i];
-      codeBytes += body.end - body.begin;
-      if (codeBytes > limits::moduleCodeBytesMax)
-         return std::unexpected(Rejection{body.begin, "the functions of the module exceed 16 MiB"});
-      complexity += function->complexity();
-      if (complexity > limits::moduleComplexityMax)
-         return std::unexpected(Rejection{body.begin, "the module has too many blocks, branches and calls"});
+      function->bodyBytes = body.end - body.begin;
+      work += function->work();
+      if (work > limits::moduleWorkMax)
+         return std::unexpected(Rejection{body.begin, "the module is too much work to compile"});
       out.functions.push_back(std::move(*function));
    }
    return out;
@@ -81,7 +78,7 @@ ModuleFacts factsOf(const CheckedModule& checked) {
    for (const FunctionFacts& function : checked.functions)
       out.largestFrameBytes = std::max<std::uint64_t>(out.largestFrameBytes, function.frameBytes);
    for (const FunctionFacts& function : checked.functions)
-      out.complexity += function.complexity();
+      out.work += function.work();
    return out;
 }
 

@@ -67,7 +67,7 @@ struct ModuleFacts {
    std::uint32_t mutableGlobalBytes = 0;
    std::uint64_t codeBytes = 0;         ///< size of all function bodies
    std::uint64_t largestFrameBytes = 0; ///< greatest stack charge of one function, spec kernel §4.7
-   std::uint64_t complexity = 0;        ///< see limits::moduleComplexityMax
+   std::uint64_t work = 0;              ///< see limits::moduleWorkMax
    bool hasMemory = false;
    bool hasStart = false;
 };
@@ -84,11 +84,11 @@ constexpr std::size_t paramsMax = 900;
 /// their square, and with their product with the locals.
 constexpr std::size_t branchesMax = 16384;
 constexpr std::size_t localsTimesBranchesMax = std::size_t{1} << 26;
-/// The same for a whole module: the sum over its functions of branches * (branches + locals). The largest service of
-/// the standard packages has 12 million.
-constexpr std::uint64_t moduleComplexityMax = std::uint64_t{1} << 29;
-constexpr std::size_t moduleCodeBytesMax = 16u << 20; ///< all function bodies
-constexpr std::size_t nestingMax = 10'000;            ///< blocks within blocks
+/// The same for a whole module, which a node must be able to compile within seconds: the sum over its functions of
+/// 256 a byte and, for each block, branch or call, the number of these and of locals. Two MiB of code, or less where
+/// functions are long. The largest service of the standard packages has 60 million.
+constexpr std::uint64_t moduleWorkMax = std::uint64_t{1} << 29;
+constexpr std::size_t nestingMax = 10'000; ///< blocks within blocks
 constexpr std::size_t itemsMax =
     100'000; ///< types, imports, exports, globals, segments, elements of one segment: of each
 constexpr std::size_t nameBytesMax = 65536;

@@ -96,17 +96,20 @@ TEST(Policy, WorkOfTheCompilerIsBounded) {
    EXPECT_EQ(verdict(repeated("(block)", 8192, locals)), "ok");
    EXPECT_EQ(verdict(repeated("(block)", 8193, locals)),
              "a function has too many locals for its blocks, branches and calls");
-   // And so is the sum over all functions: 59 of 3,000 * 3,001 pass.
-   auto many = [](int functions) {
+   // And so is the sum over all functions: 256 a byte, and blocks times all else.
+   auto many = [](int functions, std::string_view piece, int pieces) {
       std::string function = "(func (param i32) ", text = "(module ";
-      for (int i = 0; i < 3000; ++i)
-         function += "(block)";
+      for (int i = 0; i < pieces; ++i)
+         function += piece;
       for (int i = 0; i < functions; ++i)
          text += function + ")";
       return text + ")";
    };
-   EXPECT_EQ(verdict(many(59)), "ok");
-   EXPECT_EQ(verdict(many(60)), "the module has too many blocks, branches and calls");
+   const std::string much = "the module is too much work to compile";
+   EXPECT_EQ(verdict(many(47, "(block)", 3000)), "ok"); // of 3,000 * 3,001 + 256 * 9,002
+   EXPECT_EQ(verdict(many(48, "(block)", 3000)), much);
+   EXPECT_EQ(verdict(many(100, "(drop (i32.add (i32.const 1) (i32.const 1)))", 3400)), "ok"); // 20,402 bytes each
+   EXPECT_EQ(verdict(many(103, "(drop (i32.add (i32.const 1) (i32.const 1)))", 3400)), much);
 }
 
 TEST(Policy, Facts) {
