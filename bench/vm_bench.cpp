@@ -548,23 +548,21 @@ void benchLargest() {
          std::abort();
       return *code;
    };
-   // As complex as allowed: blocks side by side in few functions.
+   // As much work as allowed: blocks side by side in few functions.
    std::string tangled = "(func (param $n i32) (local $h i32)";
    constexpr std::uint64_t branches = 8000;
    for (std::uint64_t i = 0; i < branches / 2; ++i)
       tangled += "(block (br_if 0 (local.get $n)) (local.set $h (i32.add (local.get $h) (local.get $n))))";
    tangled += ")";
-   const std::uint64_t each = branches * (branches + 2);
-   timed("compile_most_complex", module(tangled, quick ? 1 : limits::moduleComplexityMax / each));
+   const auto most = [](const Bytes& one) { return limits::moduleWorkMax / check(one, {})->work; };
+   timed("compile_most_complex", module(tangled, quick ? 1 : most(module(tangled, 1))));
    // As much plain code as allowed.
    std::string straight = "(func (param $n i32) (result i32) (local $h i32)";
    for (int i = 0; i < 500; ++i)
       straight += "(local.set $h (i32.xor (i32.mul (local.get $h) (i32.const " + std::to_string(i * 77 + 1000) +
                   ")) (i32.load (local.get $n))))";
    straight += "(local.get $h))";
-   const std::size_t bytes = module(straight, 1).size();
-   timed("compile_most_code",
-         module(straight, (quick ? limits::moduleCodeBytesMax / 16 : limits::moduleCodeBytesMax) / bytes));
+   timed("compile_most_code", module(straight, most(module(straight, 1)) / (quick ? 16 : 1)));
 }
 
 void bench() {
