@@ -66,11 +66,8 @@ void ReplicaState::countVotes(ForkBlock& block) {
    if (block.preparedStep == 0 && isPrepared(block, block.prepares))
       becamePrepared(block);
    // B5
-   if (!block.certified && isIrreversible(block, block.commits)) {
-      if (block.term > term)
-         enterTerm(block.term);
+   if (!block.certified && isIrreversible(block, block.commits))
       certify(block, format::pack(commitCertificate(block)));
-   }
 }
 
 void ReplicaState::becamePrepared(ForkBlock& block) {
@@ -89,9 +86,6 @@ void ReplicaState::voteForBlocks() {
    if (!mayVote())
       return;
    for (ForkBlock* block : uncommitted()) {
-      // I6: nothing of a new set counts before the last block of the old one is irreversible.
-      if (handsOverLater(*block->parent) && block->firstOfNewSet())
-         return;
       if (block->state != BlockState::executed)
          return;
       if (!block->sets().current.bft() || block->sets().single() || block->term != term ||
@@ -128,7 +122,7 @@ void ReplicaState::prepare(ForkBlock& block) {
          continue;
       block.prepares.of[set].emplace(options.producer, signature);
       if (sent != claim)
-         promise(Multicast{*frame, block.id});
+         multicast(sets, *frame, block.id);
       sent = claim;
    }
    countVotes(block);
@@ -152,7 +146,7 @@ void ReplicaState::commitVote(ForkBlock& block) {
          continue;
       block.commits.of[set].emplace(options.producer, signature);
       if (sent != claim)
-         promise(Multicast{*frame, block.id});
+         multicast(sets, *frame, block.id);
       sent = claim;
    }
    countVotes(block);

@@ -128,11 +128,20 @@ void ReplicaState::admit(PeerId from, const BlockPtr& block) {
          if (confirm->blockNum < header.commitNum || confirm->blockNum > header.blockNum)
             return act(Disconnect{from, "the block's proof is for another height"});
          // An ancestor, for the block itself is not in the tree yet.
-         ForkBlock* ancestor = confirm->blockNum == described.num    ? &described
-                               : confirm->blockNum > tree.root().num ? ForkTree::ancestorAt(*parent, confirm->blockNum)
-                                                                     : nullptr;
+         const ForkBlock* ancestor = &described;
+         if (confirm->blockNum < described.num) {
+            ancestor = ForkTree::ancestorAt(*parent, confirm->blockNum);
+            if (const auto past = past_.find(confirm->blockNum); !ancestor && past != past_.end())
+               ancestor = &past->second;
+         }
          if (ancestor && !checkedCommits(*ancestor, *confirm, signatures, options.guards))
             return act(Disconnect{from, "the block's proof proves nothing"});
+         // What cannot be checked here is not passed on either: others can, and would blame this node.
+         if (!ancestor && !ends) {
+            auto bare = std::make_shared<format::SignedBlock>(*block);
+            bare->auxConsensusData.reset();
+            described.block = std::move(bare);
+         }
       }
    }
    if (!makeRoom(described))
@@ -143,8 +152,8 @@ void ReplicaState::admit(PeerId from, const BlockPtr& block) {
    inserted(added);
 }
 
-/// Equivocation is not stored without end (D13). A newcomer replaces one that nobody has voted for; it is never just
-/// refused, for it may be the one that the others have chosen.
+/// Equivocation is not stored without end (D13). A newcomer replaces the one with the fewest votes, with all that is
+/// built on it; it is never just refused, for it may be the one that the others have chosen.
 bool ReplicaState::makeRoom(const ForkBlock& block) {
    constexpr std::size_t equalsMax = 4;
    if (!options.guards.boundedForks)
@@ -152,18 +161,20 @@ bool ReplicaState::makeRoom(const ForkBlock& block) {
    const std::vector<ForkBlock*> equals = tree.equals(block.producer, block.term, block.num);
    if (equals.size() < equalsMax)
       return true;
-   for (ForkBlock* other : equals) {
-      const bool wanted = other->vouched || other->own || !other->children.empty() || !other->prepares.of[0].empty() ||
-                          other == head || executing_ == other->id;
-      if (!wanted) {
-         tree.erase(*other);
-         return true;
-      }
+   ForkBlock* least = nullptr;
+   for (ForkBlock* other : equals)
+      if (!other->vouched && !other->own && !ForkTree::isAncestor(*other, *head) &&
+          (!least || other->prepares.of[0].size() < least->prepares.of[0].size()))
+         least = other;
+   if (least) {
+      tree.erase(*least);
+      return true;
    }
    return false;
 }
 
 void ReplicaState::admitOwn(const BlockPtr& block) {
+   producing_.reset();
    ForkBlock* parent = tree.find(block->block.header.previous);
    if (!parent || parent->state != BlockState::executed || tree.find(format::blockId(block->block.header)))
       return;
@@ -171,7 +182,6 @@ void ReplicaState::admitOwn(const BlockPtr& block) {
    described.state = BlockState::executed;
    described.own = true;
    ForkBlock& added = tree.insert(std::move(described), *parent);
-   producing_.reset();
    for (const Claim& claim : claims(added.sets()))
       confirmed_[keyOf(options.producer, claim)] = added.num;
    lock(added, !added.sets().current.bft());
@@ -195,6 +205,8 @@ void ReplicaState::inserted(ForkBlock& block) {
          if (role == Role::candidate)
             role = Role::follower;
       }
+      if (block.parent && block.parent->parent)
+         vouch(*block.parent); // as far as an honest leader knows
       if (ForkBlock* told = ForkTree::ancestorAt(block, block.commitNum))
          certify(*told, {});
    }
@@ -221,8 +233,6 @@ void ReplicaState::aux(ForkBlock& block, const format::BlockConfirm& confirm) {
    if (const auto votes = checkedCommits(*proven, confirm, signatures, options.guards)) {
       for (unsigned set = 0; set < 2; ++set)
          proven->commits.of[set].insert(votes->of[set].begin(), votes->of[set].end());
-      if (proven->term > term)
-         enterTerm(proven->term);
       certify(*proven, format::pack(commitCertificate(*proven)));
    }
 }
@@ -263,6 +273,8 @@ void ReplicaState::certify(ForkBlock& block, Bytes proof) {
    block.certified = true;
    block.proof = std::move(proof);
    changed_ = true;
+   if (block.term > term)
+      enterTerm(block.term);
    if (!target_) {
       target_ = &block;
    } else if (!ForkTree::onOneChain(*target_, block)) {
@@ -275,16 +287,15 @@ void ReplicaState::certify(ForkBlock& block, Bytes proof) {
 
 /// F2, B11: below this block nothing is chosen any more.
 ForkBlock* ReplicaState::chooseRoot() {
+   // Whichever set is in force: before it agrees on another beginning, what is known to be prepared binds this node.
    ForkBlock* root = &tree.root();
-   const ChainConsensusPtr consensus = active();
-   if (consensus->sets.current.bft() && !consensus->sets.single()) {
-      const Readiness readiness = termReady(consensus->sets);
-      if (readiness.ready) {
-         if (readiness.root)
-            root = readiness.root;
-      } else if (ForkBlock* prepared = tree.find(bestPrepared_.block.id)) {
-         root = prepared;
-      }
+   const ProducerSets& sets = active()->sets;
+   const Readiness readiness = sets.current.bft() && !sets.single() ? termReady(sets) : Readiness{};
+   if (readiness.ready) {
+      if (readiness.root)
+         root = readiness.root;
+   } else if (ForkBlock* prepared = tree.find(bestPrepared_.block.id)) {
+      root = prepared;
    }
    if (target_ && !ForkTree::isAncestor(*target_, *root))
       root = target_;
@@ -317,8 +328,10 @@ void ReplicaState::chooseHead() {
          continue;
       }
       // What this node may not vote for it does not build on either, until a quorum has decided otherwise.
-      if (!block->vouched &&
-          (handsOverLater(*block->parent) ? block->firstOfNewSet() : mayVote() && forbiddenFork(*block)))
+      if (!block->vouched && mayVote() && forbiddenFork(*block))
+         continue;
+      // Nobody can vote for it any more, and nobody build on it.
+      if (block->term < term && isOpenEnd(*block))
          continue;
       if (better(block, best))
          best = block;
@@ -377,6 +390,14 @@ void ReplicaState::commit(ForkBlock& block) {
    promise(CommitBlock{block.id, block.num, block.proof});
    if (&block == target_)
       target_ = nullptr;
+   for (const ForkBlock* at = &block; at; at = at->parent) {
+      ForkBlock& past = past_[at->num];
+      past.id = at->id;
+      past.num = at->num;
+      past.end = at->end;
+   }
+   while (past_.size() > pastMax)
+      past_.erase(past_.begin());
    tree.setRoot(block);
    const ProducerSets* sets = &block.sets();
    std::erase_if(early_, [&](const auto& entry) { return format::blockNumOf(entry.first) <= block.num; });
@@ -405,9 +426,12 @@ std::vector<ForkBlock*> ReplicaState::uncommitted() const {
    return out;
 }
 
-bool ReplicaState::handsOverLater(const ForkBlock& block) {
-   const ProducerSets& sets = block.sets();
-   return block.after != block.end && sets.current.bft() && !sets.single() && block.parent;
+bool ReplicaState::isOpenEnd(const ForkBlock& block) const {
+   if (block.after == block.end || !block.parent || block.vouched || !block.sets().current.bft() ||
+       block.sets().next->bft())
+      return false;
+   const ForkBlock* prepared = tree.find(bestPrepared_.block.id);
+   return !prepared || !ForkTree::isAncestor(block, *prepared);
 }
 
 void ReplicaState::lock(const ForkBlock& block, bool byCft) {
@@ -437,7 +461,10 @@ bool ReplicaState::forbiddenFork(const ForkBlock& block) const {
    if (!confirmedByCft_ || lockIsSettled() || !block.sets().current.bft())
       return false;
    // A Confirm is no certificate that a view change could carry to others, so this lock holds across terms until an
-   // election has chosen the other chain since, or the new set has prepared something on it.
+   // election has chosen the other chain since, or the set that confirmed has prepared something on it. From BFT to CFT
+   // that set prepares nothing.
+   if (block.sets().next && !block.sets().next->bft())
+      return true;
    const ForkBlock* elected = &block;
    while (elected && elected->sets().current.bft())
       elected = elected->parent;

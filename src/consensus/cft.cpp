@@ -61,7 +61,8 @@ void ReplicaState::cftRole() {
 }
 
 void ReplicaState::startElection() {
-   const ProducerSets& sets = active()->sets;
+   const ChainConsensusPtr consensus = active();
+   const ProducerSets& sets = consensus->sets;
    if (term == std::numeric_limits<TermNum>::max())
       return;
    enterTerm(term + 1);
@@ -72,7 +73,7 @@ void ReplicaState::startElection() {
       ballots_.insert(keyOf(options.producer, claim));
       const RequestVoteMessage message{term, options.producer, head->num, head->term, claim};
       if (auto frame = sign(message))
-         promise(Multicast{std::move(*frame), std::nullopt});
+         multicast(sets, std::move(*frame), std::nullopt);
    }
    restartElectionTimer();
    countElection();
@@ -122,8 +123,11 @@ void ReplicaState::onRequestVote(const MessageReceived& received) {
    const auto log = std::pair(message.last_log_term, message.last_log_index);
    bool upToDate = log >= std::pair(head->term, head->num) &&
                    log >= std::pair(bestConfirm_.term, format::blockNumOf(bestConfirm_.id));
-   // A lock of BFT may be on a block of the same term as an election's, and heights of two forks do not compare.
-   if (!confirmedByCft_ && !lockIsSettled())
+   // A lock of BFT may be on a block of the same term as an election's, and heights of two forks do not compare. Before
+   // a set of CFT takes over they do: it waits for the end to be prepared, and there is one such in a term.
+   const ForkBlock* locked = tree.find(bestConfirm_.id);
+   const bool beforeCft = locked && locked->sets().next && !locked->sets().next->bft();
+   if (!confirmedByCft_ && !lockIsSettled() && !beforeCft)
       upToDate = upToDate && message.last_log_term > bestConfirm_.term;
    const bool granted = message.term == term && (!votedFor_ || votedFor_ == message.candidate_id) && upToDate;
    if (granted) {
@@ -184,8 +188,7 @@ void ReplicaState::onConfirm(const MessageReceived& received) {
    if (!confirm || head->sets().current.bft())
       return;
    const ConfirmMessage& message = confirm->message;
-   if (!head->sets().has(message.follower_id, message.signer))
-      return act(Disconnect{received.from, "a confirm of somebody who is no producer"});
+   // Of somebody who produces no more, perhaps, and does not know it yet: no reason to close a link.
    if (!verified(*confirm, message.follower_id, *head->end))
       return;
    if (message.term > term)

@@ -161,8 +161,9 @@ struct SendToProducer {
    std::optional<BlockId> about;
 };
 
-/// Routed to every producer of both sets but this node's own.
+/// Routed to producers, this node's own not among them.
 struct Multicast {
+   std::vector<AccountNumber> to; ///< ascending, each once
    Bytes frame;
    std::optional<BlockId> about;
 };
@@ -203,7 +204,8 @@ struct CommitBlock {
 };
 
 /// This node leads: the next block that it opens is on `parent`, which is head, with these values. Replaces the last
-/// one; a block that is open goes on if parent, term and producer are the same, and is aborted otherwise.
+/// one; a block that is open goes on if parent, term and producer are the same, and is aborted otherwise. Sealing uses
+/// the order up: no second block is made by it, and none while one waits to be durable.
 struct Produce {
    BlockId parent{};
    AccountNumber producer{};

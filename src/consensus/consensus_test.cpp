@@ -291,6 +291,19 @@ TEST(ForkTree, condemnsABlockWithAllThatIsBuiltOnIt) {
    EXPECT_EQ(other.state, BlockState::known);
 }
 
+TEST(ForkTree, erasesABlockWithAllThatIsBuiltOnIt) {
+   ForkTree tree(forkBlock(10, 0));
+   ForkBlock& a = tree.insert(forkBlock(11, 1), tree.root());
+   ForkBlock& b = tree.insert(forkBlock(11, 2), tree.root());
+   tree.insert(forkBlock(12, 1), a);
+   tree.insert(forkBlock(12, 2), a);
+   ForkBlock& kept = tree.insert(forkBlock(12, 3), b);
+   tree.erase(a);
+   EXPECT_EQ(tree.size(), 3u);
+   EXPECT_EQ(tree.root().children, std::vector{&b});
+   EXPECT_EQ(ForkTree::ancestorAt(kept, 10), &tree.root());
+}
+
 TEST(ForkTree, countsEquivocations) {
    ForkTree tree(forkBlock(10, 0));
    for (std::uint8_t i = 0; i < 3; ++i)

@@ -28,11 +28,16 @@ ForkBlock& ForkTree::insert(ForkBlock block, ForkBlock& parent) {
    return inserted;
 }
 
-void ForkTree::erase(ForkBlock& leaf) {
-   ASSERT(leaf.children.empty());
-   if (leaf.parent)
-      std::erase(leaf.parent->children, &leaf);
-   blocks_.erase(BlockId(leaf.id));
+void ForkTree::erase(ForkBlock& block) {
+   ASSERT(block.parent);
+   std::erase(block.parent->children, &block);
+   std::vector<ForkBlock*> todo{&block};
+   while (!todo.empty()) {
+      ForkBlock* at = todo.back();
+      todo.pop_back();
+      todo.insert(todo.end(), at->children.begin(), at->children.end());
+      blocks_.erase(BlockId(at->id));
+   }
 }
 
 void ForkTree::setRoot(ForkBlock& root) {

@@ -42,8 +42,6 @@ struct ForkBlock {
 
    BlockOrder order() const { return {term, id}; }
    const ProducerSets& sets() const { return end->sets; }
-   /// The first block that is not under the consensus of its parent any more.
-   bool firstOfNewSet() const { return parent && start != parent->end; }
 };
 
 class ForkTree {
@@ -57,8 +55,8 @@ public:
 
    /// parent is in the tree, and the id is not.
    ForkBlock& insert(ForkBlock block, ForkBlock& parent);
-   /// Takes out a block without children.
-   void erase(ForkBlock& leaf);
+   /// Takes out a block, which is not the root, and what is built on it.
+   void erase(ForkBlock& block);
    /// Everything that does not descend from `root` goes.
    void setRoot(ForkBlock& root);
    /// Condemns a block and what is built on it.

@@ -32,12 +32,16 @@ ReplicaState::ReplicaState(Options given, Signatures& signer, Restored restored)
      electionTimeout_(given.electionTimeoutUs) {
    if (restored.record) {
       const SafetyRecord& record = *restored.record;
-      term = std::max(term, record.term);
-      votedFor_ = record.votedFor;
+      if (term > record.term) {
+         viewBase_ = record.bestPrepared; // as entering the term would have it
+      } else {
+         term = record.term;
+         votedFor_ = record.votedFor;
+         viewBase_ = record.viewBase;
+      }
       bestConfirm_ = record.bestConfirm;
       confirmedByCft_ = record.confirmedByCft;
       bestPrepared_ = record.bestPrepared;
-      viewBase_ = record.viewBase;
       if (record.committed.id == tree.root().id)
          commitProof_ = record.commitProof;
    }
@@ -48,10 +52,30 @@ ReplicaState::ReplicaState(Options given, Signatures& signer, Restored restored)
       ForkBlock& added = tree.insert(describe(block, *parent), *parent);
       added.state = BlockState::executed;
       added.own = added.producer == options.producer;
+      if (added.id == bestPrepared_.block.id) {
+         for (const ProducerConfirm& entry : bestPrepared_.prepares)
+            added.prepares.of[0].emplace(entry.producer, entry.signature);
+         for (const ProducerConfirm& entry : bestPrepared_.nextPrepares.value_or(std::vector<ProducerConfirm>()))
+            added.prepares.of[1].emplace(entry.producer, entry.signature);
+         added.preparedStep = 1;
+         for (ForkBlock* at = &added; at && !at->vouched; at = at->parent)
+            at->vouched = true;
+      }
    }
 }
 
-ChainConsensusPtr ReplicaState::active() const { return handsOverLater(*head) ? head->end : head->after; }
+ChainConsensusPtr ReplicaState::active() const { return isOpenEnd(*head) ? head->end : head->after; }
+
+void ReplicaState::multicast(const ProducerSets& sets, Bytes frame, std::optional<BlockId> about) {
+   std::set<AccountNumber> to;
+   for (const format::Producer& producer : sets.current.producers())
+      to.insert(producer.name);
+   if (sets.next)
+      for (const format::Producer& producer : sets.next->producers())
+         to.insert(producer.name);
+   to.erase(options.producer);
+   promise(Multicast{{to.begin(), to.end()}, std::move(frame), about});
+}
 
 Effects ReplicaState::start(Now now) {
    now_ = now;
@@ -271,6 +295,16 @@ void ReplicaState::resend() {
    if (tree.root().block && resentRoot_ == tree.root().id)
       blocks.insert(blocks.begin(), &tree.root());
    resentRoot_ = tree.root().id;
+   // Those whose Prepares these are may be down or elsewhere by now, and others lack them.
+   if (const ForkBlock* prepared = tree.find(bestPrepared_.block.id);
+       prepared && prepared->parent && resentPrepared_ == prepared->id)
+      for (unsigned set = 0; set < (prepared->sets().next ? 2u : 1u); ++set)
+         for (const auto& [name, signature] : prepared->prepares.of[set])
+            if (const format::Producer* signer = (set ? *prepared->sets().next : prepared->sets().current).find(name);
+                signer && name != options.producer)
+               multicast(prepared->sets(), encode(PrepareMessage{prepared->id, name, signer->auth}, signature),
+                         prepared->id);
+   resentPrepared_ = bestPrepared_.block.id;
    for (ForkBlock* at : blocks) {
       ForkBlock& block = *at;
       for (unsigned set = 0; set < (block.sets().next ? 2u : 1u); ++set) {
@@ -279,9 +313,9 @@ void ReplicaState::resend() {
          if (!self)
             continue;
          if (const auto at = block.prepares.of[set].find(self->name); at != block.prepares.of[set].end())
-            promise(Multicast{encode(PrepareMessage{block.id, self->name, self->auth}, at->second), block.id});
+            multicast(block.sets(), encode(PrepareMessage{block.id, self->name, self->auth}, at->second), block.id);
          if (const auto at = block.commits.of[set].find(self->name); at != block.commits.of[set].end())
-            promise(Multicast{encode(CommitMessage{block.id, self->name, self->auth}, at->second), block.id});
+            multicast(block.sets(), encode(CommitMessage{block.id, self->name, self->auth}, at->second), block.id);
       }
    }
    if (consensus->sets.current.bft()) {
@@ -327,7 +361,7 @@ void ReplicaState::lead() {
 std::optional<Produce> ReplicaState::production() {
    const ChainConsensusPtr consensus = active();
    const ProducerSets& sets = consensus->sets;
-   if (head->after != consensus || executing_ || sets.current.empty() || now_.monotonic < retryProduceAt_ ||
+   if (executing_ || isOpenEnd(*head) || sets.current.empty() || now_.monotonic < retryProduceAt_ ||
        head->num - tree.root().num >= options.blocksAheadMax)
       return std::nullopt;
    Produce out{head->id, options.producer, {}, term, tree.root().num, std::nullopt};

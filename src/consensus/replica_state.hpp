@@ -30,7 +30,7 @@ public:
    Role role = Role::observer;
    Replica::Counters counters;
 
-   /// The consensus for the next block on head. A BFT set hands over only when its last block is irreversible (I6).
+   /// The consensus for the next block on head.
    ChainConsensusPtr active() const;
    ChainConsensusPtr activeKept; ///< what Replica::sets refers to
 
@@ -54,6 +54,7 @@ private:
    void remember() { dirty_ = true; }
    void enterTerm(TermNum next);
    void resend();
+   void multicast(const ProducerSets& to, Bytes frame, std::optional<BlockId> about);
    void lead();
    std::optional<Produce> production();
    /// This node's claims in the sets whose keys are at hand, each once. Empty for a node that may not vote.
@@ -81,10 +82,11 @@ private:
    void commitCertified();
    void commit(ForkBlock& block);
    std::vector<ForkBlock*> uncommitted() const;
-   /// A BFT set whose last block this is builds and votes until it is irreversible; only then the new set does (I6).
-   static bool handsOverLater(const ForkBlock& block);
    void lock(const ForkBlock& block, bool byCft);
    bool forbiddenFork(const ForkBlock& block) const;
+   /// The last block of a BFT set before a CFT set, not known to be prepared: what follows could not be carried to
+   /// those who are still in the joint set, so that it is not the new set's turn yet.
+   bool isOpenEnd(const ForkBlock& block) const;
    /// What the lock stands for is irreversible, or can never be.
    bool lockIsSettled() const;
 
@@ -157,6 +159,10 @@ private:
    std::uint64_t sequence_ = 0, durable_ = 0;
    std::deque<std::pair<std::uint64_t, Effect>> held_;
 
+   /// The newest irreversible blocks by height, without their contents: proofs of them still travel.
+   std::map<BlockNum, ForkBlock> past_;
+   static constexpr std::size_t pastMax = 128;
+
    ForkBlock* target_ = nullptr; ///< highest block proven irreversible
    std::optional<BlockId> executing_;
    bool cancelling_ = false;
@@ -164,7 +170,7 @@ private:
    std::optional<Produce> producing_;
    std::int64_t retryProduceAt_ = 0;
    std::int64_t resendAt_ = 0;
-   BlockId resentRoot_{}; ///< irreversible block at the last resending
+   BlockId resentRoot_{}, resentPrepared_{}; ///< irreversible and best prepared block at the last resending
    /// Votes for blocks that have not arrived, oldest first.
    std::deque<std::pair<BlockId, MessageReceived>> early_;
    static constexpr std::size_t earlyMax = 512;

@@ -1,0 +1,59 @@
+// The invariants, over everything that honest nodes let out. Source: spec, consensus, part 2 b.
+#pragma once
+
+#include "sim/plan.hpp"
+#include "sim/stub_chain.hpp"
+
+#include <map>
+
+namespace polis::sim {
+
+class Checker {
+public:
+   explicit Checker(const StubChain& chain) : chain_(chain) {}
+
+   /// A block became known to somebody.
+   void made(const BlockPtr& block);
+   /// An honest producer let a message out. head: its own.
+   void sent(AccountNumber who, ByteView frame, const Replica& replica);
+   /// A liar did; its votes count for quorums.
+   void sentByLiar(ByteView frame);
+   void committed(std::size_t node, const CommitBlock& commit);
+   /// A node is back; what it let out before binds it.
+   void booted(std::size_t node, AccountNumber who, const Replica& replica);
+   void fail(std::string what);
+
+   const std::optional<std::string>& violation() const { return violation_; }
+   BlockNum highest() const { return canonical_.empty() ? 0 : canonical_.rbegin()->first; }
+   const std::map<BlockNum, BlockId>& canonical() const { return canonical_; }
+   BlockPtr block(const BlockId& id) const {
+      const auto at = blocks_.find(id);
+      return at == blocks_.end() ? nullptr : at->second;
+   }
+   /// Everything made so far, in order.
+   const std::vector<BlockPtr>& all() const { return order_; }
+
+private:
+   void voted(AccountNumber who, const BlockId& id);
+   void count(const CommitMessage& message);
+   void count(const ConfirmMessage& message);
+   void certify(const StatePtr& state);
+   bool isCertified(const ChainState& state) const;
+
+   const StubChain& chain_;
+   std::optional<std::string> violation_;
+   std::map<BlockId, BlockPtr> blocks_;
+   std::vector<BlockPtr> order_;
+   std::map<BlockNum, BlockId> canonical_;                                // I1
+   std::map<std::pair<AccountNumber, TermNum>, BlockId> votes_;           // I2
+   std::map<std::pair<AccountNumber, TermNum>, AccountNumber> ballots_;   // I2
+   std::map<AccountNumber, std::map<TermNum, BlockOrder>> commits_;       // I4
+   std::map<AccountNumber, TermNum> terms_;                               // I3
+   std::map<std::size_t, BlockNum> committed_;                            // I3
+   std::map<BlockId, std::set<std::pair<AccountNumber, Bytes>>> signers_; // I6, by name and claim
+   std::map<std::pair<TermNum, BlockNum>, BlockId> cftBlocks_;
+   std::map<std::pair<TermNum, Bytes>, BlockNum> confirms_;
+   StatePtr certified_; ///< highest block that a quorum of every set stands behind
+};
+
+} // namespace polis::sim
