@@ -379,8 +379,9 @@ std::vector<std::string> Package::powers() const {
    for (const auto& s : services)
       if (s.flags != 0)
          result.push_back("the code of " + s.account.str() +
-                          (s.flags & format::CodeRow::isPrivileged ? " may do everything on the chain"
-                                                                   : " decides which signatures are good"));
+                          (!(s.flags & format::CodeRow::isPrivileged) ? " decides which signatures are good"
+                           : meta.scope == "local"                    ? " may do everything on the node"
+                                                                      : " may do everything on the chain"));
    for (const auto& action : postinstall)
       if (std::ranges::find(meta.accounts, action.sender) == meta.accounts.end())
          result.push_back("it acts as " + action.sender.str() + ", which is not its own, towards " +
