@@ -198,13 +198,6 @@ bool addUrl(const std::string& url) {
    });
 }
 
-std::optional<std::string_view> headerOf(const HttpRequest& request, std::string_view name) {
-   for (const auto& header : request.headers)
-      if (std::ranges::equal(header.name, name, [](char a, char b) { return (a | 0x20) == (b | 0x20); }))
-         return header.value;
-   return std::nullopt;
-}
-
 std::optional<HttpReply> accept(const HttpRequest& request, std::int32_t socket) {
    if (request.method != "GET")
       return methodNotAllowed("GET");
