@@ -4,6 +4,7 @@
 // token_transfer: one `auth-any` transaction through processTransaction: `tokens::credit` to an account that debits
 // automatically, events on, resource monitoring off; blocks of 1,000, sealed and appended to the journal.
 #include "base/clock.hpp"
+#include "base/temporary_folder.hpp"
 #include "cli/test_boot.hpp"
 #include "format/fracpack.hpp"
 #include "format/ids.hpp"
@@ -22,7 +23,6 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
-#include <unistd.h>
 #include <vector>
 
 namespace polis::bench {
@@ -42,22 +42,6 @@ struct Quantity {
 };
 
 double seconds() { return static_cast<double>(SystemClock().monotonicNs()) / 1e9; }
-
-/// A folder that is gone at the end.
-class Scratch {
-public:
-   Scratch() {
-      std::string text = (fs::temp_directory_path() / "polis-bench-XXXXXX").string();
-      if (!::mkdtemp(text.data()))
-         throw std::runtime_error("cannot make a folder for the chains");
-      path = text;
-   }
-   ~Scratch() {
-      std::error_code ignored;
-      fs::remove_all(path, ignored);
-   }
-   fs::path path;
-};
 
 /// One request of this program.
 class Request final : public kernel::Socket {
@@ -136,11 +120,11 @@ public:
       boot.packages = node::defaultBootPackages(folder);
       boot.host = "polis.localhost";
       {
-         auto chain = kernel::TestChain::open(scratch_.path / "start", {.create = true, .write = true}, engine_, {});
+         auto chain = kernel::TestChain::open(scratch_.path() / "start", {.create = true, .write = true}, engine_, {});
          bootTestChain(*chain, folder, boot);
          chain->save();
       }
-      Chain chain(scratch_.path / "start", engine_);
+      Chain chain(scratch_.path() / "start", engine_);
       begin(chain);
       reference(chain);
       chain.startBlock();
@@ -217,8 +201,8 @@ private:
          throw std::runtime_error(session.error().reason);
    }
    fs::path copy(const char* name) {
-      fs::copy(scratch_.path / "start", scratch_.path / name, fs::copy_options::recursive);
-      return scratch_.path / name;
+      fs::copy(scratch_.path() / "start", scratch_.path() / name, fs::copy_options::recursive);
+      return scratch_.path() / name;
    }
 
    /// Runs `each` on every transaction within blocks of 1,000; returns the time, blocks and sealing included.
@@ -348,7 +332,7 @@ private:
    }
 
    Options options_;
-   Scratch scratch_;
+   TemporaryFolder scratch_{"bench"};
    vm::Engine engine_;
    format::Tapos tapos_;
    unsigned token_ = 0;

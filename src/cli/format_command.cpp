@@ -216,6 +216,18 @@ std::string explainError(const DynamicError& error) {
           (error.path.empty() ? "the value itself" : error.path) + ": " + std::string(describe(error.rule));
 }
 
+/// The JSON of the options, packed. None after a complaint.
+std::optional<Bytes> packValue(const Target& target, const ValueOptions& options) {
+   const auto text = readValue(options);
+   if (!text)
+      return std::nullopt;
+   auto bytes = target.schema->fromJson(target.type, *text);
+   if (bytes)
+      return std::move(*bytes);
+   complain("at byte " + std::to_string(bytes.error().offset) + " of the JSON: " + bytes.error().message);
+   return std::nullopt;
+}
+
 int runToJson(const ValueOptions& options) {
    const auto target = findTarget(options);
    const auto bytes = target ? readBytes(options) : std::nullopt;
@@ -230,12 +242,9 @@ int runToJson(const ValueOptions& options) {
 
 int runPack(const ValueOptions& options) {
    const auto target = findTarget(options);
-   const auto text = target ? readValue(options) : std::nullopt;
-   if (!text)
-      return 1;
-   const auto bytes = target->schema->fromJson(target->type, *text);
+   const auto bytes = target ? packValue(*target, options) : std::nullopt;
    if (!bytes)
-      return complain("at byte " + std::to_string(bytes.error().offset) + " of the JSON: " + bytes.error().message);
+      return 1;
    if (options.binary)
       std::cout << asText(*bytes);
    else
@@ -259,12 +268,9 @@ int runExplain(const ValueOptions& options) {
 
 int runKey(const ValueOptions& options) {
    const auto target = findTarget(options);
-   const auto text = target ? readValue(options) : std::nullopt;
-   if (!text)
-      return 1;
-   const auto bytes = target->schema->fromJson(target->type, *text);
+   const auto bytes = target ? packValue(*target, options) : std::nullopt;
    if (!bytes)
-      return complain("at byte " + std::to_string(bytes.error().offset) + " of the JSON: " + bytes.error().message);
+      return 1;
    const auto key = target->schema->toKey(target->type, *bytes);
    if (!key)
       return complain(explainError(key.error()));

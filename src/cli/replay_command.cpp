@@ -1,6 +1,7 @@
 // `polis replay --verify`: executes a chain's whole block log again, from nothing.
 #include "base/clock.hpp"
 #include "base/fault.hpp"
+#include "base/temporary_folder.hpp"
 #include "cli/commands.hpp"
 #include "format/json.hpp"
 #include "kernel/kernel.hpp"
@@ -10,7 +11,6 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <unistd.h>
 
 namespace polis::cli {
 
@@ -34,22 +34,6 @@ struct Outcome {
    std::string nativeRoot{};
 };
 
-/// A folder of its own that is gone at the end.
-class Scratch {
-public:
-   explicit Scratch(const std::filesystem::path& within) {
-      std::string text = (within / "polis-replay-XXXXXX").string();
-      if (!::mkdtemp(text.data()))
-         throwErrno("make a folder in " + within.string());
-      path = text;
-   }
-   ~Scratch() {
-      std::error_code ignored;
-      std::filesystem::remove_all(path, ignored);
-   }
-   std::filesystem::path path;
-};
-
 /// A kernel over the files of a folder.
 struct Opened {
    Opened(const std::filesystem::path& folder, vm::Engine& engine)
@@ -67,9 +51,9 @@ Outcome verify(const Options& options) {
    if (!kept.kernel.hasChain())
       throw Fault(options.folder + " holds no chain yet: there is nothing to replay");
    const auto head = kept.kernel.head();
-   const Scratch scratch(options.work.empty() ? std::filesystem::temp_directory_path()
-                                              : std::filesystem::path(options.work));
-   Opened fresh(scratch.path, engine);
+   const TemporaryFolder scratch("replay", options.work.empty() ? std::filesystem::temp_directory_path()
+                                                                : std::filesystem::path(options.work));
+   Opened fresh(scratch.path(), engine);
    Outcome out;
    SystemClock clock;
    const std::int64_t start = clock.monotonicNs();

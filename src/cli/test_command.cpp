@@ -1,6 +1,7 @@
 // `polis test`: runs a test program against chains of its own.
 #include "base/clock.hpp"
 #include "base/fault.hpp"
+#include "base/temporary_folder.hpp"
 #include "cli/commands.hpp"
 #include "cli/test_boot.hpp"
 #include "kernel/tester_program.hpp"
@@ -12,7 +13,6 @@
 #include <iostream>
 #include <map>
 #include <sstream>
-#include <unistd.h>
 
 extern char** environ;
 
@@ -38,22 +38,6 @@ kernel::Severity severityOf(const std::string& name) {
          return static_cast<kernel::Severity>(i);
    return kernel::Severity::error;
 }
-
-/// A folder that is gone at the end.
-class Scratch {
-public:
-   Scratch() {
-      std::string text = (std::filesystem::temp_directory_path() / "polis-test-XXXXXX").string();
-      if (!::mkdtemp(text.data()))
-         throw Fault("cannot make a folder for temporary chains");
-      path = text;
-   }
-   ~Scratch() {
-      std::error_code ignored;
-      std::filesystem::remove_all(path, ignored);
-   }
-   std::filesystem::path path;
-};
 
 /// Module `polis`: what our own test library asks for beside the protocol's interface.
 class OwnImports {
@@ -95,23 +79,23 @@ private:
    node::PackageFolder openFolder() {
       if (with_.empty())
          return node::PackageFolder::open(folder_);
-      scratch_.emplace();
+      scratch_.emplace("test");
       for (const auto& entry : std::filesystem::directory_iterator(folder_))
          if (entry.path().extension() == ".psi")
             std::filesystem::create_symlink(std::filesystem::absolute(entry.path()),
-                                            scratch_->path / entry.path().filename());
+                                            scratch_->path() / entry.path().filename());
       for (const std::string& file : with_) {
-         const auto link = scratch_->path / std::filesystem::path(file).filename();
+         const auto link = scratch_->path() / std::filesystem::path(file).filename();
          std::filesystem::remove(link);
          std::filesystem::create_symlink(std::filesystem::absolute(file), link);
       }
-      return node::PackageFolder::open(scratch_->path);
+      return node::PackageFolder::open(scratch_->path());
    }
 
    kernel::TesterCalls& calls_;
    std::filesystem::path folder_;
    std::vector<std::string> with_;
-   std::optional<Scratch> scratch_;
+   std::optional<TemporaryFolder> scratch_;
    std::optional<node::PackageFolder> packages_;
    std::map<std::string, std::uint32_t> booted_;
 };
@@ -174,7 +158,7 @@ int run(const Options& options) {
                    << message << "\n";
    };
 
-   const Scratch scratch;
+   const TemporaryFolder scratch("test");
    const char* home = std::getenv("XDG_CACHE_HOME");
    vm::EngineOptions engineOptions;
    engineOptions.instancesMax = 256;
@@ -189,7 +173,7 @@ int run(const Options& options) {
    vm::onExecutionStack([&] {
       try {
          vm::Engine engine(kernel::hostFunctions(), engineOptions);
-         std::shared_ptr<store::Store> store = store::Store::open(scratch.path / "store");
+         std::shared_ptr<store::Store> store = store::Store::open(scratch.path() / "store");
          const auto done = kernel::runTestProgram(std::move(program), store, engine, tester);
          std::cout.flush();
          if (done)

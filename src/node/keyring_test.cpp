@@ -1,4 +1,5 @@
 #include "base/fault.hpp"
+#include "base/temporary_folder.hpp"
 #include "node/keyring.hpp"
 #include <fstream>
 #include <gtest/gtest.h>
@@ -9,17 +10,10 @@ namespace {
 
 class KeyringTest : public testing::Test {
 protected:
-   void SetUp() override {
-      std::string name = (std::filesystem::temp_directory_path() / "polis-keyring-XXXXXX").string();
-      ASSERT_NE(::mkdtemp(name.data()), nullptr);
-      folder_ = name;
-   }
-   void TearDown() override { std::filesystem::remove_all(folder_); }
-
-   std::filesystem::path keys() const { return folder_ / "keys"; }
+   std::filesystem::path keys() const { return folder_.path() / "keys"; }
 
 private:
-   std::filesystem::path folder_;
+   TemporaryFolder folder_{"keyring"};
 };
 
 unsigned modeOf(const std::filesystem::path& path) {

@@ -32,44 +32,6 @@ struct IndexEntry {
    std::optional<format::Checksum256> sha256{};
 };
 
-void copyValue(format::JsonReader& reader, format::JsonWriter& writer) {
-   using T = format::JsonToken;
-   switch (reader.token()) {
-   case T::null:
-      writer.null();
-      return reader.advance();
-   case T::boolean:
-      writer.boolean(reader.boolean());
-      return reader.advance();
-   case T::number:
-      writer.raw(reader.text());
-      return reader.advance();
-   case T::string:
-      writer.string(reader.text());
-      return reader.advance();
-   case T::beginObject:
-      reader.advance();
-      writer.beginObject();
-      while (reader.token() == T::key) {
-         writer.key(reader.text());
-         reader.advance();
-         copyValue(reader, writer);
-      }
-      reader.expect(T::endObject, "}");
-      return writer.endObject();
-   case T::beginArray:
-      reader.advance();
-      writer.beginArray();
-      while (reader.token() != T::endArray && reader.token() != T::error && reader.token() != T::end)
-         copyValue(reader, writer);
-      reader.expect(T::endArray, "]");
-      return writer.endArray();
-   default:
-      reader.fail("expected a value");
-      return;
-   }
-}
-
 /// "name" or "name/7" of an archive path as an account.
 std::optional<AccountNumber> accountOf(std::string text) {
    if (const auto slash = text.find('/'); slash != std::string::npos)
@@ -212,8 +174,7 @@ std::optional<std::uint64_t> flagsOf(const std::vector<std::string>& names) {
 bool JsonText::readJson(format::JsonReader& reader, JsonText& value) {
    value.text.clear();
    format::JsonWriter writer(value.text);
-   copyValue(reader, writer);
-   return reader.token() != format::JsonToken::error;
+   return format::copyJson(reader, writer);
 }
 
 const PackagedService* Package::service(AccountNumber account) const {

@@ -986,20 +986,8 @@ std::optional<AccountNumber> TransactQuery::getUser(HttpRequest request) {
    else {
       const auto root = to<Http>().rootHost(request.host);
       const bool isLocal = root == "localhost" || root.ends_with(".localhost");
-      const std::string_view name = isLocal ? "SESSION" : "__Host-SESSION";
-      for (const auto& cookies : request.headers) {
-         if (!equalIgnoringCase(cookies.name, "Cookie"))
-            continue;
-         std::string_view rest = cookies.value;
-         while (!rest.empty()) {
-            auto item = rest.substr(0, rest.find(';'));
-            rest.remove_prefix(std::min(rest.size(), item.size() + 1));
-            while (!item.empty() && item.front() == ' ')
-               item.remove_prefix(1);
-            if (item.size() > name.size() && item.starts_with(name) && item[name.size()] == '=')
-               token = item.substr(name.size() + 1);
-         }
-      }
+      if (const auto sent = cookiesOf(request, isLocal ? "SESSION" : "__Host-SESSION"); !sent.empty())
+         token = sent.back();
    }
    if (token.empty())
       return std::nullopt;

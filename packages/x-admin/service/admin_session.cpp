@@ -40,21 +40,8 @@ std::string randomHex() {
 
 /// The session secrets that the request presents.
 std::vector<std::string_view> secretsOf(const HttpRequest& request) {
-   std::vector<std::string_view> secrets;
-   for (const auto& cookies : request.headers) {
-      if (!equalIgnoringCase(cookies.name, "Cookie"))
-         continue;
-      std::string_view rest = cookies.value;
-      while (!rest.empty()) {
-         auto item = rest.substr(0, rest.find(';'));
-         rest.remove_prefix(std::min(rest.size(), item.size() + 1));
-         while (!item.empty() && item.front() == ' ')
-            item.remove_prefix(1);
-         for (const auto name : {secureName, plainName})
-            if (item.size() > name.size() && item.starts_with(name) && item[name.size()] == '=')
-               secrets.push_back(item.substr(name.size() + 1));
-      }
-   }
+   auto secrets = cookiesOf(request, secureName);
+   secrets.append_range(cookiesOf(request, plainName));
    return secrets;
 }
 

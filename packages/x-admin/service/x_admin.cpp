@@ -22,49 +22,7 @@ std::optional<HostConfigRow> hostConfig() {
    return subjectively([] { return native::get<HostConfigRow>(Db::nativeSession, native::hostConfigTable); });
 }
 
-// --- JSON that passes through unchanged ------------------------------------------------------------------------------
-
-/// Writes the value that the reader stands at, and moves behind it.
-bool copyValue(JsonReader& reader, JsonWriter& writer) {
-   switch (reader.token()) {
-   case JsonToken::null:
-      writer.null();
-      break;
-   case JsonToken::boolean:
-      writer.boolean(reader.boolean());
-      break;
-   case JsonToken::number:
-      writer.raw(reader.text());
-      break;
-   case JsonToken::string:
-      writer.string(reader.text());
-      break;
-   case JsonToken::beginObject:
-      writer.beginObject();
-      reader.advance();
-      while (reader.token() == JsonToken::key) {
-         writer.key(reader.text());
-         reader.advance();
-         if (!copyValue(reader, writer))
-            return false;
-      }
-      writer.endObject();
-      return reader.expect(JsonToken::endObject, "}");
-   case JsonToken::beginArray:
-      writer.beginArray();
-      reader.advance();
-      while (reader.token() != JsonToken::endArray)
-         if (!copyValue(reader, writer))
-            return false;
-      writer.endArray();
-      reader.advance();
-      return true;
-   default:
-      return reader.fail("expected a value");
-   }
-   reader.advance();
-   return true;
-}
+// --- JSON --------------------------------------------------------------------------------------------------------
 
 /// Calls `visit(key)` with the reader at each member's value; `visit` moves behind it. False: not an object.
 template <class F>
@@ -219,7 +177,7 @@ HttpReply getConfig() {
          }
          return forEachMember(reader, [&](std::string_view member) {
             writer.key(shownName(member));
-            return copyValue(reader, writer);
+            return copyJson(reader, writer);
          });
       });
    }
@@ -243,7 +201,7 @@ HttpReply putConfig(const HttpRequest& request) {
       if (name == "hosts")
          return readJson(reader, options.hosts);
       host.key(keptName(name));
-      return copyValue(reader, host);
+      return copyJson(reader, host);
    });
    host.endObject();
    if (!good)

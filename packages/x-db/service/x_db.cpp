@@ -30,10 +30,7 @@ std::uint32_t XDb::open(std::uint32_t db, Bytes prefix, std::uint8_t mode) {
    default:
       abortMessage("no access to this database");
    }
-   const auto handle = env::polis_kvOpen(db, prefix.data(), static_cast<std::uint32_t>(prefix.size()), mode);
-   const std::uint32_t exported[2] = {4, handle};
-   env::polis_exportHandles(exported, sizeof exported);
-   env::polis_kvClose(handle); // the exported copy stays valid
+   polis::sdk::detail::handOutHandle(db, prefix, mode);
    return 0;
 }
 

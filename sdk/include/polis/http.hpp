@@ -72,6 +72,24 @@ inline std::optional<std::string_view> headerOf(const HttpRequest& request, std:
    return std::nullopt;
 }
 
+/// Values of all cookies of this name, in the order sent. They live as long as the request.
+inline std::vector<std::string_view> cookiesOf(const HttpRequest& request, std::string_view name) {
+   std::vector<std::string_view> values;
+   for (const auto& header : request.headers) {
+      if (!equalIgnoringCase(header.name, "Cookie"))
+         continue;
+      std::string_view rest = header.value;
+      while (!rest.empty()) {
+         auto item = rest.substr(0, rest.find(';'));
+         rest.remove_prefix(std::min(rest.size(), item.size() + 1));
+         item.remove_prefix(std::min(item.find_first_not_of(' '), item.size()));
+         if (item.size() > name.size() && item.starts_with(name) && item[name.size()] == '=')
+            values.push_back(item.substr(name.size() + 1));
+      }
+   }
+   return values;
+}
+
 /// Media type of the request body, without parameters, as sent.
 inline std::string_view mediaTypeOf(const HttpRequest& request) {
    std::string_view type = request.contentType;

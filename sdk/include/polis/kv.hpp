@@ -46,6 +46,14 @@ inline std::uint32_t openHandle(Db db, ByteView prefix, Mode mode) {
    return loadU32(view.data() + position);
 }
 
+/// Opens a database and returns the handle to the caller as export 0, for `db` and `x-db`, who decide who may have it.
+inline void handOutHandle(std::uint32_t db, ByteView prefix, std::uint8_t mode) {
+   const auto handle = env::polis_kvOpen(db, prefix.data(), static_cast<std::uint32_t>(prefix.size()), mode);
+   const std::uint32_t exported[2] = {4, handle};
+   env::polis_exportHandles(exported, sizeof exported);
+   env::polis_kvClose(handle); // the exported copy stays valid
+}
+
 /// One open handle. `owner` is the account whose prefix it has; zero for databases without accounts.
 struct CachedHandle {
    std::uint32_t handle = env::none;
