@@ -623,9 +623,8 @@ void Edit::removeWithin(Ref& slot, std::size_t depth, Bounds bounds) {
    }
    if (pool_.node(slot)->kind == Kind::leaf) {
       const Leaf& leaf = *pool_.leaf(slot);
-      const std::uint32_t from = bounds.low ? leafLowerBound(leaf, *bounds.low) : 0;
-      const std::uint32_t to = bounds.high ? leafLowerBound(leaf, *bounds.high) : leaf.count;
-      if (to <= from)
+      const auto [from, to] = leafRange(leaf, bounds);
+      if (to == from)
          return;
       ItemList list;
       addItems(list, leaf, 0, from);

@@ -13,8 +13,8 @@ constexpr std::size_t batchNodes = 256;
 
 } // namespace
 
-Generations::Generations(File file, std::uint64_t fileBytesMax)
-   : pool_(std::move(file), fileBytesMax), reclaimer_([this] { reclaimLoop(); }) {}
+Generations::Generations(File file, std::uint64_t fileBytesMax, std::size_t hashCacheBytesMax)
+   : pool_(std::move(file), fileBytesMax), hashCache_(hashCacheBytesMax), reclaimer_([this] { reclaimLoop(); }) {}
 
 Generations::~Generations() {
    {

@@ -10,6 +10,7 @@
 //   - one that has more stays, whole, though nobody may read it, until all but one of them have gone.
 #pragma once
 
+#include "store/hash_cache.hpp"
 #include "store/pool.hpp"
 
 #include <atomic>
@@ -50,13 +51,14 @@ struct Generation {
 
 class Generations {
 public:
-   Generations(File file, std::uint64_t fileBytesMax);
+   Generations(File file, std::uint64_t fileBytesMax, std::size_t hashCacheBytesMax);
    ~Generations();
    Generations(const Generations&) = delete;
    Generations& operator=(const Generations&) = delete;
 
    Pool& pool() { return pool_; }
    const Pool& pool() const { return pool_; }
+   HashCache& hashCache() { return hashCache_; }
 
    /// One more handle, for whoever has one.
    static void retain(Generation& generation) { generation.handles.fetch_add(1, std::memory_order_relaxed); }
@@ -113,6 +115,7 @@ private:
    void reclaimLoop();
 
    Pool pool_;
+   HashCache hashCache_;
    Mutex mutex_;
    /// Above all that stand on nothing.
    Generation top_{0};

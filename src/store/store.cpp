@@ -3,6 +3,7 @@
 #include "base/fault.hpp"
 #include "store/check.hpp"
 #include "store/crc32c.hpp"
+#include "store/reader.hpp"
 #include "store/tree.hpp"
 
 #include <fcntl.h>
@@ -92,39 +93,11 @@ File createFile(const std::filesystem::path& folder, FileWatch* watch) {
    return File(path, O_RDWR, watch);
 }
 
-template <class Number>
-void appendNumber(Bytes& out, Number number) {
-   append(out, {reinterpret_cast<const std::uint8_t*>(&number), sizeof number});
-}
-
-/// Takes numbers and strings off the front of a record that is not trusted.
-class RecordReader {
-public:
-   explicit RecordReader(ByteView rest) : rest_(rest) {}
-   ByteView bytes(std::size_t n) {
-      if (n > rest_.size())
-         throw Fault("damaged: checkpoint record too short");
-      const ByteView out = rest_.first(n);
-      rest_ = rest_.subspan(n);
-      return out;
-   }
-   template <class Number>
-   Number number() {
-      Number out;
-      std::memcpy(&out, bytes(sizeof out).data(), sizeof out);
-      return out;
-   }
-   bool done() const { return rest_.empty(); }
-
-private:
-   ByteView rest_;
-};
-
 } // namespace
 
 struct Store::State {
-   State(File lockFile, File dataFile, std::uint64_t fileBytesMax)
-      : lock(std::move(lockFile)), generations(std::move(dataFile), fileBytesMax) {}
+   State(File lockFile, File dataFile, std::uint64_t fileBytesMax, std::size_t hashCacheBytesMax)
+      : lock(std::move(lockFile)), generations(std::move(dataFile), fileBytesMax, hashCacheBytesMax) {}
 
    File lock;
    Generations generations;
@@ -158,7 +131,7 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& folder, const Op
    const Superblock block = readSuperblock(file);
    ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_WILLNEED);
    const std::uint64_t bytesMax = std::clamp<std::uint64_t>(options.fileBytesMax, slabBytes, std::uint64_t{256} << 30);
-   auto state = std::make_unique<State>(std::move(lock), std::move(file), bytesMax);
+   auto state = std::make_unique<State>(std::move(lock), std::move(file), bytesMax, options.hashCacheBytesMax);
    Pool& pool = state->generations.pool();
    std::unique_ptr<Store> store(new Store(std::move(state)));
    State& s = *store->state_;
@@ -182,12 +155,14 @@ Checkpoint Store::readRecord(Generations& generations, Ref record, std::vector<V
    checkNode(pool, record, {});
    if (pool.node(record)->kind != Kind::blob || pool.node(record)->seal != nodeChecksum(pool.node(record)))
       throw Fault("damaged: checkpoint record");
-   RecordReader reader({pool.blob(record)->value(), pool.blob(record)->length});
+   Reader reader({pool.blob(record)->value(), pool.blob(record)->length});
    std::vector<Generation*> kept;
-   for (auto count = reader.number<std::uint32_t>(); count > 0; --count) {
+   for (auto count = reader.number<std::uint32_t>(); count > 0 && !reader.failed(); --count) {
       const auto number = reader.number<std::uint64_t>();
       const auto above = reader.number<std::int32_t>();
       const auto root = reader.number<Ref>();
+      if (reader.failed())
+         break;
       if (above < -1 || above >= static_cast<std::int64_t>(kept.size()))
          throw Fault("damaged: checkpoint record: version without the one above");
       Generation* const parent = above < 0 ? nullptr : kept[static_cast<std::size_t>(above)];
@@ -198,7 +173,7 @@ Checkpoint Store::readRecord(Generations& generations, Ref record, std::vector<V
       all.push_back(Version(generations, kept.back()));
    }
    Checkpoint out;
-   for (auto count = reader.number<std::uint32_t>(); count > 0; --count) {
+   for (auto count = reader.number<std::uint32_t>(); count > 0 && !reader.failed(); --count) {
       const std::string name = toText(reader.bytes(reader.number<std::uint8_t>()));
       const auto at = reader.number<std::uint32_t>();
       if (at > all.size())
@@ -207,8 +182,8 @@ Checkpoint Store::readRecord(Generations& generations, Ref record, std::vector<V
    }
    out.journal = reader.number<std::uint64_t>();
    out.user = toBytes(reader.bytes(reader.number<std::uint32_t>()));
-   if (!reader.done())
-      throw Fault("damaged: checkpoint record too long");
+   if (reader.failed() || !reader.done())
+      throw Fault("damaged: checkpoint record of wrong length");
    return out;
 }
 
@@ -305,6 +280,54 @@ void Store::checkpoint(const Checkpoint& next) {
    }
    if (oldRecord)
       pool.free(oldRecord, nullptr);
+}
+
+void Store::copyTo(const std::filesystem::path& folder) {
+   const auto from = lastCheckpoint();
+   if (!from)
+      throw Fault(state_->generations.pool().file().name() + ": no checkpoint was ever made here");
+   if (std::filesystem::exists(folder / "data"))
+      throw Fault(folder.string() + ": there is a store already");
+   std::vector<Generation*> named;
+   for (const auto& [name, version] : from->versions)
+      if (version.generation_)
+         named.push_back(version.generation_);
+   const auto store = open(folder);
+   std::vector<Version> versions, copies;
+   std::map<const Generation*, Version> copyOf{{nullptr, store->empty()}};
+   for (const auto& [generation, above] : state_->generations.keep(named)) {
+      versions.push_back(Version(state_->generations, generation));
+      const auto at = static_cast<std::size_t>(above);
+      Writer writer(above < 0 ? store->empty() : copies[at]);
+      versions.back().changesSince(above < 0 ? empty() : versions[at], {}, [&](const Change& change) {
+         if (change.after)
+            writer.put(change.key, *change.after);
+         else
+            writer.remove(change.key);
+         return true;
+      });
+      copies.push_back(writer.snapshot());
+      copyOf.emplace(generation, copies.back());
+   }
+   Checkpoint to{{}, from->journal, from->user};
+   for (const auto& [name, version] : from->versions)
+      to.versions.emplace(name, copyOf.at(version.generation_));
+   store->checkpoint(to);
+}
+
+void Store::compact(const std::filesystem::path& folder) {
+   const auto store = open(folder, {.mustExist = true});
+   const auto fresh = folder / "compact";
+   std::error_code error;
+   std::filesystem::remove_all(fresh, error);
+   if (!error) {
+      store->copyTo(fresh);
+      std::filesystem::rename(fresh / "data", folder / "data", error);
+   }
+   if (error)
+      throw Fault("compact " + folder.string() + ": " + error.message());
+   syncFolder(folder);
+   std::filesystem::remove_all(fresh, error);
 }
 
 Stat Store::stat() {

@@ -19,6 +19,8 @@ class FileWatch;
 struct Options {
    /// The file never grows beyond this; a change that would make it do so throws Fault. At most 256 GiB.
    std::uint64_t fileBytesMax = std::uint64_t{256} << 30;
+   /// Memory for Merkle roots of subtrees, 48 bytes each; there are about as many as leaves.
+   std::size_t hashCacheBytesMax = std::size_t{256} << 20;
    /// Fault rather than make an empty store.
    bool mustExist = false;
    /// For tests; outlives the store.
@@ -69,6 +71,14 @@ public:
    /// go on meanwhile. Versions are kept alive by the checkpoint until the next one. One at a time; a second caller
    /// waits.
    void checkpoint(const Checkpoint& next);
+
+   /// Writes the last checkpoint afresh, as dense as can be, to `folder`, where there is no store yet. What versions
+   /// share there they share again. Faults: no checkpoint was made; a store is there.
+   void copyTo(const std::filesystem::path& folder);
+
+   /// Puts a dense copy of the last checkpoint of a store, which nobody has open, in its place. Whatever interrupts it,
+   /// the folder holds one of the two. Needs room for both.
+   static void compact(const std::filesystem::path& folder);
 
    Stat stat();
 

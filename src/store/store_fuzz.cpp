@@ -50,6 +50,35 @@ void expectSame(const Version& version, const Map& model) {
    ASSERT(version.size() == model.size());
 }
 
+/// What the versions differ in is what the models differ in.
+void expectChanges(const Version& before, const Map& modelBefore, const Version& after, const Map& modelAfter) {
+   Map model = modelBefore;
+   const Bytes* last = nullptr;
+   after.changesSince(before, {}, [&](const Change& change) {
+      const auto at = model.find(toBytes(change.key));
+      ASSERT((at != model.end()) == change.before.has_value());
+      ASSERT(at == model.end() || at->second == toBytes(*change.before));
+      ASSERT(!change.after || at == model.end() || toBytes(*change.after) != at->second);
+      if (change.after) {
+         const auto put = model.insert_or_assign(toBytes(change.key), toBytes(*change.after)).first;
+         ASSERT(!last || *last < put->first);
+         last = &put->first;
+      } else {
+         model.erase(at);
+      }
+      return true;
+   });
+   ASSERT(model == modelAfter);
+}
+
+/// A root made from nothing remembered.
+MerkleRoot rootOf(Store& store, const Map& model) {
+   Writer writer(store.empty());
+   for (const auto& [key, value] : model)
+      writer.put(key, value);
+   return writer.snapshot().merkle({});
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -129,8 +158,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       const Version end = writer.snapshot();
       expectSame(end, model);
       end.verify();
-      for (const auto& [version, map] : kept)
+      ASSERT(end.merkle({}) == rootOf(*store, model));
+      for (const auto& [version, map] : kept) {
          expectSame(version, map);
+         expectChanges(version, map, end, model);
+         ASSERT(version.merkle({}) == rootOf(*store, map));
+      }
    }
    return 0;
 }

@@ -264,6 +264,63 @@ TEST(Store, DroppedVersionsAreReclaimed) {
    store->verify();
 }
 
+TEST(Store, CompactingKeepsVersionsAndWhatTheyShare) {
+   const TestFolder folder;
+   Map first, second;
+   std::uint64_t bytes = 0;
+   {
+      auto store = Store::open(folder.path(), small);
+      Writer writer(store->empty());
+      // Much that goes again, in no order.
+      for (int i = 0; i < 20'000; ++i)
+         writer.put(b("key" + std::to_string(i * 7919 % 20'011)), Bytes(static_cast<std::size_t>(i % 300), 'v'));
+      for (int i = 0; i < 20'000; i += 2)
+         writer.remove(b("key" + std::to_string(i * 7919 % 20'011)));
+      const Version one = writer.snapshot();
+      writer.put(asBytes("key"), Bytes(100'000, 'w'));
+      writer.removeRange(asBytes("key3"), asBytes("key4"));
+      const Version two = writer.snapshot();
+      Writer other(one);
+      other.put(asBytes("other"), asBytes("branch"));
+      store->checkpoint(
+          {{{"one", one}, {"two", two}, {"none", store->empty()}, {"fork", other.snapshot()}}, 9, b("user")});
+      first = contents(one);
+      second = contents(two);
+      bytes = store->stat().fileBytes;
+   }
+   EXPECT_THROW(Store::open(folder.path(), small)->copyTo(folder.path()), Fault);
+   Store::compact(folder.path());
+   EXPECT_FALSE(std::filesystem::exists(folder.path() / "compact"));
+   auto store = Store::open(folder.path(), small);
+   auto checkpoint = store->lastCheckpoint();
+   ASSERT_TRUE(checkpoint);
+   EXPECT_EQ(checkpoint->journal, 9u);
+   EXPECT_EQ(checkpoint->user, b("user"));
+   ASSERT_EQ(checkpoint->versions.size(), 4u);
+   EXPECT_EQ(contents(checkpoint->versions.at("one")), first);
+   EXPECT_EQ(contents(checkpoint->versions.at("two")), second);
+   EXPECT_TRUE(checkpoint->versions.at("none").empty());
+   Map fork = first;
+   fork[b("other")] = b("branch");
+   EXPECT_EQ(contents(checkpoint->versions.at("fork")), fork);
+   std::uint64_t changes = 0;
+   const std::uint64_t looked =
+       checkpoint->versions.at("fork").changesSince(checkpoint->versions.at("one"), {}, [&](const Change&) {
+          ++changes;
+          return true;
+       });
+   EXPECT_EQ(changes, 1u);
+   EXPECT_LE(looked, 10u);
+   EXPECT_LT(store->stat().fileBytes, bytes);
+   checkpoint.reset();
+   store->verify();
+   store.reset();
+   const TestFolder none;
+   EXPECT_THROW(Store::compact(none.path()), Fault);
+   Store::open(none.path(), small).reset();
+   EXPECT_THROW(Store::compact(none.path()), Fault);
+}
+
 TEST(Store, OpenedOnce) {
    const TestFolder folder;
    auto store = Store::open(folder.path(), small);

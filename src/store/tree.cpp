@@ -204,10 +204,8 @@ std::uint64_t countWithin(const Pool& pool, Ref ref, std::size_t depth, Bounds b
    if (bounds.all())
       return treeSize(pool, ref);
    if (pool.node(ref)->kind == Kind::leaf) {
-      const Leaf& leaf = *pool.leaf(ref);
-      const std::uint32_t from = bounds.low ? leafLowerBound(leaf, *bounds.low) : 0;
-      const std::uint32_t to = bounds.high ? leafLowerBound(leaf, *bounds.high) : leaf.count;
-      return to > from ? to - from : 0;
+      const auto [from, to] = leafRange(*pool.leaf(ref), bounds);
+      return to - from;
    }
    const Inner& inner = *pool.inner(ref);
    if (!narrow(bounds, depth, {inner.prefix(), inner.prefixBytes}))

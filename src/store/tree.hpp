@@ -24,24 +24,41 @@ struct Bounds {
    std::optional<ByteView> low, high;
    bool all() const { return !low && !high; }
 };
+/// The view lives as long as the range.
+inline Bounds boundsOf(const KeyRange& range) {
+   return {range.low.empty() ? std::nullopt : std::optional<ByteView>(range.low),
+           range.high ? std::optional<ByteView>(*range.high) : std::nullopt};
+}
 /// Narrows `bounds` to the keys that begin with a path of `depth` bytes (shared with the bounds that are there) and
 /// then `prefix`. False when none of them can lie within.
 bool narrow(Bounds& bounds, std::size_t depth, ByteView prefix);
+
+/// What remains of bounds, narrowed to a node whose path and prefix have `at` bytes, below its child for `byte`; none
+/// when nothing does.
+inline std::optional<Bounds> boundsBelow(const Bounds& bounds, std::size_t at, std::uint8_t byte) {
+   if ((bounds.low && byte < (*bounds.low)[at]) || (bounds.high && byte > (*bounds.high)[at]))
+      return std::nullopt;
+   return Bounds{bounds.low && byte == (*bounds.low)[at] ? bounds.low : std::nullopt,
+                 bounds.high && byte == (*bounds.high)[at] ? bounds.high : std::nullopt};
+}
 
 /// Calls each(byte, within) for a node's own (byte -1) and children that may have keys within `bounds`, which must
 /// have been narrowed to the node; `within` is what remains of the bounds below it.
 template <class Each>
 void eachWithin(const Inner& inner, std::size_t depth, const Bounds& bounds, Each&& each) {
-   const std::size_t at = depth + inner.prefixBytes;
-   const int low = bounds.low ? (*bounds.low)[at] : -1, high = bounds.high ? (*bounds.high)[at] : 256;
    if (inner.own && !bounds.low)
       each(-1, Bounds{});
    eachByte(inner, [&](std::uint8_t byte) {
-      if (byte < low || byte > high)
-         return;
-      each(static_cast<int>(byte),
-           Bounds{byte == low ? bounds.low : std::nullopt, byte == high ? bounds.high : std::nullopt});
+      if (const auto below = boundsBelow(bounds, depth + inner.prefixBytes, byte))
+         each(static_cast<int>(byte), *below);
    });
+}
+
+/// The entries of a leaf within bounds: from, to.
+inline std::pair<std::uint32_t, std::uint32_t> leafRange(const Leaf& leaf, const Bounds& bounds) {
+   const std::uint32_t from = bounds.low ? leafLowerBound(leaf, *bounds.low) : 0;
+   const std::uint32_t to = bounds.high ? leafLowerBound(leaf, *bounds.high) : leaf.count;
+   return {from, std::max(from, to)};
 }
 
 /// Whether what lies at `ref` is a sound node for a place `depth` bytes below the root under the key bytes `path`

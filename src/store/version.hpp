@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -23,6 +24,21 @@ using MerkleRoot = std::array<std::uint8_t, 32>;
 struct Entry {
    ByteView key;
    ByteView value;
+};
+
+/// Keys from `low` on, those before `high` when there is one.
+struct KeyRange {
+   Bytes low;
+   std::optional<Bytes> high;
+
+   static KeyRange withPrefix(ByteView prefix);
+   bool contains(ByteView key) const;
+};
+
+/// How an entry differs between two versions: `before` is absent when it was inserted, `after` when it was removed.
+struct Change {
+   ByteView key;
+   std::optional<ByteView> before, after;
 };
 
 namespace detail {
@@ -77,9 +93,25 @@ public:
    /// True when both are the same state by construction. Equal content reached on two ways may answer false.
    bool sameRoot(const Version& other) const { return root_ == other.root_; }
 
-   /// Merkle root over the entries whose keys begin with `prefix`, taken with the prefix cut off.
-   /// O(entries). Any thread. Source: spec, formats §7.3 (KvMerkle), consensus §7.1.
+   /// Merkle root over the entries whose keys begin with `prefix`, taken with the prefix cut off. Roots of subtrees are
+   /// remembered, so that a version much like one asked about before costs O(changes). Any thread.
+   /// Source: spec, formats §7.3 (KvMerkle), consensus §7.1.
    MerkleRoot merkle(ByteView prefix) const;
+   /// The same over the entries of any range, taken without their first `cutBytes` bytes, which all keys of the range
+   /// have in common.
+   MerkleRoot merkle(const KeyRange& range, std::size_t cutBytes) const;
+
+   /// Proves to whoever has merkle(prefix) what the entries in `shown` are, or that there are none: for check() of
+   /// Proof. Keys of `shown` are without the prefix. Ends early, behind some entry, when more than `bytesMax` bytes of
+   /// entries are shown. Besides those it shows at most one entry on either side, of up to valueBytesMax bytes.
+   Bytes prove(ByteView prefix, const KeyRange& shown, std::size_t bytesMax = SIZE_MAX) const;
+
+   /// Calls `each`, in the order of keys, for every entry in `range` in which this version differs from `before`, until
+   /// it returns false. Views live as long as the two versions. What both share is not looked at: O(changes), each
+   /// times the width of the nodes above it. Versions of two stores can be compared too, but share nothing.
+   /// Returns how many nodes were looked at.
+   std::uint64_t changesSince(const Version& before, const KeyRange& range,
+                              const std::function<bool(const Change&)>& each) const;
 
    /// Checks every rule of the tree; throws Fault that says what is broken and where. Costly: for tests and tools.
    void verify() const;
