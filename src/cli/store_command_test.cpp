@@ -60,6 +60,28 @@ TEST(StoreCommand, TellsAndDumps) {
    EXPECT_EQ(run({"store", "dump", path, "--limit", "1"}), "first 6131 78\nsecond 6131 78\n");
 }
 
+TEST(StoreCommand, ComparesHashesCopiesAndCompacts) {
+   const store::TestFolder folder, copy, none;
+   const std::string path = folder.path().string(), file = (none.path() / "stream").string();
+   makeStore(path);
+   EXPECT_EQ(run({"store", "diff", path, "--before", "first", "--name", "second"}), "+ 6231 7A\n");
+   EXPECT_EQ(run({"store", "diff", path, "--before", "second", "--name", "first"}), "- 6231 7A\n");
+   EXPECT_EQ(run({"store", "diff", path, "--before", "second", "--name", "first", "--prefix", "61"}), "");
+   const std::string hashes = run({"store", "hash", path, "--name", "second"});
+   EXPECT_EQ(hashes.substr(0, 7), "second ");
+   const std::string root = hashes.substr(7, 64);
+   EXPECT_EQ(run({"store", "export", path, file, "--name", "second"}), "root " + root + "\n");
+   EXPECT_EQ(run({"store", "import", (copy.path() / "new").string(), file, "--name", "v"}),
+             "3 entries, root " + root + "\n");
+   EXPECT_NE(faultOf({"store", "import", path, file, "--name", "v"}).find("already"), std::string::npos);
+   std::filesystem::resize_file(file, std::filesystem::file_size(file) - 1);
+   EXPECT_NE(faultOf({"store", "import", (copy.path() / "other").string(), file, "--name", "v"}).find("ends within"),
+             std::string::npos);
+   EXPECT_NE(run({"store", "compact", path}).find(" now\n"), std::string::npos);
+   EXPECT_EQ(run({"store", "hash", path, "--name", "second"}), hashes);
+   EXPECT_NE(run({"store", "bench", path}).find("second: 3 entries"), std::string::npos);
+}
+
 TEST(StoreCommand, SaysWhatIsWrong) {
    const store::TestFolder folder, none;
    const std::string path = folder.path().string();
