@@ -36,7 +36,7 @@ void chunks(ByteView input) {
    const std::vector<KeyRange> ranges{KeyRange::withPrefix(asBytes("a")), KeyRange{toBytes("c"), std::nullopt}};
    Importer importer(writer, ranges);
    while (!importer.done() && input.size() >= 2) {
-      const std::size_t bytes = std::min<std::size_t>(input[0] | input[1] << 8, input.size() - 2);
+      const std::size_t bytes = std::min<std::size_t>(input[0] | std::size_t{input[1]} << 8, input.size() - 2);
       Bytes chunk = toBytes(input.subspan(2, bytes));
       input = input.subspan(2 + bytes);
       // The checksum is not to be guessed.
