@@ -246,6 +246,160 @@ CHAIN_TEST(BlockTest, forkAndSwitch) {
    EXPECT_EQ(who(), "first");
 }
 
+CHAIN_TEST(BlockTest, consensusChoosesAmongExecutedBlocks) {
+   using Blocks = std::vector<std::shared_ptr<const format::SignedBlock>>;
+   boot();
+   const auto genesisBlock = std::make_shared<const format::SignedBlock>(*kernel->block(2));
+   // Two forks of two blocks each.
+   const auto fork = [&](const char* name) {
+      Blocks out;
+      EXPECT_TRUE(kernel->switchHead(format::blockId(genesisBlock->block.header)));
+      for (int i = 0; i < 2; ++i) {
+         startBlock();
+         EXPECT_EQ(push({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "who", name))}), "");
+         out.push_back(seal().block);
+      }
+      return out;
+   };
+   const Blocks left = fork("left"), right = fork("right");
+   const auto idOf = [](const auto& block) { return format::blockId(block->block.header); };
+
+   TestHost otherHost;
+   auto otherStore = store::Store::open(folder / "other");
+   auto otherJournal = store::Journal::open(folder / "otherJournal");
+   auto other = std::make_unique<Kernel>(*otherStore, *otherJournal, testEngine(), otherHost, KernelOptions());
+   const auto again = [&] {
+      other.reset();
+      otherJournal.reset();
+      otherStore.reset();
+      otherStore = store::Store::open(folder / "other");
+      otherJournal = store::Journal::open(folder / "otherJournal");
+      other = std::make_unique<Kernel>(*otherStore, *otherJournal, testEngine(), otherHost, KernelOptions());
+   };
+   const auto execute = [&](const auto& block) {
+      const auto done = other->executeBlock(block);
+      ASSERT_TRUE(done && *done) << (done ? done->error().reason : "cancelled");
+   };
+   execute(genesisBlock);
+   for (const auto& block : {left[0], right[0], left[1], right[1]})
+      execute(block);
+   EXPECT_EQ(other->head()->num, 1u); // until consensus has chosen
+   EXPECT_EQ(other->reversibleBlocks().size(), 5u);
+   (void)other->flush();
+   EXPECT_EQ(other->irreversible()->num, 1u);
+
+   ASSERT_TRUE(other->switchHead(idOf(right[1])));
+   ASSERT_TRUE(other->setIrreversible(idOf(genesisBlock), {}));
+   EXPECT_EQ(other->remember(toBytes("first")), otherJournal->end());
+   ASSERT_TRUE(other->switchHead(idOf(left[1])));
+   ASSERT_TRUE(other->setIrreversible(idOf(left[0]), toBytes("proof")));
+   EXPECT_FALSE(other->setIrreversible(format::Checksum256{9}, {}));
+   EXPECT_EQ(other->remember(toBytes("second")), otherJournal->end());
+   EXPECT_EQ(other->flush(), otherJournal->end());
+
+   const auto check = [&] {
+      EXPECT_EQ(other->head()->id, idOf(left[1]));
+      EXPECT_EQ(other->irreversible()->id, idOf(left[0]));
+      EXPECT_EQ(other->remembered(), toBytes("second"));
+      const auto above = other->reversibleBlocks();
+      ASSERT_EQ(above.size(), 1u); // what is not built on the irreversible block has lost
+      EXPECT_EQ(*above[0], *left[1]);
+      EXPECT_EQ(other->block(3)->auxConsensusData, toBytes("proof"));
+      EXPECT_EQ(other->block(3)->block, left[0]->block);
+      EXPECT_EQ(other->block(*other->irreversible(), 3)->block, left[0]->block);
+      EXPECT_FALSE(other->block(*other->irreversible(), 4));
+   };
+   check();
+   again();
+   check();
+   // The checkpoint is at the irreversible block; what the journal still holds of the lost fork is passed over.
+   other->checkpoint();
+   again();
+   check();
+   other->checkpoint();
+   execute(left[1]); // once more, which changes nothing
+   check();
+}
+
+CHAIN_TEST(BlockTest, executionIsCancelled) {
+   // (module (func (export "start") (param i64)) (func (export "called") (param i64 i64) (loop (br 0))))
+   const Bytes endless = *fromHex("0061736d01000000010a0260017e0060027e7e000303020001071202057374617274000006"
+                                  "63616c6c656400010a0c0202000b070003400c000b0b");
+   auto data = genesisData();
+   data.services.push_back({"loop"_a, 0, 0, 0, endless});
+   const auto trace = kernel->pushBoot(
+       {transaction({{AccountNumber(), AccountNumber(), "boot"_m, format::pack(data)}})}, "prod"_a, time);
+   ASSERT_TRUE(trace && !trace->error);
+   const auto base = kernel->head()->id;
+   startBlock();
+   const auto good = seal().block;
+   ASSERT_TRUE(kernel->switchHead(base));
+
+   // No node would produce it.
+   auto bad = std::make_shared<format::SignedBlock>(*good);
+   bad->block.transactions.push_back(transaction({action("loop"_a, Program())}));
+   bad->block.transactions.back().subjectiveData.emplace();
+   const auto id = format::blockId(bad->block.header);
+   std::atomic<bool> done = false;
+   std::thread canceller([&] {
+      while (!done.load())
+         kernel->cancelBlock(id);
+   });
+   const auto cancelled = kernel->executeBlock(bad);
+   done = true;
+   canceller.join();
+   EXPECT_FALSE(cancelled);
+   EXPECT_EQ(kernel->head()->id, base);
+
+   // The same id may be asked for again; and a verdict is a verdict.
+   kernel->cancelBlock({});
+   const auto valid = kernel->executeBlock(good);
+   ASSERT_TRUE(valid);
+   EXPECT_TRUE(*valid) << valid->error().reason;
+   bad->block.transactions.back() = transaction({action("nobody"_a, Program())});
+   bad->block.transactions.back().subjectiveData.emplace();
+   const auto invalid = kernel->executeBlock(bad);
+   ASSERT_TRUE(invalid);
+   EXPECT_FALSE(*invalid);
+}
+
+CHAIN_TEST(BlockTest, verifiesByTheServicesInForce) {
+   boot();
+   startBlock();
+   (void)seal();
+   const format::Consensus before = kernel->head()->status.consensus.current;
+   ASSERT_EQ(before.services.size(), 1u);
+   const format::Checksum256 digest{5};
+   const auto verifies = [&](const format::Consensus& under, const char* proof) {
+      return kernel->verifies(under, {verify, {}}, digest, toBytes(proof));
+   };
+   EXPECT_TRUE(verifies(before, "yes"));
+   EXPECT_FALSE(verifies(before, "no"));
+   EXPECT_TRUE(kernel->verifies(before, {}, digest, {}));
+   EXPECT_FALSE(kernel->verifies(before, {}, digest, {1}));
+   EXPECT_FALSE(kernel->verifies(before, {alice, {}}, digest, toBytes("yes"))); // does not verify
+
+   // While its code changes, the old services and the new ones both have their signatures checked.
+   const Bytes code = puppetVariant(1);
+   const format::CodeByHashRow blob{format::sha256(ByteView(code)), 0, 0, code};
+   const CodeRow row{verify, CodeRow::isVerify, blob.codeHash, 0, 0};
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program()
+                                     .open(db::native, {}, 2)
+                                     .put(0, blob.key(), format::pack(blob))
+                                     .put(0, row.key(), format::pack(row)))}),
+             "");
+   (void)seal();
+   const format::Consensus after = kernel->head()->status.consensus.next->consensus;
+   ASSERT_NE(after.services, before.services);
+   EXPECT_TRUE(verifies(before, "yes"));
+   EXPECT_TRUE(verifies(after, "yes"));
+   EXPECT_FALSE(verifies(after, "no"));
+   auto unknown = after;
+   unknown.services[0].codeHash[0] ^= 1;
+   EXPECT_FALSE(verifies(unknown, "yes"));
+}
+
 CHAIN_TEST(BlockTest, restartReplaysJournal) {
    installLocal({alice, xHttp});
    boot();

@@ -72,13 +72,19 @@ Context::Context(Machine& machine, ChainState& state, ContextOptions options)
       machine_.running.insert(&budget_);
       if (machine_.cancelled)
          budget_.interrupt();
+   } else if (options_.mode == Mode::transaction) {
+      Lock lock(machine_.runningMutex);
+      machine_.validating.insert(&budget_);
+      if (machine_.validatedIsUnwanted())
+         budget_.interrupt();
    }
 }
 
 Context::~Context() {
-   if (options_.producing) {
+   if (options_.producing || options_.mode == Mode::transaction) {
       Lock lock(machine_.runningMutex);
       machine_.running.erase(&budget_);
+      machine_.validating.erase(&budget_);
    }
    instances_.clear();
    while (checkout_->levels() > levelsAtStart_)

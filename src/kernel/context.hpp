@@ -51,7 +51,7 @@ struct ContextOptions {
    Checkout::View view = Checkout::View::shared;
    /// CPU limit in nanoseconds; none: unlimited.
    std::optional<std::int64_t> cpuNs = std::nullopt;
-   /// False when replaying a block: limits are off and the context cannot be cancelled.
+   /// False when replaying a block: limits are off, and the context is cancelled with the whole block only.
    bool producing = true;
    /// Receives what the block header must know; may be null.
    VerifyChanges* changes = nullptr;

@@ -22,16 +22,26 @@ public:
 
    // ---- chain thread ----
 
-   /// Seals or checks `block`, makes it head and, unless it came from there, journals it.
-   SealedBlock accept(OpenBlock& block, Bytes signature, std::optional<Bytes> aux, BlockPurpose purpose);
-   std::expected<SealedBlock, Rejection> apply(const format::SignedBlock& block, BlockPurpose purpose);
+   /// Completes `block` and, unless it came from there, journals it.
+   SealedBlock accept(OpenBlock& block, Bytes signature, std::optional<Bytes> aux, BlockPurpose purpose, bool asHead);
+   std::expected<SealedBlock, Rejection> apply(const format::SignedBlock& block, BlockPurpose purpose, bool asHead);
+   std::optional<std::expected<SealedBlock, Rejection>> execute(const format::SignedBlock& block);
    std::expected<void, Rejection> switchHead(const format::Checksum256& id, bool journalIt);
    BlockStatePtr find(const format::Checksum256& id) const;
-   void setIrreversible(BlockStatePtr block);
+   bool setIrreversible(const format::Checksum256& id, Bytes proof);
+
+   // ---- any thread ----
+
+   std::optional<format::SignedBlock> block(const BlockState& of, std::uint32_t num) const;
+   std::vector<std::shared_ptr<const format::SignedBlock>> reversibleBlocks() const;
+   store::JournalPosition remember(ByteView memory);
+   std::optional<Bytes> remembered() const;
+   bool verifies(const format::Consensus& under, const format::Claim& claim, const format::Checksum256& digest,
+                 const Bytes& proof);
 
    // ---- store thread ----
 
-   void flush();
+   store::JournalPosition flush();
    void checkpoint();
    void tellFinal(std::uint32_t num);
 
@@ -50,6 +60,8 @@ public:
    store::Journal& journal;
    Machine machine;
    std::unique_ptr<OpenBlock> open;
+   /// A block that nobody will see, in which the nextTransaction callbacks are asked while none is open.
+   std::unique_ptr<OpenBlock> asked;
    /// Transactions whose code is being compiled, in the order in which they came. Chain thread.
    std::deque<OpenBlock::Waiting> waitingForCode;
    Pull pushNext();
@@ -59,7 +71,10 @@ public:
 
 private:
    void replayJournal();
-   void publish(BlockStatePtr state);
+   void publish(BlockStatePtr state, bool asHead);
+   /// False: it is irreversible already.
+   bool moveIrreversible(BlockStatePtr block);
+   std::vector<BlockStatePtr> retainedBlocks() const;
    bool runTimer();
    bool runRow();
    std::optional<format::RunRow> nextRow(const LocalState& now, bool verification) REQUIRES(queueMutex_);
@@ -72,6 +87,9 @@ private:
    std::deque<std::pair<store::JournalPosition, BlockStatePtr>> undurable_ GUARDED_BY(mutex_);
    /// End of the journal record of each retained block, for checkpoints.
    std::map<format::Checksum256, store::JournalPosition> recordEnd_ GUARDED_BY(mutex_);
+   /// What consensus must never forget, and where its record ends.
+   std::optional<Bytes> memory_ GUARDED_BY(mutex_);
+   store::JournalPosition memoryEnd_ GUARDED_BY(mutex_) = 0;
    bool replaying_ = false;
 
    Mutex checkpointMutex_;

@@ -8,7 +8,7 @@ namespace polis::kernel {
 
 namespace {
 
-enum class Kind : std::uint8_t { localCommit = 1, block = 2, head = 3 };
+enum class Kind : std::uint8_t { localCommit = 1, block = 2, head = 3, executed = 4, memory = 5, irreversible = 6 };
 
 struct PackedWrite {
    Bytes key{};
@@ -42,9 +42,19 @@ std::optional<Bytes> packLocalCommit(const std::vector<LocalWrite>& writes) {
    return record(Kind::localCommit, kept);
 }
 
-Bytes packBlockRecord(const format::SignedBlock& block) { return record(Kind::block, block); }
+Bytes packBlockRecord(const format::SignedBlock& block, bool becameHead) {
+   return record(becameHead ? Kind::block : Kind::executed, block);
+}
 
 Bytes packHeadRecord(const format::Checksum256& id) { return record(Kind::head, id); }
+
+Bytes packIrreversibleRecord(const format::Checksum256& id) { return record(Kind::irreversible, id); }
+
+Bytes packMemoryRecord(ByteView memory) {
+   Bytes out{static_cast<std::uint8_t>(Kind::memory)};
+   append(out, memory);
+   return out;
+}
 
 JournalRecord unpackJournalRecord(ByteView bytes) {
    if (bytes.empty())
@@ -61,9 +71,14 @@ JournalRecord unpackJournalRecord(ByteView bytes) {
       return out;
    }
    case Kind::block:
-      return BlockRecord{content<format::SignedBlock>(rest)};
+   case Kind::executed:
+      return BlockRecord{content<format::SignedBlock>(rest), static_cast<Kind>(bytes[0]) == Kind::block};
    case Kind::head:
       return HeadRecord{content<format::Checksum256>(rest)};
+   case Kind::irreversible:
+      return IrreversibleRecord{content<format::Checksum256>(rest)};
+   case Kind::memory:
+      return MemoryRecord{toBytes(rest)};
    }
    throw Fault("the journal holds a record of an unknown kind: it was written by a newer version");
 }

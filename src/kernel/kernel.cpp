@@ -80,6 +80,7 @@ Kernel::Impl::Impl(store::Store& storeIn, store::Journal& journalIn, vm::Engine&
       head_ = irreversible_ = start;
       retained_[start->id] = start;
       recordEnd_[start->id] = note.chain;
+      memory_ = std::move(note.memory);
    }
    {
       Lock lock(checkpointMutex_);
@@ -93,7 +94,10 @@ Kernel::Impl::Impl(store::Store& storeIn, store::Journal& journalIn, vm::Engine&
          if (after > note.local)
             machine.local.replay(commit->writes);
       } else if (auto* block = std::get_if<BlockRecord>(&record)) {
-         const auto applied = apply(block->block, BlockPurpose::replay);
+         // What does not descend from the checkpoint is a fork that has lost.
+         if (!find(block->block.block.header.previous))
+            return;
+         const auto applied = apply(block->block, BlockPurpose::replay, block->becameHead);
          if (!applied)
             throw Fault("block " + std::to_string(block->block.block.header.blockNum) +
                         " of the journal cannot be replayed: " + applied.error().reason);
@@ -101,20 +105,20 @@ Kernel::Impl::Impl(store::Store& storeIn, store::Journal& journalIn, vm::Engine&
          recordEnd_[applied->id] = after;
          ++blocks;
       } else if (auto* headRecord = std::get_if<HeadRecord>(&record)) {
-         if (const auto done = switchHead(headRecord->id, false); !done)
-            throw Fault("the journal switches to a block that is not there");
+         (void)switchHead(headRecord->id, false); // or it was on such a fork
+      } else if (auto* irreversible = std::get_if<IrreversibleRecord>(&record)) {
+         if (BlockStatePtr block = find(irreversible->id))
+            moveIrreversible(std::move(block));
+      } else if (auto* memory = std::get_if<MemoryRecord>(&record)) {
+         Lock lock(mutex_);
+         memory_ = std::move(memory->memory);
+         memoryEnd_ = after;
       }
    });
    replaying_ = false;
    machine.local.setJournal(&journal);
    if (blocks > 0)
       machine.host.log(Severity::info, "replayed " + std::to_string(blocks) + " blocks from the journal", std::nullopt);
-   // What was read from the journal is on disk.
-   const BlockStatePtr newest = head();
-   if (committedBySelf(*newest)) {
-      Lock lock(mutex_);
-      irreversible_ = newest;
-   }
 }
 
 BlockStatePtr Kernel::Impl::head() const {
@@ -133,15 +137,113 @@ BlockStatePtr Kernel::Impl::find(const format::Checksum256& id) const {
    return at == retained_.end() ? nullptr : at->second;
 }
 
+std::vector<BlockStatePtr> Kernel::Impl::retainedBlocks() const {
+   std::vector<BlockStatePtr> out;
+   Lock lock(mutex_);
+   for (const auto& [id, state] : retained_) // ids sort by height
+      out.push_back(state);
+   return out;
+}
+
+std::optional<format::SignedBlock> Kernel::Impl::block(const BlockState& of, std::uint32_t num) const {
+   const auto key = bigEndian32(num);
+   const auto packed = of.version.get(storeKey(db::blockLog, key));
+   if (!packed)
+      return std::nullopt;
+   auto block = format::unpack<format::Block>(*packed);
+   if (!block)
+      throw Fault("block " + std::to_string(num) + " of the block log cannot be read");
+   format::SignedBlock out;
+   out.block = std::move(*block);
+   if (const auto proof = of.version.get(storeKey(db::blockProof, key)))
+      if (auto signature = format::unpack<Bytes>(*proof))
+         out.signature = std::move(*signature);
+   const LocalState local = machine.local.state();
+   if (const auto row =
+           local.kept.get(storeKey(db::nativeSubjective, format::BlockDataRow::key(format::blockId(out.block.header)))))
+      if (auto data = format::unpack<format::BlockDataRow>(*row))
+         out.auxConsensusData = std::move(data->auxConsensusData);
+   return out;
+}
+
+std::vector<std::shared_ptr<const format::SignedBlock>> Kernel::Impl::reversibleBlocks() const {
+   std::vector<std::shared_ptr<const format::SignedBlock>> out;
+   const BlockStatePtr root = irreversible();
+   std::set<format::Checksum256> known{root->id};
+   for (const BlockStatePtr& state : retainedBlocks())
+      if (state->num > root->num && known.contains(state->header->previous))
+         if (auto found = block(*state, state->num)) {
+            known.insert(state->id);
+            out.push_back(std::make_shared<const format::SignedBlock>(std::move(*found)));
+         }
+   return out;
+}
+
+store::JournalPosition Kernel::Impl::remember(ByteView memory) {
+   const store::JournalPosition end = journal.append(packMemoryRecord(memory));
+   Lock lock(mutex_);
+   memory_ = toBytes(memory);
+   memoryEnd_ = end;
+   return end;
+}
+
+std::optional<Bytes> Kernel::Impl::remembered() const {
+   Lock lock(mutex_);
+   return memory_;
+}
+
+bool Kernel::Impl::verifies(const format::Consensus& under, const format::Claim& claim,
+                            const format::Checksum256& digest, const Bytes& proof) {
+   if (!claim.service)
+      return proof.empty();
+   const auto same = [&](const format::Consensus& set) {
+      return set.services == under.services && set.wasmConfig == under.wasmConfig;
+   };
+   /// Where a state keeps the services that are asked for.
+   const auto database = [&](const BlockState& state) -> std::optional<std::uint32_t> {
+      if (!state.header) // before genesis there are none, nor any code
+         return std::nullopt;
+      const auto& [current, next] = state.status.consensus;
+      if (next ? same(next->consensus) : same(current))
+         return db::native;
+      if (!same(current))
+         return std::nullopt;
+      // The first services of a chain have none before them.
+      return state.version.last(Bytes{db::prevAuthServices}) ? db::prevAuthServices : db::native;
+   };
+   std::vector<BlockStatePtr> states{head(), irreversible()};
+   for (std::size_t i = 0; i < states.size(); ++i) {
+      const auto found = database(*states[i]);
+      if (!found) {
+         if (i == 1 && states.size() == 2) {
+            auto more = retainedBlocks();
+            states.insert(states.end(), more.rbegin(), more.rend());
+         }
+         continue;
+      }
+      ChainState state(states[i]->version);
+      Context context(
+          machine, state,
+          {.mode = Mode::verify, .view = Checkout::View::empty, .producing = false, .codeDatabase = *found});
+      return !context
+                  .run(packAction(format::AccountNumber(), claim.service, "verifySys"_m,
+                                  format::pack(format::VerifyArgs{digest, claim, proof})),
+                       Entry::called)
+                  .error;
+   }
+   return false;
+}
+
 // ---- blocks --------------------------------------------------------------------------------------------------------
 
-void Kernel::Impl::publish(BlockStatePtr state) {
+void Kernel::Impl::publish(BlockStatePtr state, bool asHead) {
    // Versions are dropped outside the lock.
    std::vector<BlockStatePtr> dropped;
    {
       Lock lock(mutex_);
       retained_[state->id] = state;
-      head_ = std::move(state);
+      if (asHead)
+         head_ = std::move(state);
       while (retained_.size() > machine.options.retainedBlocks) {
          const auto oldest = retained_.begin(); // ids sort by height
          if (oldest->second == head_ || oldest->second->num >= irreversible_->num)
@@ -153,26 +255,29 @@ void Kernel::Impl::publish(BlockStatePtr state) {
    }
 }
 
-SealedBlock Kernel::Impl::accept(OpenBlock& block, Bytes signature, std::optional<Bytes> aux, BlockPurpose purpose) {
+SealedBlock Kernel::Impl::accept(OpenBlock& block, Bytes signature, std::optional<Bytes> aux, BlockPurpose purpose,
+                                 bool asHead) {
    auto [signedBlock, state] = block.complete(std::move(signature), std::move(aux));
    SealedBlock out{signedBlock, state->id, state, 0};
    if (purpose != BlockPurpose::replay) {
-      out.journalEnd = journal.append(packBlockRecord(*signedBlock));
+      out.journalEnd = journal.append(packBlockRecord(*signedBlock, asHead));
       Lock lock(mutex_);
       recordEnd_[state->id] = out.journalEnd;
-      if (committedBySelf(*state))
+      if (asHead && committedBySelf(*state))
          undurable_.emplace_back(out.journalEnd, state);
-   } else if (committedBySelf(*state)) {
+   } else if (asHead && committedBySelf(*state)) {
+      // What was read from the journal is on disk.
       Lock lock(mutex_);
       irreversible_ = state;
    }
-   publish(state);
+   publish(state, asHead);
    if (purpose != BlockPurpose::replay)
       machine.host.wakeFlush();
    return out;
 }
 
-std::expected<SealedBlock, Rejection> Kernel::Impl::apply(const format::SignedBlock& block, BlockPurpose purpose) {
+std::expected<SealedBlock, Rejection> Kernel::Impl::apply(const format::SignedBlock& block, BlockPurpose purpose,
+                                                          bool asHead) {
    const format::BlockHeader& header = block.block.header;
    const auto reject = [](std::string why) { return std::unexpected(Rejection{std::move(why)}); };
    const BlockStatePtr parent = find(header.previous);
@@ -222,7 +327,21 @@ std::expected<SealedBlock, Rejection> Kernel::Impl::apply(const format::SignedBl
       return std::unexpected(id.error());
    if (*id != format::blockId(header) || built.header().authCode != header.authCode)
       return reject("blockId does not match");
-   return accept(built, block.signature, block.auxConsensusData, purpose);
+   return accept(built, block.signature, block.auxConsensusData, purpose, asHead);
+}
+
+std::optional<std::expected<SealedBlock, Rejection>> Kernel::Impl::execute(const format::SignedBlock& block) {
+   {
+      Lock lock(machine.runningMutex);
+      machine.validated = format::blockId(block.block.header);
+   }
+   std::optional<std::expected<SealedBlock, Rejection>> out = apply(block, BlockPurpose::validate, false);
+   Lock lock(machine.runningMutex);
+   // A verdict against a block counts only if nobody was in its way.
+   if (machine.validatedIsUnwanted() && !*out)
+      out.reset();
+   machine.validated = machine.unwanted = {};
+   return out;
 }
 
 std::expected<void, Rejection> Kernel::Impl::switchHead(const format::Checksum256& id, bool journalIt) {
@@ -236,14 +355,27 @@ std::expected<void, Rejection> Kernel::Impl::switchHead(const format::Checksum25
    return {};
 }
 
-void Kernel::Impl::setIrreversible(BlockStatePtr block) {
-   {
-      Lock lock(mutex_);
-      if (block->num <= irreversible_->num)
-         return;
-      irreversible_ = block;
+bool Kernel::Impl::moveIrreversible(BlockStatePtr block) {
+   Lock lock(mutex_);
+   if (block->num <= irreversible_->num)
+      return false;
+   irreversible_ = std::move(block);
+   return true;
+}
+
+bool Kernel::Impl::setIrreversible(const format::Checksum256& id, Bytes proof) {
+   BlockStatePtr found = find(id);
+   if (!found)
+      return false;
+   if (!proof.empty()) {
+      const format::BlockDataRow row{id, std::move(proof)};
+      machine.local.write({{storeKey(db::nativeSubjective, row.key()), format::pack(row)}});
    }
-   tellFinal(block->num);
+   if (const std::uint32_t num = found->num; moveIrreversible(std::move(found))) {
+      journal.append(packIrreversibleRecord(id));
+      machine.host.submit([this, num] { tellFinal(num); });
+   }
+   return true;
 }
 
 bool Kernel::Impl::mayWait(const OpenBlock::Waiting& waiting) const {
@@ -304,7 +436,7 @@ void Kernel::Impl::tellFinal(std::uint32_t num) {
    }
 }
 
-void Kernel::Impl::flush() {
+store::JournalPosition Kernel::Impl::flush() {
    journal.sync();
    const store::JournalPosition durable = journal.durable();
    BlockStatePtr newest;
@@ -316,7 +448,8 @@ void Kernel::Impl::flush() {
       }
    }
    if (newest)
-      setIrreversible(std::move(newest));
+      if (const std::uint32_t num = newest->num; moveIrreversible(std::move(newest)))
+         tellFinal(num);
    bool due;
    {
       Lock lock(checkpointMutex_);
@@ -324,23 +457,27 @@ void Kernel::Impl::flush() {
    }
    if (due)
       checkpoint();
+   return durable;
 }
 
 void Kernel::Impl::checkpoint() {
    Lock only(checkpointMutex_);
    BlockStatePtr chain;
    CheckpointNote note;
+   store::JournalPosition memoryEnd = 0;
    {
       Lock lock(mutex_);
       chain = irreversible_;
       const auto at = recordEnd_.find(chain->id);
       ASSERT(at != recordEnd_.end());
       note.chain = at->second;
+      note.memory = memory_;
+      memoryEnd = memoryEnd_;
    }
    auto [kept, position] = machine.local.cut();
    note.local = position;
    // The journal must reach at least as far as what rests on it.
-   journal.sync(position);
+   journal.sync(std::max(position, memoryEnd));
    store.checkpoint({{{chainName, chain->version}, {localName, kept}}, note.chain, format::pack(note)});
    lastCheckpoint_ = note.chain;
    journal.truncateBefore(note.chain);
@@ -459,26 +596,27 @@ BlockStatePtr Kernel::head() const { return impl_->head(); }
 BlockStatePtr Kernel::irreversible() const { return impl_->irreversible(); }
 format::Checksum256 Kernel::chainId() const { return impl_->head()->status.chainId; }
 
-std::optional<format::SignedBlock> Kernel::block(std::uint32_t num) const {
-   const BlockStatePtr head = impl_->head();
-   const auto key = bigEndian32(num);
-   const auto packed = head->version.get(storeKey(db::blockLog, key));
-   if (!packed)
-      return std::nullopt;
-   auto block = format::unpack<format::Block>(*packed);
-   if (!block)
-      throw Fault("block " + std::to_string(num) + " of the block log cannot be read");
-   format::SignedBlock out;
-   out.block = std::move(*block);
-   if (const auto proof = head->version.get(storeKey(db::blockProof, key)))
-      if (auto signature = format::unpack<Bytes>(*proof))
-         out.signature = std::move(*signature);
-   const LocalState local = impl_->machine.local.state();
-   if (const auto row =
-           local.kept.get(storeKey(db::nativeSubjective, format::BlockDataRow::key(format::blockId(out.block.header)))))
-      if (auto data = format::unpack<format::BlockDataRow>(*row))
-         out.auxConsensusData = std::move(data->auxConsensusData);
-   return out;
+std::optional<format::SignedBlock> Kernel::block(std::uint32_t num) const { return impl_->block(*impl_->head(), num); }
+std::optional<format::SignedBlock> Kernel::block(const BlockState& of, std::uint32_t num) const {
+   return impl_->block(of, num);
+}
+
+std::vector<std::shared_ptr<const format::SignedBlock>> Kernel::reversibleBlocks() const {
+   return impl_->reversibleBlocks();
+}
+store::JournalPosition Kernel::remember(ByteView memory) { return impl_->remember(memory); }
+std::optional<Bytes> Kernel::remembered() const { return impl_->remembered(); }
+bool Kernel::verifies(const format::Consensus& under, const format::Claim& claim, const format::Checksum256& digest,
+                      const Bytes& proof) {
+   return impl_->verifies(under, claim, digest, proof);
+}
+
+void Kernel::cancelBlock(const format::Checksum256& id) {
+   Lock lock(impl_->machine.runningMutex);
+   impl_->machine.unwanted = id;
+   if (impl_->machine.validated == id)
+      for (vm::Budget* budget : impl_->machine.validating)
+         budget->interrupt();
 }
 
 std::optional<format::Checksum256> Kernel::blockId(std::uint32_t num) const {
@@ -512,6 +650,9 @@ void Kernel::cancelQueries() {
    impl_->machine.cancelled = true;
    for (vm::Budget* budget : impl_->machine.running)
       budget->interrupt();
+   if (impl_->machine.validatedIsUnwanted())
+      for (vm::Budget* budget : impl_->machine.validating)
+         budget->interrupt();
 }
 
 std::expected<format::TransactionTrace, Rejection>
@@ -542,12 +683,13 @@ Kernel::pushBoot(const std::vector<format::SignedTransaction>& transactions, for
       all.error = id.error().reason;
       return all;
    }
-   (void)impl_->accept(**block, {}, std::nullopt, BlockPurpose::produce);
+   (void)impl_->accept(**block, {}, std::nullopt, BlockPurpose::produce, true);
    return all;
 }
 
 std::expected<void, Rejection> Kernel::startBlock(const BlockStart& start) {
    ASSERT(!impl_->open);
+   impl_->asked.reset();
    if (!hasChain())
       return std::unexpected(Rejection{"there is no chain"});
    auto block = OpenBlock::start(impl_->machine, impl_->head(), start, BlockPurpose::produce);
@@ -571,16 +713,18 @@ Pull Kernel::pushNext() {
    return impl_->pushNext();
 }
 
-std::optional<format::SignedTransaction> Kernel::nextTransaction(std::int64_t timeUs) {
+std::optional<format::SignedTransaction> Kernel::nextTransaction(std::int64_t timeUs, bool again) {
    ASSERT(!impl_->open);
    const BlockStatePtr head = impl_->head();
    if (!head->header)
       return std::nullopt;
-   // A block that nobody will see: the callbacks run as while one is made.
-   auto block = OpenBlock::start(impl_->machine, head,
-                                 {std::max(timeUs, head->header->time.microseconds + 1), head->header->producer, 0, 0},
-                                 BlockPurpose::produce);
-   return block ? (*block)->next() : std::nullopt;
+   if (again || !impl_->asked) {
+      auto block = OpenBlock::start(
+          impl_->machine, head, {std::max(timeUs, head->header->time.microseconds + 1), head->header->producer, 0, 0},
+          BlockPurpose::produce);
+      impl_->asked = block ? std::move(*block) : nullptr;
+   }
+   return impl_->asked ? impl_->asked->next() : std::nullopt;
 }
 
 format::TransactionTrace Kernel::push(const format::SignedTransaction& transaction, bool proofsChecked) {
@@ -588,30 +732,35 @@ format::TransactionTrace Kernel::push(const format::SignedTransaction& transacti
    return impl_->open->push(transaction, proofsChecked);
 }
 
-std::expected<SealedBlock, Rejection> Kernel::sealBlock(const std::function<Bytes(ByteView)>& sign) {
+std::expected<SealedBlock, Rejection> Kernel::sealBlock(const std::function<Bytes(ByteView)>& sign,
+                                                        std::optional<Bytes> aux) {
    ASSERT(impl_->open);
    const std::unique_ptr<OpenBlock> block = std::move(impl_->open);
    const auto id = block->finish();
    if (!id)
       return std::unexpected(id.error());
-   return impl_->accept(*block, sign ? sign(format::blockSignaturePreimage(*id)) : Bytes(), std::nullopt,
-                        BlockPurpose::produce);
+   return impl_->accept(*block, sign ? sign(format::blockSignaturePreimage(*id)) : Bytes(), std::move(aux),
+                        BlockPurpose::produce, true);
 }
 
 void Kernel::abortBlock() { impl_->open.reset(); }
 
 std::expected<SealedBlock, Rejection> Kernel::applyBlock(std::shared_ptr<const format::SignedBlock> block) {
-   return impl_->apply(*block, BlockPurpose::validate);
+   return impl_->apply(*block, BlockPurpose::validate, true);
+}
+
+std::optional<std::expected<SealedBlock, Rejection>>
+Kernel::executeBlock(const std::shared_ptr<const format::SignedBlock>& block) {
+   return impl_->execute(*block);
 }
 
 std::expected<void, Rejection> Kernel::switchHead(const format::Checksum256& id) { return impl_->switchHead(id, true); }
 
-void Kernel::setIrreversible(std::uint32_t num) {
-   if (BlockStatePtr block = stateAt(num))
-      impl_->setIrreversible(std::move(block));
+bool Kernel::setIrreversible(const format::Checksum256& id, Bytes proof) {
+   return impl_->setIrreversible(id, std::move(proof));
 }
 
-void Kernel::flush() { impl_->flush(); }
+store::JournalPosition Kernel::flush() { return impl_->flush(); }
 void Kernel::checkpoint() { impl_->checkpoint(); }
 
 namespace {

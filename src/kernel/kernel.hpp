@@ -140,12 +140,23 @@ public:
    format::Checksum256 chainId() const;
    /// A block of the current chain from the block log.
    std::optional<format::SignedBlock> block(std::uint32_t num) const;
+   /// A block from the log of another one: it, or an ancestor of it.
+   std::optional<format::SignedBlock> block(const BlockState& of, std::uint32_t num) const;
    /// The id of a block of the current chain; zero for block 1, the state before genesis.
    std::optional<format::Checksum256> blockId(std::uint32_t num) const;
    /// A retained state by block number on the current chain (at least `retainedBlocks`).
    BlockStatePtr stateAt(std::uint32_t num) const;
    /// A retained block of any fork.
    BlockStatePtr retained(const format::Checksum256& id) const;
+   /// Executed blocks that descend from the irreversible one, parents first.
+   std::vector<std::shared_ptr<const format::SignedBlock>> reversibleBlocks() const;
+   /// Appends to the journal what consensus must never forget, behind everything that was appended so far. It is
+   /// durable when the journal is synced up to the position returned. Call for one at a time.
+   store::JournalPosition remember(ByteView memory);
+   /// What `remember` was given last, also before a restart.
+   std::optional<Bytes> remembered() const;
+   /// Ends `executeBlock` of this block, soon, if it has not ended by itself.
+   void cancelBlock(const format::Checksum256& id);
    /// Sum of commits, calls and the like, as name and value, for metrics.
    std::vector<std::pair<std::string, std::uint64_t>> counters() const;
    /// Fails every running context that is not part of a committed block with `transaction timed out`; for shutdown.
@@ -168,38 +179,52 @@ public:
    std::size_t openBlockBytes() const;
    /// Asks the nextTransaction callbacks for one transaction, checks its proofs and runs it. Needs an open block.
    Pull pushNext();
-   /// Asks the nextTransaction callbacks on head, with no block open: for a node that hands transactions on to the
-   /// producer. Nothing: none waits, or there is no chain.
-   std::optional<format::SignedTransaction> nextTransaction(std::int64_t timeUs);
+   /// Asks the nextTransaction callbacks, with no block open: for a node that hands transactions on to producers. Each
+   /// is given once, until `again` begins with the first that is not in the chain. Nothing: no more waits, or there is
+   /// no chain.
+   std::optional<format::SignedTransaction> nextTransaction(std::int64_t timeUs, bool again);
    /// Runs one transaction in the open block: included, or undone with the error in the trace. Proofs are checked
    /// unless `proofsChecked`.
    format::TransactionTrace push(const format::SignedTransaction& transaction, bool proofsChecked = false);
    /// Finishes the block, signs it with `sign` (36-byte preimage → signature; may return nothing), appends it to the
-   /// journal and makes it head. Readers see it at once; it is irreversible when durable and, with several producers,
-   /// when `setIrreversible` says so.
-   [[nodiscard]] std::expected<SealedBlock, Rejection> sealBlock(const std::function<Bytes(ByteView)>& sign);
+   /// journal and makes it head. Readers see it at once. Of a single producer it is irreversible when durable;
+   /// otherwise when `setIrreversible` says so. aux: packed BlockConfirm that travels with the block.
+   [[nodiscard]] std::expected<SealedBlock, Rejection> sealBlock(const std::function<Bytes(ByteView)>& sign,
+                                                                 std::optional<Bytes> aux = std::nullopt);
    /// Drops the open block, if any.
    void abortBlock();
 
    // ---- chain thread: validation ----
 
-   /// Validates and executes a block on its parent, which must be retained, journals it and makes it head.
-   /// Errors: any rule of spec kernel §6.5.
+   /// Validates and executes a block on its parent, which must be retained, and journals it. Head stays where it is.
+   /// Nothing: `cancelBlock` came first. Errors: any rule of spec kernel §6.5.
+   [[nodiscard]] std::optional<std::expected<SealedBlock, Rejection>>
+   executeBlock(const std::shared_ptr<const format::SignedBlock>& block);
+   /// The same where nobody chooses among blocks: it becomes head, and one of a single producer is irreversible when
+   /// durable.
    [[nodiscard]] std::expected<SealedBlock, Rejection> applyBlock(std::shared_ptr<const format::SignedBlock> block);
    /// Makes a retained block head; O(1) in the size of the state.
    [[nodiscard]] std::expected<void, Rejection> switchHead(const format::Checksum256& id);
-   /// Consensus says that `num` on the current chain is irreversible.
-   void setIrreversible(std::uint32_t num);
+   /// Consensus says that a block, head or an ancestor of it, is irreversible. proof: packed BlockConfirm, to be served
+   /// with the block from now on; may be empty. Services are told soon (see `onFinal` below). False: the block is not
+   /// retained, and nothing happened.
+   [[nodiscard]] bool setIrreversible(const format::Checksum256& id, Bytes proof);
 
    // ---- store thread ----
 
-   /// Syncs the journal. For a single producer the newest synced block becomes irreversible; the kernel then
-   /// tells `transact+1` (see `onFinal` below). Also writes a checkpoint when one is due.
-   void flush();
+   /// Syncs the journal, and returns the position up to which it is durable. The newest synced block that a single
+   /// producer sealed here becomes irreversible; the kernel then tells `transact+1` (see `onFinal` below). Also writes
+   /// a checkpoint when one is due.
+   store::JournalPosition flush();
    /// Writes a checkpoint now; call at a clean shutdown after the other threads have stopped.
    void checkpoint();
 
    // ---- query threads ----
+
+   /// Whether `proof` answers `claim` for `digest`, by the verify services that `under` lists. False also when no state
+   /// that is retained has these services.
+   bool verifies(const format::Consensus& under, const format::Claim& claim, const format::Checksum256& digest,
+                 const Bytes& proof);
 
    /// Runs `x-http::serve` for one request on `socket`, which the kernel owns a share of until `close`.
    /// Replies arrive through `Socket::send`, also later from other contexts.

@@ -44,6 +44,12 @@ struct Machine {
    Mutex runningMutex;
    std::set<vm::Budget*> running GUARDED_BY(runningMutex);
    bool cancelled GUARDED_BY(runningMutex) = false;
+   /// Contexts that validate the block `validated`, and the block that nobody wants to be validated any more.
+   std::set<vm::Budget*> validating GUARDED_BY(runningMutex);
+   format::Checksum256 validated GUARDED_BY(runningMutex){}, unwanted GUARDED_BY(runningMutex){};
+   bool validatedIsUnwanted() const REQUIRES(runningMutex) {
+      return validated != format::Checksum256{} && (cancelled || validated == unwanted);
+   }
 
    /// After an outermost commit: wakes whoever waits for the tables written (spec, kernel §5.3).
    void announce(const std::vector<LocalWrite>& writes);

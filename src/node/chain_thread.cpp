@@ -4,12 +4,25 @@
 #include "base/log.hpp"
 #include "base/thread_name.hpp"
 #include "format/fracpack.hpp"
+#include "format/ids.hpp"
 
 namespace polis::node {
 
 namespace {
 
+/// A transaction that is not in the chain after so long is handed on once more.
+constexpr std::int64_t forwardAgainAfterUs = 2'000'000;
+
 std::int64_t nowUs() { return SystemClock().realtimeNs() / 1000; }
+
+/// The set for the block after this one, if there is but one.
+const std::vector<format::Producer>* soleSet(const kernel::BlockState& block) {
+   const auto& [current, next] = block.status.consensus;
+   const bool ended = next && block.header && next->blockNum <= block.header->commitNum;
+   if (next && !ended)
+      return nullptr;
+   return std::visit([](const auto& data) { return &data.producers; }, (ended ? next->consensus : current).data);
+}
 
 } // namespace
 
@@ -36,6 +49,11 @@ void ChainThread::stop() {
       thread_.join();
 }
 
+void ChainThread::wake() {
+   transactionsWait_.store(true);
+   wake_.signal();
+}
+
 bool ChainThread::submit(std::function<void(kernel::Kernel&)> task) {
    if (!tasks_.tryPush(std::move(task)))
       return false;
@@ -43,20 +61,45 @@ bool ChainThread::submit(std::function<void(kernel::Kernel&)> task) {
    return true;
 }
 
-void ChainThread::run() {
-   bool woken = true; // transactions may wait from before a restart
+void ChainThread::command(std::function<void(kernel::Kernel&)> task) {
+   {
+      Lock lock(mutex_);
+      commands_.push_back(std::move(task));
+   }
+   wake_.signal();
+}
+
+void ChainThread::runTasks() {
    while (!stopping_.load()) {
-      while (auto task = tasks_.tryPop())
+      std::deque<std::function<void(kernel::Kernel&)>> commands;
+      {
+         Lock lock(mutex_);
+         commands.swap(commands_);
+      }
+      for (const auto& command : commands)
+         if (!stopping_.load())
+            command(kernel_);
+      auto task = tasks_.tryPop();
+      if (task)
          (*task)(kernel_);
-      if (leads())
-         produce(woken);
-      else if (woken && options_.forward)
-         forward();
+      else if (commands.empty())
+         return;
+   }
+}
+
+void ChainThread::run() {
+   while (!stopping_.load()) {
+      runTasks();
+      const bool woken = transactionsWait_.exchange(false);
+      if (order_)
+         work(woken);
+      else if (options_.forward)
+         forward(woken);
 
       auto wait = std::chrono::microseconds(BlockClock::idleUs);
       if (waiting_)
          wait = std::chrono::microseconds(0);
-      else if (leads()) {
+      else if (order_) {
          const std::int64_t now = nowUs();
          std::int64_t due = options_.clock.idleDeadline(kernel_.head()->header->time.microseconds, now);
          if (kernel_.blockOpen() && kernel_.openBlockTransactions() > 0)
@@ -64,26 +107,58 @@ void ChainThread::run() {
          due = std::max(due, retryUs_);
          wait = std::chrono::microseconds(std::max<std::int64_t>(due - now, 0));
       }
-      woken = wake_.waitUntil(seen_, std::chrono::steady_clock::now() + wait);
+      (void)wake_.waitUntil(seen_, std::chrono::steady_clock::now() + wait);
    }
    kernel_.abortBlock();
 }
 
-/// Whether this node's producer is the chain's only one.
-bool ChainThread::leads() const {
-   if (options_.producer.value == 0 || !kernel_.hasChain())
-      return false;
-   const auto head = kernel_.head();
-   const auto& consensus = head->status.consensus;
-   const bool ended = consensus.next && head->header && consensus.next->blockNum <= head->header->commitNum;
-   return std::visit(
-       [&](const auto& data) {
-          return data.producers.empty() || (data.producers.size() == 1 && data.producers[0].name == options_.producer);
-       },
-       (ended ? consensus.next->consensus : consensus.current).data);
+// ---- what consensus asks for ---------------------------------------------------------------------------------------
+
+bool ChainThread::alone(format::AccountNumber producer) const {
+   const auto* set = soleSet(*kernel_.head());
+   return set && (set->empty() || (set->size() == 1 && set->front().name == producer));
 }
 
-void ChainThread::produce(bool woken) {
+void ChainThread::produce(consensus::Produce order) {
+   // Ordered before consensus knew of what was sealed here since: another order follows when it does.
+   if (order.parent != kernel_.head()->id || (!unknown_.empty() && !alone(order.producer)))
+      return;
+   const bool same =
+       order_ && order_->parent == order.parent && order_->term == order.term && order_->producer == order.producer;
+   // What has no work in it yet may as well say the newest.
+   if (kernel_.blockOpen() && (!same || (kernel_.openBlockTransactions() == 0 && order_->commitNum != order.commitNum)))
+      kernel_.abortBlock();
+   order_ = std::move(order);
+   if (!same)
+      transactionsWait_.store(true);
+}
+
+void ChainThread::stopProducing() {
+   kernel_.abortBlock();
+   order_.reset();
+   waiting_ = false;
+}
+
+void ChainThread::setHead(const format::Checksum256& id) {
+   const auto head = kernel_.head();
+   if (head->id == id)
+      return;
+   // A sole producer goes on by itself, ahead of what consensus has heard.
+   if (order_ && unknown_.contains(head->id) && alone(order_->producer))
+      return;
+   stopProducing();
+   if (const auto done = kernel_.switchHead(id); !done)
+      throw Fault("consensus wants a head that is not there: " + done.error().reason);
+}
+
+void ChainThread::forget() {
+   stopProducing();
+   unknown_.clear();
+}
+
+// ---- production ----------------------------------------------------------------------------------------------------
+
+void ChainThread::work(bool woken) {
    const std::int64_t now = nowUs();
    if (now < retryUs_)
       return;
@@ -108,12 +183,11 @@ void ChainThread::produce(bool woken) {
 void ChainThread::open(std::int64_t now) {
    blockTimeUs_ = options_.clock.blockTime(kernel_.head()->header->time.microseconds, now);
    openedUs_ = now;
-   const auto head = kernel_.head();
    if (auto started = kernel_.startBlock(
-           {.time = blockTimeUs_, .producer = options_.producer, .term = head->header->term, .commitNum = head->num});
+           {.time = blockTimeUs_, .producer = order_->producer, .term = order_->term, .commitNum = order_->commitNum});
        !started) {
-      log::error("Block ", head->num + 1, " cannot be started: ", started.error().reason);
-      retryUs_ = now + BlockClock::idleUs;
+      log::error("Block ", kernel_.head()->num + 1, " cannot be started: ", started.error().reason);
+      fail();
    }
 }
 
@@ -137,29 +211,73 @@ bool ChainThread::pull() {
    return false;
 }
 
-void ChainThread::forward() {
-   constexpr int atOnce = 1000;
-   for (int i = 0; i < atOnce && !stopping_.load(); ++i) {
-      const auto transaction = kernel_.nextTransaction(nowUs());
-      if (!transaction)
-         return;
-      options_.forward(format::pack(*transaction));
-   }
-   wake_.signal();
-}
-
 void ChainThread::seal() {
    // Whatever did not fit may still be there.
    const bool full = kernel_.openBlockTransactions() > 0;
-   auto sealed = kernel_.sealBlock(options_.sign);
+   auto sealed = kernel_.sealBlock(
+       [&](ByteView preimage) {
+          if (!order_->claim.service)
+             return Bytes();
+          auto signature = options_.sign(order_->claim, preimage);
+          if (!signature)
+             throw Fault("the key that this node's blocks are signed with has gone");
+          return std::move(*signature);
+       },
+       order_->aux);
    if (!sealed) {
       log::error("The block cannot be finished: ", sealed.error().reason);
-      kernel_.abortBlock();
-      retryUs_ = nowUs() + BlockClock::idleUs;
-      return;
+      return fail();
    }
    blocks_.fetch_add(1, std::memory_order_relaxed);
    waiting_ = waiting_ || full;
+   unknown_.insert(sealed->id);
+   options_.sealed(*sealed);
+   // Of a sole producer nobody else may think otherwise; with several, consensus has to know the block first.
+   if (alone(order_->producer))
+      order_->parent = sealed->id;
+   else
+      stopProducing();
+}
+
+void ChainThread::fail() {
+   kernel_.abortBlock();
+   waiting_ = false;
+   if (alone(order_->producer)) {
+      retryUs_ = nowUs() + BlockClock::idleUs;
+      return;
+   }
+   options_.failed(order_->parent);
+   order_.reset();
+}
+
+// ---- handing transactions on ---------------------------------------------------------------------------------------
+
+/// With one producer its followers hand it what they have verified. With several the services do so by themselves;
+/// here only what has not got into the chain since is handed on once more.
+void ChainThread::forward(bool woken) {
+   constexpr int atOnce = 1000;
+   const std::int64_t now = nowUs();
+   const bool again = now >= forwardAgainUs_;
+   const auto* set = soleSet(*kernel_.head());
+   const bool several = !set || set->size() > 1;
+   if (!again && (several || !woken))
+      return;
+   if (again)
+      forwardAgainUs_ = now + forwardAgainAfterUs;
+   std::set<format::Checksum256> waiting;
+   for (int i = 0; i < atOnce && !stopping_.load(); ++i) {
+      const auto transaction = kernel_.nextTransaction(now, again && i == 0);
+      if (!transaction)
+         break;
+      const auto id = format::transactionId(*transaction);
+      if (!several || forwarded_.contains(id))
+         options_.forward(format::pack(*transaction));
+      waiting.insert(id);
+      if (i + 1 == atOnce && !several)
+         wake();
+   }
+   if (several)
+      forwarded_ = std::move(waiting);
 }
 
 } // namespace polis::node

@@ -1,25 +1,32 @@
 #pragma once
 #include "base/bounded_queue.hpp"
+#include "base/mutex.hpp"
+#include "consensus/consensus.hpp"
 #include "kernel/kernel.hpp"
 #include "node/block_clock.hpp"
 #include "node/wake.hpp"
 #include "vm/execution_thread.hpp"
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <optional>
+#include <set>
 
 namespace polis::node {
 
-/// The chain thread: owns all chain functions of the kernel, and produces blocks where this node leads.
+/// The chain thread: owns all chain functions of the kernel, and produces blocks as consensus orders.
 class ChainThread {
 public:
    struct Options {
-      format::AccountNumber producer; ///< 0: this node does not produce
       BlockClock clock;
-      /// Signs a block; empty for a producer without key.
-      std::function<Bytes(ByteView)> sign;
+      /// Signs a block for a claim that is not empty; nothing when the key is not at hand.
+      std::function<std::optional<Bytes>(const format::Claim& claim, ByteView preimage)> sign;
       /// Takes a verified transaction, packed, to who makes the blocks; used while this node does not.
       std::function<void(Bytes)> forward;
+      /// This node has sealed a block; it is durable when the journal is, up to its end.
+      std::function<void(const kernel::SealedBlock&)> sealed;
+      /// No block could be made on this parent.
+      std::function<void(const format::Checksum256& parent)> failed;
    };
 
    ChainThread(kernel::Kernel& kernel, Options options, std::function<void(const char*)> onFault);
@@ -29,12 +36,27 @@ public:
    /// Drops an open block and ends the thread.
    void stop();
 
-   /// There may be a transaction. Any thread.
-   void wake() { wake_.signal(); }
+   // ---- any thread ----
+
+   /// There may be a transaction.
+   void wake();
    /// Runs `task` on the chain thread. False when too many wait.
    [[nodiscard]] bool submit(std::function<void(kernel::Kernel&)> task);
-   /// Changed by configuration or boot. Chain thread, or before start().
-   void setProducer(format::AccountNumber producer) { options_.producer = producer; }
+   /// The same for what consensus asks for, in its order. Never refused: consensus asks for one block at a time, and
+   /// for the rest by blocks that are executed.
+   void command(std::function<void(kernel::Kernel&)> task);
+
+   // ---- within a command ----
+
+   void produce(consensus::Produce order);
+   void stopProducing();
+   void setHead(const format::Checksum256& id);
+   /// Consensus knows of this block that was sealed here.
+   void sealedIsKnown(const format::Checksum256& id) { unknown_.erase(id); }
+   /// Consensus begins anew with the chain as it is.
+   void forget();
+
+   // ---- any thread ----
 
    std::uint64_t blocks() const { return blocks_.load(); }
    std::uint64_t transactions() const { return transactions_.load(); }
@@ -43,22 +65,36 @@ public:
 
 private:
    void run();
-   bool leads() const;
-   void produce(bool woken);
+   void runTasks();
+   /// Whether the block after head is made by `producer` without asking anybody.
+   bool alone(format::AccountNumber producer) const;
+   void work(bool woken);
    void open(std::int64_t now);
    bool pull();
-   void forward();
+   void forward(bool woken);
    void seal();
+   void fail();
 
    kernel::Kernel& kernel_;
    Options options_;
    std::function<void(const char*)> onFault_;
    BoundedQueue<std::function<void(kernel::Kernel&)>, 256> tasks_;
+   Mutex mutex_;
+   std::deque<std::function<void(kernel::Kernel&)>> commands_ GUARDED_BY(mutex_);
    Wake wake_;
+   std::atomic<bool> transactionsWait_ = true; ///< as they may from before a restart
+
+   // The thread's own.
    std::uint64_t seen_ = 0;
+   std::optional<consensus::Produce> order_;
+   /// Blocks sealed here that consensus does not know of yet.
+   std::set<format::Checksum256> unknown_;
    std::int64_t openedUs_ = 0, blockTimeUs_ = 0;
    bool waiting_ = false;
    std::int64_t retryUs_ = 0;
+   std::int64_t forwardAgainUs_ = 0;
+   std::set<format::Checksum256> forwarded_; ///< what waited at the last time
+
    std::atomic<bool> stopping_ = false;
    std::atomic<std::uint64_t> blocks_ = 0, transactions_ = 0, refused_ = 0;
    vm::ExecutionThread thread_;

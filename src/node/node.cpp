@@ -173,9 +173,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       theKernel->attachFixed(format::SocketRow::producerMulticast, std::make_shared<MulticastSocket>(sockets));
       theKernel->attachFixed(format::SocketRow::log, std::make_shared<LogSocket>());
       chain = std::make_unique<ChainThread>(*theKernel, chainOptions(), fault);
-      peers = std::make_unique<PeerThread>(
-          *theKernel, *chain, PeerThread::Options{account, [this](Bytes action) { fromPeer(std::move(action)); }},
-          fault);
+      peers = std::make_unique<PeerThread>(*theKernel, *chain, peerOptions(), fault);
       peers->start();
       sockets.peers = peers.get();
       std::optional<std::string> problem;
@@ -237,8 +235,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       if (::stat(config.key.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
          log::warning("The key file ", config.key, " can be read by others; chmod 600 it");
       // The first start of a chain makes the key too; a chain that is there has one, and it must be found.
-      if (options.boot && ::access(config.key.c_str(), F_OK) != 0 &&
-          ::access((options.folder / "journal").c_str(), F_OK) != 0) {
+      if (::access(config.key.c_str(), F_OK) != 0 && ::access((options.folder / "journal").c_str(), F_OK) != 0) {
          writePrivateFile(config.key, format::PrivateKey::generate().pem());
          log::info("A new key for ", config.producer, " was written to ", config.key, "; keep a copy of it");
       }
@@ -293,7 +290,6 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
 
    ChainThread::Options chainOptions() {
       ChainThread::Options result;
-      result.producer = account;
       result.clock.minIntervalUs = std::int64_t{config.minIntervalMs.value_or(250)} * 1000;
       result.forward = [this](Bytes transaction) {
          // What `transact+1` itself would send to other producers (spec, consensus §5.5).
@@ -302,14 +298,32 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
                                      format::pack(std::tuple(std::move(transaction)))};
          peers->toProducers(format::pack(action));
       };
-      result.sign = [this](ByteView preimage) -> Bytes {
-         const auto signing = signingKey();
-         if (!signing)
-            return {};
-         const auto signature = signing->sign(format::sha256(preimage));
-         return Bytes(signature.begin(), signature.end());
+      result.sign = [this](const format::Claim& claim, ByteView preimage) {
+         return signFor(claim, format::sha256(preimage));
       };
+      result.sealed = [this](const kernel::SealedBlock& block) { peers->sealed(block); };
+      result.failed = [this](const format::Checksum256& parent) { peers->productionFailed(parent); };
       return result;
+   }
+
+   PeerThread::Options peerOptions() {
+      PeerThread::Options result;
+      result.producer = account;
+      result.transaction = [this](Bytes action) { fromPeer(std::move(action)); };
+      result.canSign = [this](const format::Claim& claim) { return ring->find(claim).has_value(); };
+      result.sign = [this](const format::Claim& claim, const format::Checksum256& digest) {
+         return signFor(claim, digest);
+      };
+      result.sync = [this] { flushWake.signal(); };
+      return result;
+   }
+
+   std::optional<Bytes> signFor(const format::Claim& claim, const format::Checksum256& digest) const {
+      const auto found = ring->find(claim);
+      if (!found)
+         return std::nullopt;
+      const auto signature = found->sign(digest);
+      return Bytes(signature.begin(), signature.end());
    }
 
    /// The key of the claim that the next block is checked against, where this node has it.
@@ -368,8 +382,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          crashRecord->beat(monotonicNs());
          if (!flushWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1)))
             continue;
-         theKernel->flush();
-         peers->chainChanged();
+         peers->durable(theKernel->flush());
       }
       theKernel->flush();
    }
@@ -535,7 +548,12 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          if (account.value == 0)
             return done(
                 std::unexpected(kernel::Rejection{"This node has no producer name. Start it with --producer NAME."}));
-         done(k.pushBoot(transactions, account, nowUs()));
+         auto result = k.pushBoot(transactions, account, nowUs());
+         if (result && k.hasChain()) {
+            (void)k.flush();
+            peers->chainMade();
+         }
+         done(std::move(result));
       };
       if (!chain->submit(std::move(task)))
          done(std::unexpected(kernel::Rejection{"The node is busy. Try again soon."}));
@@ -589,6 +607,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    std::expected<std::string, std::string> boot(const BootPlan& plan) {
       writePrivateFile(bootMark(), "A chain is being made here.\n");
       auto result = makeChain(plan);
+      if (result) {
+         (void)theKernel->flush();
+         peers->chainMade();
+      }
       if (result || !theKernel->hasChain()) {
          std::error_code ignored;
          std::filesystem::remove(bootMark(), ignored);
@@ -609,7 +631,11 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       if (first->error && !first->error->empty())
          return std::unexpected(*first->error);
       const auto sealOpen = [&]() -> std::optional<std::string> {
-         if (auto sealed = k.sealBlock(chainOptions().sign); !sealed)
+         const auto sign = [this](ByteView preimage) {
+            const auto signing = signingKey();
+            return signing ? toBytes(signing->sign(format::sha256(preimage))) : Bytes();
+         };
+         if (auto sealed = k.sealBlock(sign); !sealed)
             return sealed.error().reason;
          return std::nullopt;
       };

@@ -5,6 +5,7 @@
 #include "base/random.hpp"
 #include "base/thread_name.hpp"
 #include "format/ids.hpp"
+#include <algorithm>
 #include <cstring>
 
 namespace polis::node {
@@ -17,8 +18,13 @@ constexpr std::size_t waitingActionsMax = 1024;
 /// The same reason for closing a link is told once in so many microseconds.
 constexpr std::int64_t logEveryUs = 60'000'000;
 constexpr std::size_t loggedMax = 1000;
+constexpr std::size_t sendersMax = 4096;
+/// Ids of irreversible blocks that were asked for lately.
+constexpr std::size_t idsMax = 4096;
 
 std::int64_t nowUs() { return SystemClock().monotonicNs() / 1000; }
+
+consensus::Now now() { return {nowUs(), SystemClock().realtimeNs() / 1000}; }
 
 std::uint64_t randomNumber() {
    std::array<std::uint8_t, 8> bytes;
@@ -28,87 +34,107 @@ std::uint64_t randomNumber() {
    return out;
 }
 
-template <class F>
-void forEachProducer(const format::JointConsensus& consensus, F&& body) {
-   const auto each = [&](const format::Consensus& set) {
-      std::visit(
-          [&](const auto& data) {
-             for (const auto& producer : data.producers)
-                body(producer);
-          },
-          set.data);
-   };
-   each(consensus.current);
-   if (consensus.next)
-      each(consensus.next->consensus);
+std::set<format::AccountNumber> namesIn(const consensus::ProducerSets& sets) {
+   std::set<format::AccountNumber> out;
+   for (const format::Producer& producer : sets.current.producers())
+      out.insert(producer.name);
+   if (sets.next)
+      for (const format::Producer& producer : sets.next->producers())
+         out.insert(producer.name);
+   return out;
 }
-
-std::size_t producerCount(const format::JointConsensus& consensus) {
-   std::set<format::AccountNumber> names;
-   forEachProducer(consensus, [&](const format::Producer& producer) { names.insert(producer.name); });
-   return names.size();
-}
-
-peer::ExtendedBlockId placeOf(const kernel::BlockState& block) { return {block.id, block.num}; }
 
 } // namespace
 
-/// What the network sees of the chain: its irreversible part, for of a single producer nothing else is passed on, and
-/// the blocks that wait for execution.
+/// What the network sees of the chain: the irreversible part as the kernel keeps it, above it what the replica holds.
 class PeerThread::View final : public peer::ChainView {
 public:
-   explicit View(kernel::Kernel& kernel) : kernel_(kernel) { refresh(); }
+   View(kernel::Kernel& kernel, const std::unique_ptr<consensus::Replica>& replica, const HeldBlocks& held)
+      : kernel_(kernel), replica_(replica), held_(held) {}
 
-   /// The moment for which everything is answered.
-   void refresh() { head_ = kernel_.irreversible(); }
-   const kernel::BlockState& block() const { return *head_; }
+   /// The irreversible block may have moved.
+   void refresh() {
+      const auto id = replica_->irreversible();
+      if (root_ && root_->id == id)
+         return;
+      root_ = kernel_.retained(id);
+      // A sole producer goes ahead of what consensus has heard, on the same chain.
+      if (!root_)
+         root_ = kernel_.head();
+   }
+   void forget() {
+      root_.reset();
+      ids_.clear();
+   }
 
-   peer::ExtendedBlockId head() const override { return placeOf(*head_); }
-   peer::ExtendedBlockId committed() const override { return placeOf(*head_); }
+   peer::ExtendedBlockId head() const override { return {replica_->head(), replica_->headNum()}; }
+   peer::ExtendedBlockId committed() const override { return {replica_->irreversible(), replica_->irreversibleNum()}; }
    format::BlockNum logStart() const override { return 0; }
    std::optional<peer::BlockId> onChain(format::BlockNum num) const override {
-      return num > head_->num ? std::nullopt : kernel_.blockId(num);
-   }
-   bool knows(const peer::BlockId& id) const override {
-      if (waiting.contains(id))
-         return true;
-      const auto block = kernel_.retained(id);
-      return block && block->num <= head_->num;
-   }
-   std::optional<peer::ExtendedBlockId> parent(const peer::BlockId& id) const override {
-      if (const auto at = waiting.find(id); at != waiting.end())
-         return at->second;
-      const auto block = kernel_.retained(id);
-      if (!block || !block->header)
-         return std::nullopt;
-      return peer::ExtendedBlockId{block->header->previous, block->num - 1};
-   }
-   std::optional<Bytes> blockFrame(format::BlockNum num) const override {
-      auto block = num > head_->num ? std::nullopt : kernel_.block(num);
+      if (num >= replica_->irreversibleNum())
+         return replica_->blockOnChain(num);
+      if (num == 1)
+         return peer::BlockId{};
+      if (const auto known = ids_.find(num); known != ids_.end())
+         return known->second;
+      const auto block = kernel_.block(*root_, num);
       if (!block)
          return std::nullopt;
-      return consensus::encode(consensus::BlockMessage{std::move(*block)});
+      if (ids_.size() >= idsMax)
+         ids_.clear();
+      return ids_[num] = format::blockId(block->block.header);
    }
-   std::vector<Bytes> votes(const peer::BlockId&) const override { return {}; }
-   bool isProducer(format::AccountNumber name) const override {
-      bool found = false;
-      forEachProducer(head_->status.consensus, [&](const auto& producer) { found = found || producer.name == name; });
-      return found;
+   bool knows(const peer::BlockId& id) const override { return replica_->knows(id) || held_.contains(id); }
+   std::optional<peer::ExtendedBlockId> parent(const peer::BlockId& id) const override {
+      auto block = replica_->block(id);
+      if (!block) {
+         const auto held = held_.find(id);
+         if (held == held_.end())
+            return std::nullopt;
+         block = held->second.block;
+      }
+      const auto& header = block->block.header;
+      return peer::ExtendedBlockId{header.previous, header.blockNum - 1};
    }
+   std::optional<Bytes> blockFrame(format::BlockNum num) const override {
+      if (num > replica_->irreversibleNum()) {
+         const auto id = replica_->blockOnChain(num);
+         const auto block = id ? replica_->block(*id) : nullptr;
+         return block ? std::optional(consensus::encode(consensus::BlockMessage{*block})) : std::nullopt;
+      }
+      auto block = kernel_.block(*root_, num);
+      return block ? std::optional(consensus::encode(consensus::BlockMessage{std::move(*block)})) : std::nullopt;
+   }
+   std::vector<Bytes> votes(const peer::BlockId& id) const override { return replica_->votesFor(id); }
+   bool isProducer(format::AccountNumber name) const override { return replica_->sets().has(name); }
    bool isProducer(format::AccountNumber name, const format::Claim& claim) const override {
-      bool found = false;
-      forEachProducer(head_->status.consensus, [&](const auto& producer) {
-         found = found || (producer.name == name && producer.auth == claim);
-      });
-      return found;
+      return replica_->sets().has(name, claim);
    }
-
-   /// Blocks that wait for execution, and their parents.
-   std::map<peer::BlockId, peer::ExtendedBlockId> waiting;
 
 private:
    kernel::Kernel& kernel_;
-   kernel::BlockStatePtr head_;
+   const std::unique_ptr<consensus::Replica>& replica_;
+   const HeldBlocks& held_;
+   kernel::BlockStatePtr root_;
+   mutable std::map<format::BlockNum, peer::BlockId> ids_;
+};
+
+class PeerThread::Signer final : public consensus::Signatures {
+public:
+   Signer(kernel::Kernel& kernel, const Options& options) : kernel_(kernel), options_(options) {}
+
+   bool verify(const format::Consensus& under, const format::Claim& claim, const format::Checksum256& digest,
+               ByteView signature) override {
+      return kernel_.verifies(under, claim, digest, toBytes(signature));
+   }
+   bool canSign(const format::Claim& claim) override { return options_.canSign(claim); }
+   std::optional<Bytes> sign(const format::Claim& claim, const format::Checksum256& digest) override {
+      return options_.sign(claim, digest);
+   }
+
+private:
+   kernel::Kernel& kernel_;
+   const Options& options_;
 };
 
 PeerThread::PeerThread(kernel::Kernel& kernel, ChainThread& chain, Options options,
@@ -118,11 +144,11 @@ PeerThread::PeerThread(kernel::Kernel& kernel, ChainThread& chain, Options optio
 PeerThread::~PeerThread() { stop(); }
 
 void PeerThread::start() {
-   view_ = std::make_unique<View>(kernel_);
+   signer_ = std::make_unique<Signer>(kernel_, options_);
+   view_ = std::make_unique<View>(kernel_, replica_, held_);
    network_ = std::make_unique<peer::Network>(options_.producer, randomNumber(), *view_);
-   hadChain_ = kernel_.hasChain();
-   chainMoved_.store(true);
-   thread_ = std::thread([this] {
+   vm::onExecutionStack([this] { begin(); });
+   thread_ = vm::ExecutionThread([this] {
       nameThread("peer");
       try {
          run();
@@ -130,6 +156,42 @@ void PeerThread::start() {
          onFault_(fault.what());
       }
    });
+}
+
+/// A replica that begins with what the kernel holds.
+void PeerThread::begin() {
+   consensus::Restored restored;
+   if (const auto memory = kernel_.remembered()) {
+      auto record = format::unpack<consensus::SafetyRecord>(*memory);
+      if (!record)
+         throw Fault("what consensus must not forget cannot be read: it was written by another version");
+      restored.record = std::move(*record);
+      restored.fresh = false;
+      // It was durable before anything rested on it.
+      const auto& committed = restored.record->committed;
+      if (format::blockNumOf(committed.id) > kernel_.irreversible()->num &&
+          !kernel_.setIrreversible(committed.id, restored.record->commitProof))
+         throw Fault("a block that this node knows to be irreversible is not in its journal");
+   }
+   const auto root = kernel_.irreversible();
+   restored.root = root->id;
+   restored.rootHeader = root->header.value_or(format::BlockHeader{});
+   restored.rootHeader.blockNum = root->num;
+   restored.rootConsensus = root->status.consensus;
+   restored.blocks = kernel_.reversibleBlocks();
+   ownChain_ = root->header || !restored.blocks.empty();
+
+   consensus::Options options;
+   options.producer = options_.producer;
+   options.seed = randomNumber();
+   undurable_.clear();
+   senders_.clear();
+   held_.clear();
+   view_->forget();
+   replica_ = std::make_unique<consensus::Replica>(options, *signer_, std::move(restored));
+   view_->refresh();
+   perform(replica_->start(now()));
+   lookAtChain();
 }
 
 void PeerThread::stop() {
@@ -158,9 +220,17 @@ void PeerThread::tell(Event&& event) {
    wake_.signal();
 }
 
-void PeerThread::chainChanged() {
-   chainMoved_.store(true);
+void PeerThread::durable(store::JournalPosition upTo) {
+   durable_.store(upTo);
    wake_.signal();
+}
+
+void PeerThread::sealed(const kernel::SealedBlock& block) { tell(Sealed{block.block, block.journalEnd}); }
+
+void PeerThread::chainMade() {
+   chain_.forget();
+   wantedLife_.fetch_add(1);
+   tell(ChainMade{});
 }
 
 void PeerThread::toProducers(Bytes&& action) {
@@ -174,6 +244,11 @@ void PeerThread::toProducers(Bytes&& action) {
    wake_.signal();
 }
 
+PeerThread::Status PeerThread::status() const {
+   Lock lock(mutex_);
+   return status_;
+}
+
 void PeerThread::run() {
    std::uint64_t seen = 0;
    std::int64_t ticked = 0;
@@ -184,62 +259,203 @@ void PeerThread::run() {
          events.swap(events_);
          waitingActions_ = 0;
       }
-      if (chainMoved_.exchange(false))
-         lookAtChain();
       for (Event& event : events) {
          take(std::move(event));
          handOut();
       }
-      const std::int64_t now = nowUs();
-      if (now - ticked >= std::chrono::microseconds(tick).count()) {
-         ticked = now;
-         network_->tick(now);
+      takeDurable();
+      std::int64_t time = nowUs();
+      if (const auto at = replica_->wakeAt(); at && *at <= time)
+         step(consensus::Tick{});
+      if (time - ticked >= std::chrono::microseconds(tick).count()) {
+         ticked = time;
+         network_->tick(time);
       }
       handOut();
-      executeNext();
       std::erase_if(unread_, [&](PeerId peer) {
          const auto at = links_.find(peer);
          if (at == links_.end())
             return true;
-         if (!network_->mayRead(peer, now))
+         if (!network_->mayRead(peer, time))
             return false;
          at->second->readFrame();
          return true;
       });
       linkCount_.store(links_.size());
-      wake_.waitUntil(seen, std::chrono::steady_clock::now() + tick);
+      {
+         Lock lock(mutex_);
+         status_ = {replica_->term(), replica_->role(), replica_->counters()};
+      }
+      time = nowUs();
+      auto wait = std::chrono::microseconds(tick);
+      if (const auto at = replica_->wakeAt())
+         wait = std::clamp(std::chrono::microseconds(*at - time), std::chrono::microseconds(0), wait);
+      wake_.waitUntil(seen, std::chrono::steady_clock::now() + wait);
    }
    for (const auto& [peer, link] : links_)
       link->drop();
    links_.clear();
 }
 
-void PeerThread::lookAtChain() {
-   view_->refresh();
-   std::set<format::AccountNumber> producers;
-   forEachProducer(view_->block().status.consensus,
-                   [&](const format::Producer& producer) { producers.insert(producer.name); });
-   network_->setProducers(std::move(producers));
-   const bool hasChain = view_->block().header.has_value();
-   // Made here, rather than taken from a neighbour: what neighbours were told of is gone.
-   const bool made = hasChain && !hadChain_ && options_.producer.value != 0;
-   hadChain_ = hasChain;
-   if (made)
-      network_->chainReplaced();
-   else
-      network_->chainChanged();
+// ---- the replica ---------------------------------------------------------------------------------------------------
+
+void PeerThread::step(const consensus::Event& event) { perform(replica_->step(event, now())); }
+
+/// For the chain thread, in the order in which consensus asked.
+void PeerThread::command(std::function<void(kernel::Kernel&)> task) {
+   chain_.command([this, life = life_, task = std::move(task)](kernel::Kernel& kernel) {
+      if (life == wantedLife_.load())
+         task(kernel);
+   });
 }
 
+void PeerThread::perform(consensus::Effects effects) {
+   for (consensus::Effect& effect : effects)
+      std::visit([this](auto& e) { perform(e); }, effect);
+}
+
+void PeerThread::perform(consensus::SendToPeer& effect) { network_->send(effect); }
+void PeerThread::perform(consensus::SendToProducer& effect) { network_->send(effect); }
+void PeerThread::perform(consensus::Flood& effect) { network_->flood(effect); }
+void PeerThread::perform(consensus::Multicast& effect) {
+   network_->multicast({effect.to.begin(), effect.to.end()}, effect.frame, effect.about);
+}
+void PeerThread::perform(consensus::Disconnect& effect) { network_->disconnect(effect.peer, std::move(effect.reason)); }
+
+void PeerThread::perform(consensus::Persist& effect) {
+   undurable_.push_back({kernel_.remember(format::pack(effect.record)), consensus::Persisted{effect.sequence}});
+   // A sole producer's blocks wait for nothing but their own durability: its next block takes this along.
+   if (!leadsAlone())
+      options_.sync();
+}
+
+void PeerThread::perform(consensus::Execute& effect) {
+   command([this, life = life_, id = effect.id, block = std::move(effect.block)](kernel::Kernel& kernel) {
+      Executed out{life, {id, consensus::Verdict::valid}, {}};
+      if (const auto done = kernel.executeBlock(block); !done) {
+         out.result.verdict = consensus::Verdict::cancelled;
+      } else if (!*done) {
+         out.result.verdict = consensus::Verdict::invalid;
+         out.reason = done->error().reason;
+      }
+      tell(std::move(out));
+   });
+}
+
+void PeerThread::perform(consensus::CancelExecution& effect) { kernel_.cancelBlock(effect.id); }
+
+void PeerThread::perform(consensus::SetHead& effect) {
+   chainMoved_ = true;
+   command([this, id = effect.id](kernel::Kernel&) { chain_.setHead(id); });
+}
+
+void PeerThread::perform(consensus::CommitBlock& effect) {
+   chainMoved_ = true;
+   command([id = effect.id, num = effect.num, proof = std::move(effect.proof)](kernel::Kernel& kernel) {
+      if (!kernel.setIrreversible(id, proof) && kernel.irreversible()->num < num)
+         throw Fault("a block that became irreversible is not there");
+   });
+}
+
+void PeerThread::perform(consensus::Produce& effect) {
+   command([this, order = std::move(effect)](kernel::Kernel&) { chain_.produce(order); });
+}
+
+void PeerThread::perform(consensus::StopProducing&) {
+   command([this](kernel::Kernel&) { chain_.stopProducing(); });
+}
+
+void PeerThread::perform(consensus::Halt& effect) { onFault_(("consensus has failed: " + effect.reason).c_str()); }
+
+bool PeerThread::leadsAlone() const {
+   const auto& sets = replica_->sets();
+   return sets.single() && !sets.current.empty() && sets.current.has(options_.producer);
+}
+
+/// A block or a message of a neighbour.
+void PeerThread::received(consensus::Event&& event) {
+   if (const auto* block = std::get_if<consensus::BlockReceived>(&event)) {
+      const auto& header = block->block->block.header;
+      const auto id = format::blockId(header);
+      if (!replica_->knows(id)) {
+         if (ownChain_ && leadsAlone() && header.blockNum > replica_->irreversibleNum())
+            return network_->disconnect(block->from, "it sends block " + std::to_string(header.blockNum) +
+                                                         ", which this node has not made");
+         if (senders_.size() >= sendersMax)
+            senders_.erase(senders_.begin());
+         senders_.try_emplace(id, block->from);
+         if (awaitsCode(header)) {
+            held_.try_emplace(id, *block);
+            return;
+         }
+      }
+   }
+   step(event);
+}
+
+/// Whether a signature below such a block cannot be checked yet: by code that an ancestor brings and that is known
+/// when that one is executed.
+bool PeerThread::awaitsCode(const format::BlockHeader& header) const {
+   if (held_.contains(header.previous))
+      return true;
+   const auto parent = replica_->block(header.previous);
+   return parent && parent->block.header.authCode && !kernel_.retained(header.previous);
+}
+
+/// A block was executed: those that waited for it go on.
+void PeerThread::release() {
+   std::erase_if(held_,
+                 [&](const auto& held) { return format::blockNumOf(held.first) <= replica_->irreversibleNum(); });
+   for (auto at = held_.begin(); at != held_.end();) { // parents first
+      if (awaitsCode(at->second.block->block.header)) {
+         ++at;
+         continue;
+      }
+      const consensus::BlockReceived block = std::move(at->second);
+      at = held_.erase(at);
+      step(block);
+   }
+}
+
+void PeerThread::takeDurable() {
+   const auto durable = durable_.load();
+   std::vector<consensus::Event> ready;
+   std::erase_if(undurable_, [&](Undurable& waiting) {
+      const bool done = waiting.end <= durable;
+      if (done)
+         ready.push_back(std::move(waiting.event));
+      return done;
+   });
+   for (const consensus::Event& event : ready) {
+      if (const auto* sealed = std::get_if<consensus::BlockSealed>(&event))
+         command(
+             [this, id = format::blockId(sealed->block->block.header)](kernel::Kernel&) { chain_.sealedIsKnown(id); });
+      step(event);
+   }
+}
+
+void PeerThread::lookAtChain() {
+   chainMoved_ = false;
+   view_->refresh();
+   if (auto producers = namesIn(replica_->sets()); producers != producers_) {
+      producers_ = producers;
+      network_->setProducers(std::move(producers));
+   }
+   network_->chainChanged();
+}
+
+// ---- events --------------------------------------------------------------------------------------------------------
+
 void PeerThread::take(Event&& event) {
-   const std::int64_t now = nowUs();
+   const std::int64_t time = nowUs();
    if (auto* opened = std::get_if<Opened>(&event)) {
       log::info("Connected to ", opened->link->where());
       links_.emplace(opened->peer, std::move(opened->link));
-      network_->opened(opened->peer, now);
+      network_->opened(opened->peer, time);
    } else if (auto* frame = std::get_if<Frame>(&event)) {
       if (!links_.contains(frame->peer))
          return;
-      network_->frame(frame->peer, frame->bytes, now);
+      network_->frame(frame->peer, frame->bytes, time);
       unread_.insert(frame->peer);
    } else if (auto* written = std::get_if<Written>(&event)) {
       network_->written(written->peer);
@@ -248,87 +464,64 @@ void PeerThread::take(Event&& event) {
          log::info("The connection to ", at->second->where(), " has ended");
          links_.erase(at);
       }
-      network_->closed(closed->peer, now);
+      network_->closed(closed->peer, time);
    } else if (auto* action = std::get_if<ToProducers>(&event)) {
       const consensus::WasmProducerMessage message{std::move(action->action), options_.producer, {}};
       // A transaction carries its own proofs; who hands it on need not be known.
-      const Bytes bytes = consensus::encode(message, Bytes());
-      forEachProducer(view_->block().status.consensus, [&](const format::Producer& producer) {
-         if (producer.name != options_.producer)
-            network_->send(consensus::SendToProducer{producer.name, bytes, std::nullopt});
-      });
+      network_->multicast(producers_, consensus::encode(message, Bytes()), std::nullopt);
    } else if (auto* executed = std::get_if<Executed>(&event)) {
-      executing_ = false;
-      view_->waiting.erase(executed->id);
-      if (executed->error) {
-         // What follows on a refused block cannot be executed either.
-         std::erase_if(blocks_, [&](const auto& block) { return block.from == executed->from; });
-         network_->disconnect(executed->from, std::move(*executed->error));
-      }
+      if (executed->life != life_)
+         return;
+      if (const auto sender = senders_.extract(executed->result.id);
+          sender && executed->result.verdict == consensus::Verdict::invalid)
+         network_->disconnect(sender.mapped(), "its block " + std::to_string(format::blockNumOf(executed->result.id)) +
+                                                   " is not valid: " + executed->reason);
+      step(executed->result);
+      release();
+   } else if (auto* sealed = std::get_if<Sealed>(&event)) {
+      undurable_.push_back({sealed->end, consensus::BlockSealed{std::move(sealed->block)}});
+   } else if (auto* failed = std::get_if<consensus::ProductionFailed>(&event)) {
+      step(*failed);
+   } else if (std::get_if<ChainMade>(&event)) {
+      life_ = wantedLife_.load();
+      begin();
+      network_->chainReplaced();
+      for (const auto& [peer, link] : links_)
+         step(consensus::PeerConnected{peer});
    }
 }
 
 void PeerThread::handOut() {
-   for (peer::Output& output : network_->take()) {
-      if (auto* send = std::get_if<peer::SendFrame>(&output)) {
-         if (const auto at = links_.find(send->to); at != links_.end())
-            at->second->sendFrame(std::move(send->frame));
-      } else if (auto* close = std::get_if<peer::CloseLink>(&output)) {
-         const auto at = links_.find(close->peer);
-         if (at == links_.end())
-            continue;
-         const std::int64_t now = nowUs();
-         if (logged_.size() >= loggedMax)
-            logged_.clear();
-         if (auto& told = logged_[close->reason]; told == 0 || now - told > logEveryUs) {
-            told = now;
-            log::warning("The connection to ", at->second->where(), " is closed: ", close->reason);
+   for (;;) {
+      if (chainMoved_)
+         lookAtChain();
+      auto outputs = network_->take();
+      if (outputs.empty() && !chainMoved_)
+         return;
+      for (peer::Output& output : outputs) {
+         if (auto* send = std::get_if<peer::SendFrame>(&output)) {
+            if (const auto at = links_.find(send->to); at != links_.end())
+               at->second->sendFrame(std::move(send->frame));
+         } else if (auto* close = std::get_if<peer::CloseLink>(&output)) {
+            const auto at = links_.find(close->peer);
+            if (at == links_.end())
+               continue;
+            const std::int64_t time = nowUs();
+            if (logged_.size() >= loggedMax)
+               logged_.clear();
+            if (auto& told = logged_[close->reason]; told == 0 || time - told > logEveryUs) {
+               told = time;
+               log::warning("The connection to ", at->second->where(), " is closed: ", close->reason);
+            }
+            at->second->drop();
+            links_.erase(at);
+         } else if (auto* toConsensus = std::get_if<peer::ToConsensus>(&output)) {
+            received(std::move(toConsensus->event));
+         } else if (auto* transaction = std::get_if<peer::TransactionFrame>(&output)) {
+            options_.transaction(std::move(transaction->data));
          }
-         at->second->drop();
-         links_.erase(at);
-      } else if (auto* toConsensus = std::get_if<peer::ToConsensus>(&output)) {
-         auto* block = std::get_if<consensus::BlockReceived>(&toConsensus->event);
-         if (!block)
-            continue; // of several producers
-         const auto& header = block->block->block.header;
-         view_->waiting.emplace(format::blockId(header), peer::ExtendedBlockId{header.previous, header.blockNum - 1});
-         blocks_.push_back(std::move(*block));
-      } else if (auto* transaction = std::get_if<peer::TransactionFrame>(&output)) {
-         options_.transaction(std::move(transaction->data));
       }
    }
-}
-
-/// One block at a time is at the chain thread.
-void PeerThread::executeNext() {
-   if (executing_ || blocks_.empty())
-      return;
-   const consensus::BlockReceived next = blocks_.front();
-   executing_ = chain_.submit([this, next](kernel::Kernel& kernel) {
-      tell(Executed{next.from, format::blockId(next.block->block.header), execute(kernel, next.block)});
-   });
-   if (executing_)
-      blocks_.pop_front();
-}
-
-/// Chain thread. Nothing: the block is there now.
-std::optional<std::string> PeerThread::execute(kernel::Kernel& kernel, const consensus::BlockPtr& block) const {
-   const auto& header = block->block.header;
-   const auto head = kernel.head();
-   const std::string name = "block " + std::to_string(header.blockNum);
-   if (header.blockNum <= head->num)
-      return kernel.blockId(header.blockNum) == format::blockId(header)
-                 ? std::nullopt
-                 : std::optional("its " + name + " is another than the one that this node holds");
-   if (options_.producer.value != 0 && kernel.hasChain())
-      return "it sends " + name + ", which this node has not made";
-   if (header.previous != head->id)
-      return "it sends " + name + " without those before";
-   if (producerCount(head->status.consensus) > 1)
-      return "the chain has several producers, which this version cannot follow yet";
-   if (const auto applied = kernel.applyBlock(block); !applied)
-      return "its " + name + " is not valid: " + applied.error().reason;
-   return std::nullopt;
 }
 
 } // namespace polis::node

@@ -1,15 +1,16 @@
 #pragma once
 #include "base/mutex.hpp"
+#include "consensus/consensus.hpp"
 #include "node/chain_thread.hpp"
 #include "node/wake.hpp"
 #include "peer/network.hpp"
+#include "vm/execution_thread.hpp"
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <variant>
 
 namespace polis::node {
@@ -32,8 +33,8 @@ public:
    virtual std::string where() const = 0;
 };
 
-/// Speaks the peer protocol: hands neighbours the irreversible blocks of this node, and takes theirs to the chain
-/// thread. Follows a chain of a single producer; one with several needs the replica of `src/consensus`, and is refused.
+/// Owns the network and the replica: takes frames to consensus, and does what it asks for, by the chain thread, the
+/// journal and the links.
 class PeerThread {
 public:
    struct Options {
@@ -41,10 +42,23 @@ public:
       format::AccountNumber producer;
       /// Takes frac(Action) from another node to the services.
       std::function<void(Bytes)> transaction;
+      /// Whether the key of a claim, which is not empty, is at hand, and what it signs.
+      std::function<bool(const format::Claim&)> canSign;
+      std::function<std::optional<Bytes>(const format::Claim&, const format::Checksum256& digest)> sign;
+      /// Has the journal synced soon, and `durable` called.
+      std::function<void()> sync;
+   };
+
+   /// For the operator. Of one moment.
+   struct Status {
+      consensus::TermNum term = 0;
+      consensus::Role role = consensus::Role::observer;
+      consensus::Replica::Counters counters{};
    };
 
    PeerThread(kernel::Kernel& kernel, ChainThread& chain, Options options, std::function<void(const char*)> onFault);
    ~PeerThread();
+   /// Before the chain thread starts. Throws Fault.
    void start();
    /// Ends the thread, and every link.
    void stop();
@@ -55,12 +69,18 @@ public:
    void frame(PeerId peer, Bytes&& frame) { tell(Frame{peer, std::move(frame)}); }
    void written(PeerId peer) { tell(Written{peer}); }
    void closed(PeerId peer) { tell(Closed{peer}); }
-   /// The irreversible block moved.
-   void chainChanged();
    /// frac(Action) of a service, for every producer that can be reached. Dropped when too many wait.
    void toProducers(Bytes&& action);
+   /// A block was sealed here. Chain thread.
+   void sealed(const kernel::SealedBlock& block);
+   void productionFailed(const format::Checksum256& parent) { tell(consensus::ProductionFailed{parent}); }
+   /// A chain was made here, all of it durable: consensus begins with it. Chain thread.
+   void chainMade();
+   /// The journal is durable up to here.
+   void durable(store::JournalPosition upTo);
 
    std::size_t links() const { return linkCount_.load(); }
+   Status status() const;
 
 private:
    struct Opened {
@@ -80,46 +100,92 @@ private:
    struct ToProducers {
       Bytes action;
    };
-   /// The chain thread's answer; error: the block is refused, and so is whoever sent it.
    struct Executed {
-      PeerId from;
-      peer::BlockId id;
-      std::optional<std::string> error;
+      std::uint64_t life;
+      consensus::BlockExecuted result;
+      std::string reason;
    };
-   using Event = std::variant<Opened, Frame, Written, Closed, ToProducers, Executed>;
+   struct Sealed {
+      consensus::BlockPtr block;
+      store::JournalPosition end;
+   };
+   struct ChainMade {};
+   using Event = std::variant<Opened, Frame, Written, Closed, ToProducers, Executed, Sealed,
+                              consensus::ProductionFailed, ChainMade>;
+   /// What consensus is told when the journal is durable up to `end`.
+   struct Undurable {
+      store::JournalPosition end;
+      consensus::Event event;
+   };
+
+   /// Blocks that consensus is not told of yet, by id, which sorts by height.
+   using HeldBlocks = std::map<peer::BlockId, consensus::BlockReceived>;
 
    class View;
+   class Signer;
 
    void tell(Event&& event);
    void run();
+   void begin();
    void take(Event&& event);
-   void lookAtChain();
+   void takeDurable();
+   void step(const consensus::Event& event);
+   void perform(consensus::Effects effects);
+   void perform(consensus::SendToPeer& effect);
+   void perform(consensus::SendToProducer& effect);
+   void perform(consensus::Multicast& effect);
+   void perform(consensus::Flood& effect);
+   void perform(consensus::Persist& effect);
+   void perform(consensus::Execute& effect);
+   void perform(consensus::CancelExecution& effect);
+   void perform(consensus::SetHead& effect);
+   void perform(consensus::CommitBlock& effect);
+   void perform(consensus::Produce& effect);
+   void perform(consensus::StopProducing& effect);
+   void perform(consensus::Disconnect& effect);
+   void perform(consensus::Halt& effect);
+   void command(std::function<void(kernel::Kernel&)> task);
+   void received(consensus::Event&& event);
+   bool awaitsCode(const format::BlockHeader& header) const;
+   void release();
    void handOut();
-   void executeNext();
-   std::optional<std::string> execute(kernel::Kernel& kernel, const consensus::BlockPtr& block) const;
+   void lookAtChain();
+   bool leadsAlone() const;
 
    kernel::Kernel& kernel_;
    ChainThread& chain_;
    Options options_;
    std::function<void(const char*)> onFault_;
 
-   Mutex mutex_;
+   mutable Mutex mutex_;
    std::deque<Event> events_ GUARDED_BY(mutex_);
    std::size_t waitingActions_ GUARDED_BY(mutex_) = 0;
    std::uint64_t lastPeer_ GUARDED_BY(mutex_) = 0;
+   Status status_ GUARDED_BY(mutex_);
    Wake wake_;
-   std::atomic<bool> chainMoved_ = false, stopping_ = false;
+   std::atomic<store::JournalPosition> durable_ = 0;
+   std::atomic<bool> stopping_ = false;
+   /// Of the replica whose commands count.
+   std::atomic<std::uint64_t> wantedLife_ = 0;
    std::atomic<std::size_t> linkCount_ = 0;
 
    // The thread's own.
+   std::unique_ptr<Signer> signer_;
+   std::unique_ptr<consensus::Replica> replica_;
    std::unique_ptr<View> view_;
    std::unique_ptr<peer::Network> network_;
+   std::uint64_t life_ = 0; ///< of the replica
+   bool ownChain_ = false;  ///< the chain was here when the replica began, or was made here
+   bool chainMoved_ = false;
+   std::deque<Undurable> undurable_;
    std::map<PeerId, std::shared_ptr<PeerLink>> links_;
    std::set<PeerId> unread_; ///< links whose next frame is not asked for yet
-   std::deque<consensus::BlockReceived> blocks_;
-   bool executing_ = false, hadChain_ = false;
+   /// Who sent a block first; blame for it if it is not valid.
+   std::map<peer::BlockId, PeerId> senders_;
+   HeldBlocks held_;
+   std::set<format::AccountNumber> producers_;
    std::map<std::string, std::int64_t> logged_; ///< reasons for closing, and when they were told
-   std::thread thread_;
+   vm::ExecutionThread thread_;
 };
 
 } // namespace polis::node
