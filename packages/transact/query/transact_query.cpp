@@ -274,6 +274,12 @@ bool enqueue(const Checksum256& id, TimePointSec expiration, Bytes trx, std::opt
    return true;
 }
 
+/// Whether the chain holds a transaction, as far as head.
+bool isIncluded(const Checksum256& id, TimePointSec expiration) {
+   const KvSpace chain{Db::service, Transact::account.value};
+   return chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, expiration, id)) != env::none;
+}
+
 void updateStats(void (*change)(TxStats&)) {
    auto table = open<TransactQuery::Stats>(Mode::readWrite);
    auto row = table.get().value_or(TxStats{});
@@ -597,6 +603,32 @@ void executed(const Checksum256& id, ByteView trace) {
    sendAll(outcome.answers, trace);
 }
 
+/// With several producers: what one block had and the chosen one has not is asked for again, and what came after the
+/// block that holds it is dropped; where it was pushed it waits until it is irreversible. Within a subjective
+/// transaction.
+void tidyPending(BlockNum final, BlockNum head) {
+   constexpr std::size_t rowsPerBlock = 200;
+   constexpr BlockNum blocksMax = 16;
+   auto applied = open<TransactQuery::Applied>();
+   std::vector<std::pair<std::uint64_t, Checksum256>> late;
+   std::size_t count = 0;
+   for (const auto& row : open<TransactQuery::Pending>(Mode::readWrite)) {
+      if (++count > rowsPerBlock || head - final > blocksMax)
+         break;
+      if (!isIncluded(row.id, row.expiration) || hasClients(row.id))
+         continue;
+      bool known = false;
+      for (BlockNum num = final + 1; num <= head && !known; ++num)
+         known = applied.contains(num, row.id);
+      if (!known)
+         late.emplace_back(row.sequence, row.id);
+   }
+   for (const auto& [sequence, id] : late)
+      erasePending(sequence, id);
+   if (count)
+      to<XTransact>().addCallback(nextTransactionType, nextCallback());
+}
+
 /// Everything of one transaction that timed out without having been included.
 std::vector<Answer> expire(const Checksum256& id) {
    updateStats([](TxStats& stats) { ++stats.expired; });
@@ -658,9 +690,7 @@ std::optional<Bytes> nextPacked() {
             continue;
          }
          // already in the chain: another producer was faster
-         const KvSpace chain{Db::service, Transact::account.value};
-         if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row.expiration, row.id)) !=
-             env::none)
+         if (isIncluded(row.id, row.expiration))
             continue;
          result.row = row;
          break;
@@ -717,7 +747,9 @@ void TransactQuery::recv(Bytes trx) {
    const auto envelope = openEnvelope(trx);
    checkProofCount(envelope);
    checkFirstAuth(envelope);
-   subjectively([&] { (void)admit(envelope, trx); });
+   // the block was faster than the transaction
+   if (!isIncluded(envelope.id, envelope.expiration))
+      subjectively([&] { (void)admit(envelope, trx); });
 }
 
 void TransactQuery::onTrx(Checksum256 id, TransactionTrace trace) {
@@ -738,6 +770,7 @@ void TransactQuery::onBlock() {
       bool reverify = false;
    };
    const auto seq = verifySequence();
+   const bool peers = hasPeers();
    const auto work = subjectively([&] {
       Work result;
       to<XTransact>().addCallback(finalType, finalCallback());
@@ -749,9 +782,7 @@ void TransactQuery::onBlock() {
       for (const auto& row : open<Pending>(Mode::readWrite)) {
          if (row.expiration.seconds > now - 1 || ++count > expiredPerCall)
             break;
-         const KvSpace chain{Db::service, Transact::account.value};
-         if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row.expiration, row.id)) ==
-             env::none)
+         if (!isIncluded(row.id, row.expiration))
             late.push_back(row);
       }
       for (const auto& row : late) {
@@ -770,6 +801,8 @@ void TransactQuery::onBlock() {
          for (const auto& answer : expire(row.id))
             result.expired.push_back(answer);
       }
+      if (peers)
+         tidyPending(result.final, head);
       auto table = open<ReverifiedTable>(Mode::readWrite);
       const auto known = table.get();
       if (!known || known->seq != seq) {
@@ -898,6 +931,8 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
          return result;
       }
       removeUnverified(*row);
+      if (peers && isIncluded(row->id, row->expiration) && !hasClients(row->id))
+         return result;
       if (peers) {
          if (enforced())
             startSpeculativeRun(row->id, openEnvelope(row->trx));
@@ -940,9 +975,7 @@ void TransactQuery::onSpecTrx(std::uint64_t id, TransactionTrace trace, std::opt
       if (!row)
          return result;
       // in the chain already: that it fails a second time means nothing
-      const KvSpace chain{Db::service, Transact::account.value};
-      if (chain.find(polis::sdk::detail::makeKey(Transact::IncludedTable::number, 0, row->expiration, row->id)) !=
-          env::none)
+      if (isIncluded(row->id, row->expiration))
          return result;
       if (failed)
          result.answers = drop(row->id, row->expiration, packedTrace);

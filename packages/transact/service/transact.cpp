@@ -260,7 +260,10 @@ void runTransaction(ByteView packed, bool speculative) {
       check(trx.refBlockSuffix() == 0 && trx.refBlockIndex() == 0, "startBlock references no block");
       enforceAuth = false;
    } else {
-      check(!status.hasHead() || (refreshed && *refreshed == status.blockNum()), "the block has not been started");
+      // a trial runs before the block that would hold the transaction is started
+      check(!status.hasHead() || (refreshed && (*refreshed == status.blockNum() ||
+                                                (speculative && *refreshed + 1 == status.blockNum()))),
+            "the block has not been started");
       if (chainStatus.bootTransactions) {
          check(trx.refBlockSuffix() == 0 && trx.refBlockIndex() == 0, "a boot transaction references no block");
          const auto& list = *chainStatus.bootTransactions;
