@@ -18,6 +18,7 @@ void addCommon(CLI::App& command, Common& common);
 void addNodeCommand(CLI::App& app, int& exitCode);
 void addStatusCommand(CLI::App& app, int& exitCode);
 void addBootCommand(CLI::App& app, int& exitCode);
+void addProducersCommand(CLI::App& app, int& exitCode);
 void addCreateAccountCommand(CLI::App& app, int& exitCode);
 void addDeployCommand(CLI::App& app, int& exitCode);
 void addUploadCommand(CLI::App& app, int& exitCode);

@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
    cli::addNodeCommand(app, exitCode);
    cli::addStatusCommand(app, exitCode);
    cli::addBootCommand(app, exitCode);
+   cli::addProducersCommand(app, exitCode);
    cli::addCreateAccountCommand(app, exitCode);
    cli::addInviteCommand(app, exitCode);
    cli::addDeployCommand(app, exitCode);
