@@ -84,7 +84,8 @@ void addProducersCommand(CLI::App& app, int& exitCode) {
        "of three, three of four). A name without a key is for trying out: whoever reaches a node may act for it.");
    addCommon(*command, args->common);
    command->add_option("producers", args->members, "All of the new producers")->required()->type_name("NAME=FILE");
-   auto* bft = command->add_flag("--bft", args->bft, "They bear liars: a block is final when two thirds have voted twice");
+   auto* bft =
+       command->add_flag("--bft", args->bft, "They bear liars: a block is final when two thirds have voted twice");
    command->add_flag("--cft", args->cft, "They trust each other: a block is final when more than half have it")
        ->excludes(bft);
    command->add_option("-s,--sign", args->sign, "Key file of a present producer. Repeatable")

@@ -1,6 +1,7 @@
 // Several real nodes on loopback, each with a producer's name and key, all connected.
 #pragma once
 
+#include "base/temporary_folder.hpp"
 #include "e2e/fixture.hpp"
 
 #include "format/json.hpp"
@@ -33,17 +34,8 @@ public:
    static constexpr const char* names[] = {"prod", "ada", "ben", "eve", "fay", "gus", "ida"};
 
    explicit Cluster(std::size_t count, std::vector<std::string> arguments = {}) : arguments_(std::move(arguments)) {
-      std::string pattern = (std::filesystem::temp_directory_path() / "polis-keys-XXXXXX").string();
-      if (!::mkdtemp(pattern.data()))
-         throw std::runtime_error("no temporary folder");
-      keys_ = pattern;
       while (nodes_.size() < count)
          add();
-   }
-   ~Cluster() {
-      nodes_.clear();
-      std::error_code ignored;
-      std::filesystem::remove_all(keys_, ignored);
    }
 
    /// One node more, which follows.
@@ -68,7 +60,9 @@ public:
    std::size_t size() const { return nodes_.size(); }
    harness::NodeProcess& operator[](std::size_t index) { return *nodes_[index]; }
    ChainClient client(std::size_t index) const { return ChainClient{nodes_[index]->port()}; }
-   std::string keyFile(std::size_t index) const { return (keys_ / (std::string(names[index]) + ".pem")).string(); }
+   std::string keyFile(std::size_t index) const {
+      return (keys_.path() / (std::string(names[index]) + ".pem")).string();
+   }
    format::PrivateKey key(std::size_t index) const {
       return *format::PrivateKey::fromPem(asText(readAll(keyFile(index))));
    }
@@ -103,8 +97,16 @@ public:
          throw std::runtime_error("no chain: " + answer.body);
       return std::move(*chain);
    }
-   std::string blockId(std::size_t index, std::uint32_t num) const {
+   std::string block(std::size_t index, std::uint32_t num) const {
       return client(index).get("explorer", "/api/block?num=" + std::to_string(num)).body;
+   }
+   /// Whoever made the head of a node's chain.
+   std::size_t leader(std::size_t as) const {
+      const auto text = block(as, chain(as).head.num);
+      for (std::size_t i = 0; i < size(); ++i)
+         if (text.find("\"producer\":\"" + std::string(names[i]) + "\"") != std::string::npos)
+            return i;
+      throw std::runtime_error("nobody has made this block: " + text.substr(0, 400));
    }
 
    /// Says something on the chain through a node, and waits until that is irreversible.
@@ -125,7 +127,7 @@ public:
 
 private:
    std::vector<std::string> arguments_;
-   std::filesystem::path keys_;
+   TemporaryFolder keys_{"polis-keys"};
    std::vector<std::unique_ptr<harness::NodeProcess>> nodes_;
 };
 
