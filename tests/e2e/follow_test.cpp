@@ -99,6 +99,33 @@ TEST_F(Follow, holdsTheSameChain) {
    EXPECT_FALSE(field(ours, "chainId").empty());
 }
 
+TEST_F(Follow, oneConnectionIsEnough) {
+   NodeProcess first(options({"--p2p"}));
+   auto connected = following(first);
+   connected.arguments.emplace_back("--p2p");
+   NodeProcess second(connected);
+   greet(first, "hello");
+   ASSERT_TRUE(sees(second, "hello")) << second.log();
+   const std::string body = "{\"url\":\"" + urlOf(second) + "\"}";
+   EXPECT_EQ(ChainClient{first.port()}.post("x-peers", "/connect", asBytes(body), "application/json").status, 200);
+   const auto open = [](const NodeProcess& node) {
+      const auto body = ChainClient{node.port()}.get("x-peers", "/peers").body;
+      std::size_t count = 0;
+      for (auto at = body.find("\"open\":true"); at != body.npos; at = body.find("\"open\":true", at + 1))
+         ++count;
+      return count;
+   };
+   // Both have made a connection, and one of them has ended its own.
+   ASSERT_TRUE(soon([&] {
+      const std::string logs = first.log() + second.log();
+      return logs.find("has ended") != logs.npos && open(first) == 1 && open(second) == 1;
+   })) << first.log()
+       << second.log();
+   greet(first, "by one connection");
+   EXPECT_TRUE(sees(second, "by one connection"));
+   EXPECT_EQ(open(first), 1u);
+}
+
 TEST_F(Follow, needsTheOptionOfTheOther) {
    NodeProcess first;
    NodeProcess second(following(first));

@@ -183,6 +183,45 @@ void sayId(std::int32_t socket) {
    to<XHttp>().send(socket, frame, binary);
 }
 
+bool isSecure(std::int32_t socket) {
+   const auto row = native::get<SocketRow>(Db::nativeSession, native::socketTable, socket);
+   const auto* info = row ? std::get_if<P2PSocketInfo>(&row->info) : nullptr;
+   return info && info->tls;
+}
+
+/// Two nodes that connected to each other need one connection. Both know both, so that exactly one of them ends the one
+/// that it opened: the one that is less secure, or else that of the greater number. The URL goes over to the other
+/// connection, and is tried again when that ends.
+void dropDuplicate(std::int32_t socket) {
+   const auto surplus = subjectively([&]() -> std::optional<std::int32_t> {
+      auto connections = open<XPeers::Connections>(Mode::readWrite);
+      const auto row = connections.get(socket);
+      if (!row || !row->open || row->nodeId == 0)
+         return std::nullopt;
+      std::optional<PeerConnection> other;
+      for (const auto& candidate : connections)
+         if (candidate.open && candidate.nodeId == row->nodeId && candidate.incoming != row->incoming)
+            other = candidate;
+      if (!other)
+         return std::nullopt;
+      const auto& outgoing = row->incoming ? *other : *row;
+      auto incoming = row->incoming ? *row : *other;
+      const bool ours = isSecure(outgoing.socket), theirs = isSecure(incoming.socket);
+      if (ours != theirs ? ours : row->nodeId > nodeId())
+         return std::nullopt;
+      auto urls = open<XPeers::Urls>(Mode::readWrite);
+      if (auto url = urls.get(outgoing.url); url && incoming.url.empty()) {
+         url->socket = incoming.socket;
+         urls.put(*url);
+         incoming.url = outgoing.url;
+         connections.put(incoming);
+      }
+      return outgoing.socket;
+   });
+   if (surplus)
+      to<XHttp>().asyncClose(*surplus);
+}
+
 bool addUrl(const std::string& url) {
    return subjectively([&] {
       auto urls = open<XPeers::Urls>(Mode::readWrite);
@@ -295,6 +334,7 @@ void XPeers::message(std::int32_t socket, Bytes data, std::uint32_t) {
       sayId(socket);
       giveToNode(socket);
    }
+   dropDuplicate(socket);
 }
 
 void XPeers::gone(std::int32_t socket) {
