@@ -105,6 +105,7 @@ describe.skipIf(reason !== undefined)("starting", () => {
     await page.getByRole("button", { name: "Make a key" }).click();
     await page.getByText("The key is kept.").waitFor();
     const keys = page.getByText("checked by verify-sig");
+    await keys.first().waitFor();
     expect(await keys.count()).toBe(1);
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const chooseAndTake = async (text: string): Promise<void> => {
