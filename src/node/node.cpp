@@ -479,6 +479,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          announceToken();
          warnUnguarded();
       }
+      warnKeyless();
    }
 
    bool unguarded() const override {
@@ -493,6 +494,23 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       };
       const auto& consensus = theKernel->head()->status.consensus;
       return any(consensus.current) || (consensus.next && any(consensus.next->consensus));
+   }
+
+   /// A producer without its key makes no blocks and gives no votes.
+   void warnKeyless() const {
+      const auto& [current, next] = theKernel->head()->status.consensus;
+      const auto lacks = [this](const format::Consensus& set) {
+         return std::visit(
+             [this](const auto& data) {
+                const auto own = std::ranges::find(data.producers, account, &format::Producer::name);
+                return own != data.producers.end() && own->auth.service && !ring->find(own->auth);
+             },
+             set.data);
+      };
+      if (account && (lacks(current) || (next && lacks(next->consensus))))
+         log::error("This node does not have the key by which the chain knows ", config.producer,
+                    ": it makes no blocks and gives no votes. Name the key's file with --key, or put it into ",
+                    (options.folder / "keys").string());
    }
 
    void warnUnguarded() const {
