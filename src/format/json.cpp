@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <span>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -288,199 +289,212 @@ constexpr std::size_t paddingBytes = 16;
 class JsonReader::Tokenizer {
 public:
    explicit Tokenizer(JsonReader& reader)
-      : reader_(reader), start_(reader.text_), end_(reader.text_ + reader.textBytes_), at_(start_),
-        out_(reader.fewTokens_), outEnd_(reader.fewTokens_ + shortTokens) {}
+      : reader_(reader), start_(reader.text_), end_(reader.text_ + reader.textBytes_), at_(start_) {}
 
    /// What is wrong; nothing if the text is one value. Either way the tokens end with `end`.
    std::string_view run() {
-      if (values())
-         message_ = at_ == end_ ? std::string_view() : malformed;
-      if (!message_.empty())
-         out_ = reader_.tokens_;
-      put(JsonToken::end, 0, 0);
-      return message_;
+      Token* out = reader_.fewTokens_;
+      const std::string_view wrong = tokens(out, out + shortTokens);
+      if (!wrong.empty())
+         out = reader_.tokens_;
+      *out = token(JsonToken::end, 0, 0);
+      return wrong;
    }
+   /// Where `run` stopped.
    std::size_t offset() const { return static_cast<std::size_t>(at_ - start_); }
 
 private:
    static constexpr std::string_view malformed = "malformed JSON";
 
-   bool fail(std::string_view message = malformed) {
-      message_ = message;
-      return false;
+   struct Level {           // without initial values: there are many, and most stay unused
+      std::uint32_t token;  ///< that begins it
+      std::uint32_t values; ///< in it so far
+      bool isObject;
+   };
+
+   static Token token(JsonToken kind, std::size_t offset, std::size_t size) {
+      Token out;
+      out.offset = static_cast<std::uint32_t>(offset);
+      out.size = static_cast<std::uint32_t>(size) & 0xFFFFFFFu;
+      out.kind = static_cast<std::uint32_t>(kind) & 15u;
+      return out;
    }
-   void skipSpace() {
-      while (*at_ <= ' ' && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t'))
-         ++at_;
+
+   static char* skipSpace(char* at) {
+      while (*at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+         ++at;
+      return at;
    }
-   void put(JsonToken kind, std::size_t offset, std::size_t size) {
-      if (out_ == outEnd_) [[unlikely]]
-         grow();
-      Token token;
-      token.offset = static_cast<std::uint32_t>(offset);
-      token.size = static_cast<std::uint32_t>(size) & 0xFFFFFFFu;
-      token.kind = static_cast<std::uint32_t>(kind) & 15u;
-      *out_++ = token;
-   }
-   std::size_t count() const { return static_cast<std::size_t>(out_ - reader_.tokens_); }
-   void grow() {
-      // JSON of the protocol has a token for every six to eight bytes.
-      const std::size_t used = count(), room = std::max(2 * used, reader_.textBytes_ / 6);
+
+   /// New room behind the tokens up to `out`, for as many as there will be if the text goes on as it began.
+   [[gnu::noinline]] std::span<Token> grow(const Token* out, const char* at) {
+      const auto used = static_cast<std::size_t>(out - reader_.tokens_), bytes = static_cast<std::size_t>(at - start_);
+      const std::size_t foreseen = (used + used / 8) * reader_.textBytes_ / (bytes + 1);
+      const std::size_t room = std::max(2 * used, std::min(foreseen, reader_.textBytes_)) + endRoom;
       auto more = std::make_unique_for_overwrite<Token[]>(room);
       std::copy_n(reader_.tokens_, used, more.get());
       reader_.manyTokens_ = std::move(more);
       reader_.tokens_ = reader_.manyTokens_.get();
-      out_ = reader_.tokens_ + used;
-      outEnd_ = reader_.tokens_ + room;
+      return {reader_.tokens_ + used, room - used};
    }
 
-   void open(bool isObject) {
-      levels_[depth_++] = {static_cast<std::uint32_t>(count()), 0, isObject};
-      put(isObject ? JsonToken::beginObject : JsonToken::beginArray, 0, 0);
-   }
-   void close() {
-      ++at_;
-      const Level& level = levels_[--depth_];
-      Token& begin = reader_.tokens_[level.token];
-      begin.offset = static_cast<std::uint32_t>(count());
-      begin.size = level.values & 0xFFFFFFFu;
-      put(level.isObject ? JsonToken::endObject : JsonToken::endArray, 0, 0);
-   }
-
-   /// The whole text up to its end.
-   bool values() {
-      while (value()) {
+   /// The tokens of the text but for its end, which has room at `out` then. What goes on for long is kept in locals.
+   std::string_view tokens(Token*& tokensEnd, Token* outEnd) {
+      Token* out = tokensEnd;
+      outEnd -= endRoom;
+      char* at = start_;
+      unsigned depth = 0;
+      Level level{0, 0, false};
+      const auto fail = [&](std::string_view message = malformed) {
+         at_ = at;
+         return message;
+      };
+      const auto put = [&] [[gnu::always_inline]] (JsonToken kind, std::size_t offset, std::size_t size) {
+         if (out == outEnd) [[unlikely]] {
+            const std::span<Token> room = grow(out, at);
+            out = room.data();
+            outEnd = out + room.size() - endRoom;
+         }
+         *out++ = token(kind, offset, size);
+      };
+      const auto string = [&] [[gnu::always_inline]] (JsonToken kind) {
+         const auto from = static_cast<std::size_t>(++at - start_);
+         at += plainEnd<false>(at) - at;
+         const char* end = at;
+         if (*at != '"') [[unlikely]] {
+            const Unescaped text = unescape(at);
+            at = text.at;
+            end = text.end;
+            if (!end)
+               return false;
+         }
+         ++at;
+         put(kind, from, static_cast<std::size_t>(end - start_) - from);
+         return true;
+      };
+      const auto close = [&] [[gnu::always_inline]] {
+         ++at;
+         Token& begin = reader_.tokens_[level.token];
+         begin.offset = static_cast<std::uint32_t>(out - reader_.tokens_);
+         begin.size = level.values & 0xFFFFFFFu;
+         put(level.isObject ? JsonToken::endObject : JsonToken::endArray, 0, 0);
+         level = levels_[--depth];
+      };
+      while (true) {
+         at = skipSpace(at);
+         if (level.isObject) {
+            if (*at != '"' || !string(JsonToken::key))
+               return fail();
+            at = skipSpace(at);
+            if (*at != ':')
+               return fail();
+            at = skipSpace(at + 1);
+         }
+         ++level.values;
+         switch (*at) {
+         case '{':
+         case '[': {
+            const bool isObject = *at == '{';
+            if (depth == jsonDepthMax)
+               return fail("nested too deeply");
+            levels_[depth++] = level;
+            level = {static_cast<std::uint32_t>(out - reader_.tokens_), 0, isObject};
+            put(isObject ? JsonToken::beginObject : JsonToken::beginArray, 0, 0);
+            at = skipSpace(at + 1);
+            if (*at != (isObject ? '}' : ']'))
+               continue;
+            close();
+            break;
+         }
+         case '"':
+            if (!string(JsonToken::string))
+               return fail();
+            break;
+         case 't':
+         case 'f':
+         case 'n': {
+            const std::string_view word = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
+            if (std::memcmp(at, word.data(), word.size()) != 0)
+               return fail();
+            put(*at == 'n' ? JsonToken::null : JsonToken::boolean, *at == 't', 0);
+            at += word.size();
+            break;
+         }
+         default: {
+            char* const from = at;
+            if (!number(at))
+               return fail();
+            put(JsonToken::number, static_cast<std::size_t>(from - start_), static_cast<std::size_t>(at - from));
+         }
+         }
          // Behind a value: on to the next one, or out of what has ended.
          while (true) {
-            skipSpace();
-            if (depth_ == 0)
-               return true;
-            const bool isObject = levels_[depth_ - 1].isObject;
-            if (*at_ == ',') {
-               ++at_;
-               if (isObject) {
-                  skipSpace();
-                  if (!key())
-                     return false;
-               }
+            at = skipSpace(at);
+            if (*at == ',' && depth)
                break;
+            if (depth == 0) {
+               tokensEnd = out;
+               return at == end_ ? std::string_view() : fail();
             }
-            if (*at_ != (isObject ? '}' : ']'))
+            if (*at != (level.isObject ? '}' : ']'))
                return fail();
             close();
          }
-      }
-      return false;
-   }
-
-   /// One value, or the beginnings of objects and arrays up to the first value in them.
-   bool value() {
-      while (true) {
-         skipSpace();
-         if (depth_)
-            ++levels_[depth_ - 1].values;
-         switch (*at_) {
-         case '{':
-         case '[': {
-            const bool isObject = *at_ == '{';
-            if (depth_ == jsonDepthMax)
-               return fail("nested too deeply");
-            open(isObject);
-            ++at_;
-            skipSpace();
-            if (*at_ == (isObject ? '}' : ']')) {
-               close();
-               return true;
-            }
-            if (isObject && !key())
-               return false;
-            continue;
-         }
-         case '"':
-            return string(JsonToken::string);
-         case 't':
-            return literal("true", JsonToken::boolean, 1);
-         case 'f':
-            return literal("false", JsonToken::boolean, 0);
-         case 'n':
-            return literal("null", JsonToken::null, 0);
-         default:
-            return number();
-         }
+         ++at;
       }
    }
 
-   bool literal(std::string_view word, JsonToken kind, std::size_t offset) {
-      if (std::memcmp(at_, word.data(), word.size()) != 0)
-         return fail();
-      at_ += word.size();
-      put(kind, offset, 0);
-      return true;
-   }
-
-   bool number() {
+   /// Moves `at` behind the number that begins there.
+   static bool number(char*& at) {
       const auto digits = [&] {
-         const char* from = at_;
-         while (*at_ >= '0' && *at_ <= '9')
-            ++at_;
-         return at_ != from;
+         const char* from = at;
+         while (*at >= '0' && *at <= '9')
+            ++at;
+         return at != from;
       };
-      const char* from = at_;
-      if (*at_ == '-')
-         ++at_;
-      if (*at_ == '0')
-         ++at_;
+      if (*at == '-')
+         ++at;
+      if (*at == '0')
+         ++at;
       else if (!digits())
-         return fail();
-      if (*at_ == '.') {
-         ++at_;
-         if (!digits())
-            return fail();
-      }
-      if (*at_ == 'e' || *at_ == 'E') {
-         ++at_;
-         if (*at_ == '+' || *at_ == '-')
-            ++at_;
-         if (!digits())
-            return fail();
-      }
-      put(JsonToken::number, static_cast<std::size_t>(from - start_), static_cast<std::size_t>(at_ - from));
-      return true;
-   }
-
-   bool key() {
-      if (*at_ != '"')
-         return fail();
-      if (!string(JsonToken::key))
          return false;
-      skipSpace();
-      if (*at_ != ':')
-         return fail();
-      ++at_;
+      if (*at == '.') {
+         ++at;
+         if (!digits())
+            return false;
+      }
+      if (*at == 'e' || *at == 'E') {
+         ++at;
+         if (*at == '+' || *at == '-')
+            ++at;
+         if (!digits())
+            return false;
+      }
       return true;
    }
 
-   bool string(JsonToken kind) {
-      char* const from = ++at_;
-      at_ += plainEnd<false>(at_) - at_;
-      char* to = at_; // where unescaped text goes
-      while (*at_ != '"') {
-         if (*at_ != '\\' || !escape(to))
-            return fail();
-         const std::ptrdiff_t size = plainEnd<false>(at_) - at_;
-         std::memmove(to, at_, static_cast<std::size_t>(size));
+   struct Unescaped {
+      char* at;  ///< at the closing quote, or at what is wrong
+      char* end; ///< of the unescaped text; null if it is malformed
+   };
+   /// Goes on with a string at its first escape.
+   [[gnu::noinline]] static Unescaped unescape(char* at) {
+      char* to = at;
+      while (*at != '"') {
+         if (*at != '\\' || !escape(at, to))
+            return {at, nullptr};
+         const std::ptrdiff_t size = plainEnd<false>(at) - at;
+         std::memmove(to, at, static_cast<std::size_t>(size));
          to += size;
-         at_ += size;
+         at += size;
       }
-      ++at_;
-      put(kind, static_cast<std::size_t>(from - start_), static_cast<std::size_t>(to - from));
-      return true;
+      return {at, to};
    }
 
    /// The character behind a backslash, which goes to `to`.
-   bool escape(char*& to) {
-      const char c = at_[1];
-      at_ += 2;
+   static bool escape(char*& at, char*& to) {
+      const char c = at[1];
+      at += 2;
       switch (c) {
       case '"':
       case '\\':
@@ -507,12 +521,12 @@ private:
       default:
          return false;
       }
-      int code = hex4();
+      int code = hex4(at);
       if (code >= 0xD800 && code < 0xDC00) {
-         if (at_[0] != '\\' || at_[1] != 'u')
+         if (at[0] != '\\' || at[1] != 'u')
             return false;
-         at_ += 2;
-         const int low = hex4();
+         at += 2;
+         const int low = hex4(at);
          if (low < 0xDC00 || low > 0xDFFF)
             return false;
          code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
@@ -538,10 +552,10 @@ private:
       return true;
    }
    /// Negative unless four hexadecimal digits follow.
-   int hex4() {
+   static int hex4(char*& at) {
       int code = 0;
-      for (int i = 0; i < 4; ++i, ++at_) {
-         const int digit = hexDigit(*at_);
+      for (int i = 0; i < 4; ++i, ++at) {
+         const int digit = hexDigit(*at);
          if (digit < 0)
             return -1;
          code = code << 4 | digit;
@@ -549,21 +563,14 @@ private:
       return code;
    }
 
-   struct Level {
-      std::uint32_t token; ///< that begins it
-      std::uint32_t values : 31;
-      bool isObject : 1;
-   };
+   /// Kept free behind the tokens, for the last.
+   static constexpr std::size_t endRoom = 1;
 
    JsonReader& reader_;
    char* const start_;
    char* const end_;
    char* at_;
-   Token* out_;
-   Token* outEnd_;
-   unsigned depth_ = 0;
-   std::string_view message_;
-   Level levels_[jsonDepthMax]; ///< objects and arrays that are begun and not ended
+   Level levels_[jsonDepthMax]; ///< around the innermost object or array that is begun and not ended
 };
 
 JsonReader::JsonReader(std::string_view text) : textBytes_(text.size()), text_(shortText_), tokens_(fewTokens_) {
@@ -621,13 +628,18 @@ bool JsonReader::takeUnsigned(std::uint64_t& value, std::uint64_t max) {
    if (text.empty())
       return fail("expected an integer");
    value = 0;
-   for (const char c : text) {
+   constexpr std::size_t safeDigits = std::numeric_limits<std::uint64_t>::digits10;
+   for (const char c : text.substr(0, safeDigits)) {
       if (c < '0' || c > '9')
          return fail("expected an integer");
-      const auto digit = static_cast<std::uint64_t>(c - '0');
-      if (value > (std::numeric_limits<std::uint64_t>::max() - digit) / 10)
+      value = value * 10 + static_cast<std::uint64_t>(c - '0');
+   }
+   for (std::size_t i = safeDigits; i < text.size(); ++i) {
+      if (text[i] < '0' || text[i] > '9')
+         return fail("expected an integer");
+      if (__builtin_mul_overflow(value, std::uint64_t{10}, &value) ||
+          __builtin_add_overflow(value, static_cast<std::uint64_t>(text[i] - '0'), &value))
          return fail("the number is out of range");
-      value = value * 10 + digit;
    }
    return value <= max || fail("the number is out of range");
 }
@@ -659,57 +671,57 @@ bool JsonReader::takeSigned(std::int64_t& value, std::int64_t min, std::int64_t 
 
 namespace {
 
-/// The value of plain decimal text where that takes one correctly rounded operation, or where the library reads it
-/// without a copy; false where strtod has to decide.
+/// The value of plain decimal text where that takes one correctly rounded operation; false for any other.
 template <class T>
-bool readShort(std::string_view text, T& value, [[maybe_unused]] bool allowSubnormal) {
-   const char* at = text.data();
-   const char* const end = at + text.size();
-   const bool negative = at != end && *at == '-';
-   if (negative)
-      ++at;
-   if (at == end || *at < '0' || *at > '9')
-      return false;
-   // Both factors are exact below these.
+bool readShort(std::string_view text, T& value) {
+   // Both factors are exact up to these.
    constexpr std::uint64_t mantissaMax = std::uint64_t{1} << std::numeric_limits<T>::digits;
-   constexpr int powerMax = sizeof(T) == 4 ? 10 : 22;
    static constexpr T powers[] = {T(1e0),  T(1e1),  T(1e2),  T(1e3),  T(1e4),  T(1e5),  T(1e6),  T(1e7),
                                   T(1e8),  T(1e9),  T(1e10), T(1e11), T(1e12), T(1e13), T(1e14), T(1e15),
                                   T(1e16), T(1e17), T(1e18), T(1e19), T(1e20), T(1e21), T(1e22)};
+   constexpr std::size_t powerMax = sizeof(T) == 4 ? 10 : 22;
+   constexpr std::size_t digitsMax = std::numeric_limits<std::uint64_t>::digits10; // more may wrap
+   const char* at = text.data();
+   const char* const end = at + text.size();
    std::uint64_t mantissa = 0;
-   int decimals = 0;
-   bool behindPoint = false;
-   for (; at != end && mantissa < mantissaMax; ++at) {
-      if (*at >= '0' && *at <= '9') {
+   const auto digits = [&] {
+      const char* const from = at;
+      for (; at != end && *at >= '0' && *at <= '9'; ++at)
          mantissa = 10 * mantissa + static_cast<std::uint64_t>(*at - '0');
-         decimals += behindPoint;
-      } else if (*at == '.' && !behindPoint && at + 1 != end) {
-         behindPoint = true;
-      } else {
-         break;
-      }
+      return static_cast<std::size_t>(at - from);
+   };
+   const bool negative = at != end && *at == '-';
+   at += negative;
+   const std::size_t whole = digits();
+   std::size_t decimals = 0;
+   if (at != end && *at == '.') {
+      ++at;
+      decimals = digits();
+      if (decimals == 0)
+         return false;
    }
-   if (at == end && mantissa < mantissaMax && decimals <= powerMax) {
-      value = static_cast<T>(mantissa);
-      if (decimals)
-         value /= powers[decimals];
-      if (negative)
-         value = -value;
-      return true;
-   }
-#ifdef __cpp_lib_to_chars
-   const auto read = std::from_chars(text.data(), end, value);
-   return read.ec == std::errc() && read.ptr == end &&
-          (allowSubnormal || value >= std::numeric_limits<T>::min() || value <= -std::numeric_limits<T>::min());
-#else
-   return false;
-#endif
+   if (at != end || whole == 0 || whole + decimals > digitsMax || mantissa > mantissaMax || decimals > powerMax)
+      return false;
+   value = static_cast<T>(mantissa);
+   if (decimals)
+      value /= powers[decimals];
+   if (negative)
+      value = -value;
+   return true;
 }
 
+/// Text as strtod reads it. Everything but plain decimal numbers is rare.
 template <class T>
 bool readFloating(std::string_view text, T& value, bool allowSubnormal) {
-   if (readShort(text, value, allowSubnormal))
+   if (readShort(text, value))
       return true;
+#ifdef __cpp_lib_to_chars
+   // Without a copy where it can.
+   if (const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+       read.ec == std::errc() && read.ptr == text.data() + text.size() &&
+       (allowSubnormal || value >= std::numeric_limits<T>::min() || value <= -std::numeric_limits<T>::min()))
+      return true;
+#endif
    const std::string copy(text); // terminated
    char* end = nullptr;
    errno = 0;
@@ -720,6 +732,7 @@ bool readFloating(std::string_view text, T& value, bool allowSubnormal) {
    const bool inRange = errno == 0 || (allowSubnormal && value > T{-1} && value < T{1});
    return inRange && !copy.empty() && end == copy.c_str() + copy.size();
 }
+
 } // namespace
 
 bool JsonReader::takeDouble(double& value) {

@@ -453,6 +453,10 @@ bool readJson(JsonReader& reader, T& out) {
          count = std::min(count, reader.size() / 3 + 1);
       if (!reader.expect(JsonToken::beginArray, "["))
          return false;
+      constexpr std::size_t fewElements = 8; // as many get their memory at once, more once the first is good
+      if constexpr (Vector<T>)
+         if (count <= fewElements)
+            out.reserve(count);
       while (reader.token() != JsonToken::endArray) {
          if constexpr (Vector<T>)
             if (out.size() == 1)

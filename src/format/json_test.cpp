@@ -1,7 +1,13 @@
 #include "format/json.hpp"
 
+#include "base/random.hpp"
 #include "format/chain.hpp"
 
+#include <bit>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <gtest/gtest.h>
 
 namespace polis::format {
@@ -55,6 +61,71 @@ TEST(Json, floats) {
    EXPECT_TRUE(reformat<double>("1e400").starts_with("error"));
    EXPECT_TRUE(reformat<float>("1e39").starts_with("error"));
    EXPECT_TRUE(reformat<double>("\"1.5x\"").starts_with("error"));
+}
+
+/// What strtod reads is the truth, but for what typed input refuses.
+template <class T>
+void expectAsLibrary(const std::string& text, T (*library)(const char*, char**)) {
+   const T expected = library(text.c_str(), nullptr);
+   const T size = std::abs(expected);
+   const auto read = fromJson<T>(text);
+   if (std::isinf(expected) || (size != 0 && size < std::numeric_limits<T>::min())) {
+      EXPECT_FALSE(read) << text;
+   } else {
+      // Zeros that are none are refused as well.
+      ASSERT_TRUE(read || (size == 0 && text.find_first_of("123456789") != text.npos)) << text;
+      if (read)
+         ASSERT_EQ(std::memcmp(&*read, &expected, sizeof expected), 0) << text;
+   }
+}
+
+TEST(Json, floatsAreReadExactly) {
+   const char* given = std::getenv("POLIS_RANDOM_VALUES");
+   const std::uint64_t count = given ? std::strtoull(given, nullptr, 10) : 50'000;
+   SeededRandom random(1876);
+   const auto digits = [&](std::uint64_t most) {
+      std::string out;
+      for (std::uint64_t left = 1 + random.next64() % most; left; --left)
+         out += static_cast<char>('0' + random.next64() % 10);
+      return out;
+   };
+   const auto whole = [&] {
+      std::string out = digits(21);
+      out.erase(0, std::min(out.find_first_not_of('0'), out.size() - 1));
+      return out;
+   };
+   for (std::uint64_t i = 0; i < count; ++i) {
+      std::string text = random.next64() % 4 ? "" : "-";
+      if (random.next64() % 4 == 0) { // any value there is, as it is written
+         const double value = std::bit_cast<double>(random.next64());
+         if (!std::isfinite(value))
+            continue;
+         char shown[40];
+         std::snprintf(shown, sizeof shown, random.next64() % 2 ? "%.17g" : "%.9g", std::abs(value));
+         text += shown;
+      } else {
+         text += whole();
+         if (random.next64() % 4)
+            text += "." + digits(23);
+         if (random.next64() % 4 == 0)
+            text += (random.next64() % 2 ? "e-" : "E") + std::to_string(random.next64() % 330);
+      }
+      expectAsLibrary<double>(text, std::strtod);
+      expectAsLibrary<float>(text, std::strtof);
+   }
+   // Next to where one operation is no longer enough.
+   for (const std::uint64_t edge : {std::uint64_t{1} << 24, std::uint64_t{1} << 53, std::uint64_t{1} << 62})
+      for (std::uint64_t near = edge - 3; near <= edge + 3; ++near)
+         for (int decimals = 0; decimals < 24; ++decimals) {
+            std::string text = std::to_string(near);
+            const auto point = static_cast<std::size_t>(decimals);
+            if (point >= text.size())
+               text.insert(0, point - text.size() + 1, '0');
+            if (point)
+               text.insert(text.size() - point, ".");
+            expectAsLibrary<double>(text, std::strtod);
+            expectAsLibrary<float>(text, std::strtof);
+         }
 }
 
 TEST(Json, strings) {
