@@ -1,6 +1,7 @@
 #include "cli/format_command.hpp"
 
 #include "base/bytes.hpp"
+#include "cli/schema_compare.hpp"
 #include "format/builtin_types.hpp"
 #include "format/dynamic.hpp"
 #include "format/ids.hpp"
@@ -266,6 +267,25 @@ int runExplain(const ValueOptions& options) {
    return 0;
 }
 
+int runSchema(const std::string& name) {
+   const BuiltinType* type = findBuiltinType(name);
+   if (!type)
+      return complain("there is no built-in type \"" + name + "\"; see `polis format types`");
+   std::cout << toJson(type->schema()) << "\n";
+   return 0;
+}
+
+int runCompare(const std::string& before, const std::string& after) {
+   const auto old = readFile(before), young = readFile(after);
+   if (!old || !young)
+      return complain((old ? after : before) + " cannot be read");
+   const auto changes = compareSchemas(*old, *young);
+   if (!changes)
+      return complain(changes.error());
+   std::cout << changes->text << (changes->compatible ? "compatible\n" : "not compatible\n");
+   return changes->compatible ? 0 : 1;
+}
+
 int runKey(const ValueOptions& options) {
    const auto target = findTarget(options);
    const auto bytes = target ? packValue(*target, options) : std::nullopt;
@@ -504,6 +524,21 @@ void addFormatCommand(CLI::App& app, int& exitCode) {
    addValue("transaction", "Decode a packed transaction, signed or not", &runTransaction, false, binaryIn);
    addValue("block", "Decode a packed block, signed or not", &runBlock, false, binaryIn);
 
+   {
+      auto name = std::make_shared<std::string>();
+      CLI::App& command = *format.add_subcommand("schema", "Show the schema of a built-in type");
+      command.add_option("type", *name, "See `polis format types`")->required();
+      command.callback([name, &exitCode] { exitCode = runSchema(*name); });
+   }
+   {
+      auto files = std::make_shared<std::pair<std::string, std::string>>();
+      CLI::App& command = *format.add_subcommand(
+          "compare",
+          "Tell what a new version of a schema changes, and whether it reads what was packed by the old one");
+      command.add_option("old", files->first, "File with a schema, or with a service's schema, in JSON")->required();
+      command.add_option("new", files->second, "Its new version")->required();
+      command.callback([files, &exitCode] { exitCode = runCompare(files->first, files->second); });
+   }
    format.add_subcommand("types", "List the built-in types")->callback([&exitCode] {
       for (const BuiltinType& type : builtinTypes())
          std::cout << type.name << "\n";
