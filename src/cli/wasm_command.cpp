@@ -58,8 +58,11 @@ int checkModule(const WasmOptions& options) {
    std::cout << "table: " << facts->tableElements << " elements of " << options.limits.maxTableElements
              << "\nmutable globals: " << facts->mutableGlobalBytes << " bytes of "
              << options.limits.maxMutableGlobalBytes << "\nlargest stack frame: " << facts->largestFrameBytes
-             << " bytes\ncompiler's work: " << facts->work << " of " << vm::limits::moduleWorkMax
-             << "\nstart section: " << (facts->hasStart ? "yes" : "no") << "\nimports:\n";
+             << " bytes, so that " << vm::Budget().stackBytes / std::max<std::uint64_t>(facts->largestFrameBytes, 1)
+             << " calls of it fit a context\ninstructions: " << facts->passCost << " for one pass over all code, "
+             << facts->largestPassCost
+             << " over the costliest function; loops and calls repeat them\ncompiler's work: " << facts->work << " of "
+             << vm::limits::moduleWorkMax << "\nstart section: " << (facts->hasStart ? "yes" : "no") << "\nimports:\n";
    for (const vm::Import& import : facts->imports)
       std::cout << "   " << import.module << "." << import.name << " " << text(import.type) << "\n";
    std::cout << "exports:\n";

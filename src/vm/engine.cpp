@@ -43,8 +43,11 @@ Owned<wasm_engine_t> makeEngine(const EngineOptions& options, bool optimise) {
    wasmtime_config_wasm_branch_hinting_set(config, true); // metering says which of its branches are unlikely
    wasmtime_config_native_unwind_info_set(config, false);
    wasmtime_config_cranelift_opt_level_set(config, optimise ? WASMTIME_OPT_LEVEL_SPEED : WASMTIME_OPT_LEVEL_NONE);
-   for (const std::string& feature : options.withoutFeatures)
-      wasmtime_config_cranelift_flag_set(config, feature.c_str(), "false");
+   if (options.interpret)
+      ASSERT(!wasmtime_config_target_set(config, "pulley64")); // the engine's name for it
+   else
+      for (const std::string& feature : options.withoutFeatures)
+         wasmtime_config_cranelift_flag_set(config, feature.c_str(), "false");
    wasmtime_config_memory_may_move_set(config, false);
    wasmtime_config_memory_reservation_set(config, std::uint64_t{1} << 32);
    wasmtime_config_memory_guard_size_set(config, std::uint64_t{32} << 20);
@@ -192,6 +195,8 @@ public:
 
 private:
    static constexpr std::string_view hostModule = "env";
+   /// No bound on frames.
+   static constexpr std::uint64_t unbounded = std::numeric_limits<std::uint64_t>::max();
 
    /// One way to compile, and what its modules are linked with.
    struct Compiler {
@@ -201,7 +206,8 @@ private:
    };
 
    std::unique_ptr<Compiler> makeCompiler(bool optimise) const {
-      std::string version = std::string("wasmtime " WASMTIME_VERSION) + (optimise ? "" : " plain");
+      std::string version = std::string("wasmtime " WASMTIME_VERSION) + (optimise ? "" : " plain") +
+                            (options_.interpret ? " interpreted" : "");
       for (const std::string& feature : options_.withoutFeatures)
          version += " -" + feature;
       Owned<wasm_engine_t> engine = makeEngine(options_, optimise);
@@ -258,7 +264,7 @@ private:
       if (wasmtime_error_t* error = wasmtime_module_serialize(made, &serialized))
          throw Fault("cannot keep compiled code: " + takeMessage(error));
       const ByteView compiled(reinterpret_cast<const std::uint8_t*>(serialized.data), serialized.size);
-      if (frameBytesMax < std::numeric_limits<std::uint64_t>::max() && largestNativeFrame(compiled) > frameBytesMax)
+      if (frameBytesMax < unbounded && largestNativeFrame(compiled) > frameBytesMax)
          module.reset();
       else
          compiler.cache.save(key.hash, key.options, compiled);
@@ -296,10 +302,11 @@ private:
       body->changesTables = std::ranges::any_of(checked->functions, &FunctionFacts::changesTables);
       makeImage(checked->module, code, *body);
 
-      const std::uint64_t doubtful = leastDoubtfulFrame(*checked);
+      // The interpreter's frames are not looked at: no node runs it.
+      const std::uint64_t doubtful = options_.interpret ? unbounded : leastDoubtfulFrame(*checked);
       const Compiler* compiler = options_.optimise ? compilers_[0].get() : &plainCompiler();
       body->module = load(*compiler, key);
-      if (!body->module && doubtful < std::numeric_limits<std::uint64_t>::max() && options_.optimise) {
+      if (!body->module && doubtful < unbounded && options_.optimise) {
          if (auto plain = load(plainCompiler(), key)) {
             compiler = &plainCompiler();
             body->module = std::move(plain);
@@ -309,13 +316,12 @@ private:
          const auto metered = meter(*checked, code, key.options);
          if (!metered)
             return std::unexpected(metered.error());
-         constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
          const std::uint64_t frameBytesMax =
-             doubtful == any || !options_.optimise ? any : doubtful * nativePerAccounted;
+             doubtful == unbounded || !options_.optimise ? unbounded : doubtful * nativePerAccounted;
          body->module = translate(*compiler, key, *metered, frameBytesMax);
          if (!body->module) {
             compiler = &plainCompiler();
-            body->module = translate(*compiler, key, *metered, any);
+            body->module = translate(*compiler, key, *metered, unbounded);
             ++plain_;
          }
          ++compiled_;

@@ -28,6 +28,8 @@ struct EngineOptions {
    std::uint32_t modulesMax = 512;
    /// For comparison in tests: compile without optimisation.
    bool optimise = true;
+   /// Likewise: let the engine's interpreter run the code; `withoutFeatures` means nothing to it.
+   bool interpret = false;
    /// Likewise: features of the processor that compiled code must not use, by the engine's names ("has_avx", …).
    std::vector<std::string> withoutFeatures = {};
 };

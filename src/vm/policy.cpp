@@ -75,10 +75,15 @@ ModuleFacts factsOf(const CheckedModule& checked) {
          out.mutableGlobalBytes += sizeBytes(global.type);
    for (const Range& body : m.bodies)
       out.codeBytes += body.end - body.begin;
-   for (const FunctionFacts& function : checked.functions)
+   for (const FunctionFacts& function : checked.functions) {
       out.largestFrameBytes = std::max<std::uint64_t>(out.largestFrameBytes, function.frameBytes);
-   for (const FunctionFacts& function : checked.functions)
+      std::uint64_t cost = 0;
+      for (const Segment& segment : function.segments)
+         cost += segment.cost;
+      out.passCost += cost;
+      out.largestPassCost = std::max(out.largestPassCost, cost);
       out.work += function.work();
+   }
    return out;
 }
 

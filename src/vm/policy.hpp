@@ -67,6 +67,8 @@ struct ModuleFacts {
    std::uint32_t mutableGlobalBytes = 0;
    std::uint64_t codeBytes = 0;         ///< size of all function bodies
    std::uint64_t largestFrameBytes = 0; ///< greatest stack charge of one function, spec kernel §4.7
+   std::uint64_t passCost = 0;          ///< instructions charged if every segment of every function runs once
+   std::uint64_t largestPassCost = 0;   ///< the same of the costliest function
    std::uint64_t work = 0;              ///< see limits::moduleWorkMax
    bool hasMemory = false;
    bool hasStart = false;

@@ -115,7 +115,8 @@ TEST(Policy, WorkOfTheCompilerIsBounded) {
 TEST(Policy, Facts) {
    const Bytes code = wasm(R"((module (import "env" "getResult" (func (param i32 i32 i32) (result i32)))
       (memory 3) (table 7 funcref) (global (mut i64) (i64.const 1)) (global i32 (i32.const 1))
-      (func $s) (start $s) (func (export "called") (param i64 i64))))");
+      (func $s (drop (i32.add (i32.const 1) (i32.const 2)))) (start $s)
+      (func (export "called") (param i64 i64) (loop (drop (i64.div_u (local.get 0) (local.get 1))) (br 0)))))");
    const auto facts = check(code, {});
    ASSERT_TRUE(facts);
    EXPECT_EQ(facts->imports.size(), 1u);
@@ -127,6 +128,8 @@ TEST(Policy, Facts) {
    EXPECT_EQ(facts->initialPages, 3u);
    EXPECT_EQ(facts->tableElements, 7u);
    EXPECT_EQ(facts->mutableGlobalBytes, 8u);
+   EXPECT_EQ(facts->passCost, 12u); // an addition; a division and a branch
+   EXPECT_EQ(facts->largestPassCost, 11u);
    EXPECT_TRUE(facts->hasStart);
 }
 

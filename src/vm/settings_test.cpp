@@ -29,7 +29,8 @@ std::vector<Setting> settings() {
            {"without wide vectors and fused arithmetic", with(true, vectors)},
            {"without bit instructions", with(true, bits)},
            {"the least processor", with(true, all)},
-           {"the least processor, not optimised", with(false, all)}};
+           {"the least processor, not optimised", with(false, all)},
+           {"interpreted", {.cacheDir = {}, .instancesMax = 16, .interpret = true}}};
 }
 
 /// Expressions at random, weighted to what differs between processors: floats, conversions, vectors, bits.
@@ -276,6 +277,7 @@ TEST(Settings, ChangeTheMachineCode) {
    const Bytes usual = machineCode(all[0].options, text);
    EXPECT_EQ(machineCode(all[0].options, text), usual);
    EXPECT_NE(machineCode(all[1].options, text), usual);
+   EXPECT_NE(machineCode(all.back().options, text), usual);
    for (const auto& [features, single] :
         {std::pair(__builtin_cpu_supports("avx"), "has_avx"), std::pair(__builtin_cpu_supports("popcnt"), "has_popcnt"),
          std::pair(__builtin_cpu_supports("bmi"), "has_bmi1"),

@@ -13,6 +13,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
+#ifndef POLIS_FUZZ_ROUNDS
+#define POLIS_FUZZ_ROUNDS 20'000 // mutations
+#endif
+
 namespace polis {
 namespace {
 
@@ -68,8 +72,7 @@ TEST(Corpus, holdsAndSoDoItsMutations) {
    for (const Bytes& input : inputs)
       LLVMFuzzerTestOneInput(input.data(), input.size());
    SeededRandom random(20'240'603);
-   constexpr int rounds = 20'000;
-   for (int round = 0; round < rounds; ++round) {
+   for (int round = 0; round < POLIS_FUZZ_ROUNDS; ++round) {
       Bytes input = inputs[random.next64() % inputs.size()];
       for (std::uint64_t changes = 1 + random.next64() % 4; changes > 0; --changes)
          mutate(input, inputs, random);
