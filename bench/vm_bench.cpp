@@ -1,58 +1,19 @@
 // Figures of the VM. Each line is one JSON object. Argument --quick: few rounds.
-#include "format/chain.hpp"
-#include "format/fracpack.hpp"
-#include "format/hash.hpp"
-#include "format/keys.hpp"
-#include "kernel/kernel.hpp"
-#include "vm/module_body.hpp"
+#include "vm_bench.hpp"
+
 #include "vm/test_engine.hpp"
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <unistd.h>
 
 namespace polis::vm {
-namespace {
-
-double nowNs() {
-   return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 bool quick = false;
 
-void figure(const char* name, const char* engine, const char* metric, double value, const char* unit) {
-   std::printf(
-       "{\"suite\":\"vm\",\"case\":\"%s\",\"engine\":\"%s\",\"metric\":\"%s\",\"value\":%.4g,\"unit\":\"%s\"}\n", name,
-       engine, metric, value, unit);
-}
-
-/// Median over rounds of the time of one of `count` repetitions, in ns.
-template <class F>
-double median(int count, double perCall, F&& f) {
-   std::vector<double> times;
-   for (int round = 0; round < (quick ? 3 : 15); ++round) {
-      const double start = nowNs();
-      for (int i = 0; i < count; ++i)
-         f();
-      times.push_back((nowNs() - start) / count / perCall);
-   }
-   std::sort(times.begin(), times.end());
-   return times[times.size() / 2];
-}
-
-void must(const std::expected<void, Trap>& result) {
-   if (!result) {
-      std::fprintf(stderr, "trap: %s\n", std::string(result.error().text()).c_str());
-      std::abort();
-   }
-}
+namespace {
 
 const char* const service = R"((module (import "env" "call" (func $call (param i64) (result i64)))
    (import "env" "read" (func $read (param i32 i32))) (memory PAGES) (data (i32.const 8192) "some data") (table 8 funcref)
@@ -196,94 +157,6 @@ std::uint64_t native(std::string_view name, std::uint32_t rounds) {
    return out;
 }
 
-/// The engine alone, with the settings that decide speed and results like Polis's.
-class PlainEngine {
-public:
-   PlainEngine() {
-      wasm_config_t* config = wasm_config_new();
-      wasmtime_config_cranelift_nan_canonicalization_set(config, true);
-      wasmtime_config_memory_reservation_set(config, std::uint64_t{1} << 32);
-      engine_.reset(wasm_engine_new_with_config(config));
-   }
-
-   template <class F>
-   void with(ByteView code, F&& f) {
-      wasmtime_module_t* made = nullptr;
-      if (wasmtime_module_new(engine_.get(), code.data(), code.size(), &made))
-         std::abort();
-      const Owned<wasmtime_module_t> module(made);
-      const Owned<wasmtime_store_t> store(wasmtime_store_new(engine_.get(), nullptr, nullptr));
-      wasmtime_context_t* context = wasmtime_store_context(store.get());
-      wasmtime_instance_t instance;
-      wasm_trap_t* trap = nullptr;
-      wasmtime_extern_t item;
-      if (wasmtime_instance_new(context, made, nullptr, 0, &instance, &trap) ||
-          !wasmtime_instance_export_get(context, &instance, "run", 3, &item))
-         std::abort();
-      f([&](std::uint32_t rounds) {
-         wasmtime_val_raw_t value{};
-         value.i32 = static_cast<std::int32_t>(rounds);
-         if (wasmtime_func_call_unchecked(context, &item.of.func, &value, 1, &trap) || trap)
-            std::abort();
-         return static_cast<std::uint64_t>(value.i64);
-      });
-   }
-
-   /// A service: `names` has its host and the name of each function of the kernel, in their order.
-   template <class Names, class F>
-   void withService(ByteView code, Names& names, F&& f) {
-      wasmtime_module_t* made = nullptr;
-      if (wasmtime_module_new(engine_.get(), code.data(), code.size(), &made))
-         std::abort();
-      const Owned<wasmtime_module_t> module(made);
-      const Owned<wasmtime_linker_t> linker(wasmtime_linker_new(engine_.get()));
-      const auto functions = kernel::hostFunctions();
-      for (std::size_t i = 0; i < functions.size(); ++i) {
-         wasm_functype_t* type = typeOf(functions[i].type);
-         if (wasmtime_linker_define_func_unchecked(
-                 linker.get(), "env", 3, functions[i].name.data(), functions[i].name.size(), type,
-                 std::remove_pointer_t<decltype(names[0].first)>::plain, &names[i], nullptr))
-            std::abort();
-         wasm_functype_delete(type);
-      }
-      const Owned<wasmtime_store_t> store(wasmtime_store_new(engine_.get(), nullptr, nullptr));
-      wasmtime_context_t* context = wasmtime_store_context(store.get());
-      wasmtime_instance_t instance;
-      wasm_trap_t* trap = nullptr;
-      if (wasmtime_linker_instantiate(linker.get(), context, made, &instance, &trap) || trap)
-         std::abort();
-      auto call = [&](std::string_view name, std::int64_t a, std::int64_t b) {
-         wasmtime_extern_t item;
-         wasmtime_val_raw_t values[2] = {};
-         values[0].i64 = a;
-         values[1].i64 = b;
-         if (!wasmtime_instance_export_get(context, &instance, name.data(), name.size(), &item) ||
-             wasmtime_func_call_unchecked(context, &item.of.func, values, 2, &trap) || trap)
-            std::abort();
-      };
-      call("start", 1, 0);
-      f(call);
-   }
-
-private:
-   static wasm_functype_t* typeOf(const FunctionType& type) {
-      const auto kind = [](ValueType value) {
-         return wasm_valtype_new(value == ValueType::i64 ? WASM_I64 : WASM_I32); // the kernel's take no others
-      };
-      std::vector<wasm_valtype_t*> params, results;
-      for (const ValueType param : type.params)
-         params.push_back(kind(param));
-      if (type.result)
-         results.push_back(kind(*type.result));
-      wasm_valtype_vec_t paramVec, resultVec;
-      wasm_valtype_vec_new(&paramVec, params.size(), params.data());
-      wasm_valtype_vec_new(&resultVec, results.size(), results.data());
-      return wasm_functype_new(&paramVec, &resultVec);
-   }
-
-   Owned<wasm_engine_t> engine_;
-};
-
 /// Node's V8, given the module; ns a round, and the result of one. Zero if there is no node.
 struct OfNode {
    double ns = 0;
@@ -314,37 +187,8 @@ OfNode node(ByteView code, std::uint32_t rounds) {
    return out;
 }
 
-/// One action of a service in V8, in ns; zero if there is no node.
-double nodeService(ByteView code, ByteView action) {
-   const std::string dir = "/tmp/polis_vm_bench." + std::to_string(::getpid());
-   std::filesystem::create_directories(dir);
-   std::ofstream(dir + "/s.wasm", std::ios::binary)
-       .write(reinterpret_cast<const char*>(code.data()), static_cast<std::streamsize>(code.size()));
-   std::ofstream(dir + "/s.js")
-       << "const action=Buffer.from('" << toHex(action) << "','hex');let memory;"
-       << "const known={getCurrentAction:()=>action.length,getResult:(p,n)=>{"
-       << "new Uint8Array(memory.buffer).set(action.subarray(0,n),p);return action.length}};"
-       << "const env=new Proxy({},{get:(o,name)=>known[name]||(()=>{throw Error(name)})});"
-       << "const i=new WebAssembly.Instance(new WebAssembly.Module(require('fs').readFileSync('" << dir
-       << "/s.wasm')),{env});memory=i.exports.memory;i.exports.start(1n);const f=()=>i.exports.called(1n,0n);"
-       << "for(const e=Date.now()+800;Date.now()<e;)f();" // until its optimiser is done
-       << "const t=[];for(let k=0;k<" << (quick ? 15 : 61)
-       << ";++k){const a=process.hrtime.bigint();f();t.push(Number(process.hrtime.bigint()-a))}"
-       << "t.sort((a,b)=>a-b);console.log(t[t.length>>1])";
-   double ns = 0;
-   if (FILE* pipe = ::popen(("node " + dir + "/s.js 2>/dev/null").c_str(), "r")) {
-      if (std::fscanf(pipe, "%lf", &ns) != 1)
-         ns = 0;
-      ::pclose(pipe);
-   }
-   std::filesystem::remove_all(dir);
-   return ns;
-}
-
-void benchKernels(TestEngine& e) {
+void benchKernels(TestEngine& e, Tally& tally) {
    PlainEngine plain;
-   double logs = 0;
-   int count = 0, asFastAsNode = 0, ofNode = 0;
    for (const auto& [name, body] : kernels) {
       const std::string text = std::string("(module (memory 1)") + body + ")";
       const auto code = fromText(text);
@@ -381,125 +225,9 @@ void benchKernels(TestEngine& e) {
       const OfNode v8 = node(*code, rounds);
       if (v8.ns > 0 && v8.result != expected)
          std::fprintf(stderr, "%s: node answers otherwise\n", name);
-      figure(name, "polis", "time", meteredNs / 1000, "us");
-      figure(name, "wasmtime unmetered", "time", plainNs / 1000, "us");
       figure(name, "native", "time", nativeNs / 1000, "us");
-      if (v8.ns > 0) {
-         figure(name, "node v8", "time", v8.ns / 1000, "us");
-         ++ofNode;
-         asFastAsNode += meteredNs <= v8.ns;
-      }
-      figure(name, "polis", "metering_overhead", meteredNs / plainNs, "ratio");
-      logs += std::log(meteredNs / plainNs);
-      ++count;
+      tally.kernel(name, meteredNs, plainNs, v8.ns);
    }
-   figure("kernels", "polis", "metering_overhead", std::exp(logs / count), "ratio");
-   if (ofNode)
-      figure("kernels", "polis", "at_least_as_fast_as_v8", static_cast<double>(asFastAsNode) / ofNode, "share");
-}
-
-/// The kernel's host functions as far as an action without database needs them: it can be read, and can abort.
-struct ActionHost {
-   Bytes action;
-
-   static wasm_trap_t* plain(void* data, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t) {
-      const auto& [self, which] = *static_cast<const std::pair<ActionHost*, std::string>*>(data);
-      if (which == "getCurrentAction") {
-         values[0].i32 = static_cast<std::int32_t>(self->action.size());
-         return nullptr;
-      }
-      wasmtime_extern_t memory;
-      if (which != "getResult" || !wasmtime_caller_export_get(caller, "memory", 6, &memory))
-         return wasmtime_trap_new(which.data(), which.size());
-      const auto* args = values;
-      std::memcpy(wasmtime_memory_data(wasmtime_caller_context(caller), &memory.of.memory) +
-                      static_cast<std::uint32_t>(args[0].i32),
-                  self->action.data(), static_cast<std::uint32_t>(args[1].i32));
-      values[0].i32 = static_cast<std::int32_t>(self->action.size());
-      return nullptr;
-   }
-};
-
-std::vector<HostFunction> actionFunctions() {
-   auto out = kernel::hostFunctions();
-   for (HostFunction& function : out) {
-      if (function.name == "getCurrentAction")
-         function.body = [](CallContext& c, const Value*, Value* r) {
-            r->i32 = static_cast<std::uint32_t>(c.user<ActionHost>().action.size());
-         };
-      else if (function.name == "getResult")
-         function.body = [](CallContext& c, const Value* a, Value* r) {
-            const Bytes& action = c.user<ActionHost>().action;
-            if (a[1].i32 > action.size() || a[2].i32 != 0)
-               c.trap(TrapKind::unreachable);
-            c.memory().copyTo(a[0].i32, ByteView(action).first(a[1].i32));
-            r->i32 = static_cast<std::uint32_t>(action.size());
-         };
-      else
-         function.body = [](CallContext& c, const Value*, Value*) { c.trap(TrapKind::unreachable); };
-   }
-   return out;
-}
-
-/// The service `verify-sig`, one P-256 signature an action: its wasm in three engines beside OpenSSL.
-void benchVerify() {
-   const std::string file =
-       std::string(POLIS_SOURCE_DIR) + "/build/wasm/auth-sig/AuthSig.stage/service/verify-sig.wasm";
-   std::ifstream in(file, std::ios::binary);
-   const Bytes code((std::istreambuf_iterator<char>(in)), {});
-   if (code.empty()) {
-      std::fprintf(stderr, "p256_verify: left out, there is no %s\n", file.c_str());
-      return;
-   }
-   using namespace format::literals;
-   const auto key = format::PrivateKey::generate();
-   const auto hash = format::sha256("what is signed");
-   const auto proof = key.sign(hash);
-   const Bytes spki = key.publicKey().spki();
-   ActionHost host{format::pack(format::Action{
-       {},
-       "verify-sig"_a,
-       "verifySys"_m,
-       format::pack(format::VerifyArgs{hash, {"verify-sig"_a, spki}, Bytes(proof.begin(), proof.end())})})};
-   const double native = median(10, 1, [&] {
-      if (!format::verifySignature(spki, hash, proof))
-         std::abort();
-   });
-   figure("p256_verify", "openssl", "time", native / 1000, "us");
-
-   Engine engine(actionFunctions(), {.cacheDir = {}, .instancesMax = 8});
-   const auto module = engine.compile(code, testHash(code), {});
-   if (!module) {
-      std::fprintf(stderr, "p256_verify: %s\n", module.error().text().c_str());
-      std::abort();
-   }
-   Budget budget;
-   Instance metered = engine.instantiate(*module, budget, &host);
-   must(metered.runStartSection());
-   must(metered.call("start", {1}));
-   const std::uint64_t before = budget.instructions;
-   must(metered.call("called", {1, 0}));
-   figure("p256_verify", "polis", "instructions", static_cast<double>(budget.instructions - before), "count");
-
-   PlainEngine plain;
-   std::vector<std::pair<ActionHost*, std::string>> names;
-   for (const HostFunction& function : kernel::hostFunctions())
-      names.emplace_back(&host, function.name);
-   double meteredNs = 0, plainNs = 0;
-   plain.withService(code, names, [&](auto&& call) {
-      for (int turn = 0; turn < 3; ++turn) {
-         const double m = median(2, 1, [&] { must(metered.call("called", {1, 0})); });
-         const double p = median(2, 1, [&] { call("called", 1, 0); });
-         meteredNs = turn ? std::min(meteredNs, m) : m;
-         plainNs = turn ? std::min(plainNs, p) : p;
-      }
-   });
-   figure("p256_verify", "polis", "time", meteredNs / 1000, "us");
-   figure("p256_verify", "wasmtime unmetered", "time", plainNs / 1000, "us");
-   figure("p256_verify", "polis", "metering_overhead", meteredNs / plainNs, "ratio");
-   const double v8 = nodeService(code, host.action);
-   if (v8 > 0)
-      figure("p256_verify", "node v8", "time", v8 / 1000, "us");
 }
 
 /// Compiling: many functions of ordinary shape.
@@ -616,11 +344,34 @@ void bench() {
    figure("host_call", "polis", "ns", median(10 * scale, 10'000, [&] { must(i.call("hosts", {10'000})); }), "ns");
    benchCompile();
    benchLargest();
-   benchKernels(e);
-   benchVerify();
+   Tally tally;
+   benchKernels(e, tally);
+   benchServices(tally);
+   tally.sum();
 }
 
 } // namespace
+
+void Tally::kernel(const char* name, double meteredNs, double plainNs, double v8Ns) {
+   figure(name, "polis", "time", meteredNs / 1000, "us");
+   figure(name, "wasmtime unmetered", "time", plainNs / 1000, "us");
+   figure(name, "polis", "metering_overhead", meteredNs / plainNs, "ratio");
+   logs_ += std::log(meteredNs / plainNs);
+   ++kernels_;
+   if (v8Ns <= 0)
+      return;
+   figure(name, "node v8", "time", v8Ns / 1000, "us");
+   figure(name, "node v8", "of_polis", v8Ns / meteredNs, "ratio");
+   ++ofV8_;
+   asFastAsV8_ += meteredNs <= v8Ns;
+}
+
+void Tally::sum() const {
+   figure("kernels", "polis", "metering_overhead", std::exp(logs_ / kernels_), "ratio");
+   if (ofV8_)
+      figure("kernels", "polis", "at_least_as_fast_as_v8", static_cast<double>(asFastAsV8_) / ofV8_, "share");
+}
+
 } // namespace polis::vm
 
 int main(int argc, char** argv) {

@@ -43,9 +43,10 @@ std::string inWords(std::uint32_t difference) {
    if (difference & incompatible)
       return "incompatible";
    std::string out;
-   for (const auto& [bit, words] :
-        {std::pair(addField, "more optional members or alternatives"), std::pair(dropField, "fewer optional members or alternatives"),
-         std::pair(addAlternative, "bytes in place of a packed value"), std::pair(dropAlternative, "a packed value in place of bytes")})
+   for (const auto& [bit, words] : {std::pair(addField, "more optional members or alternatives"),
+                                    std::pair(dropField, "fewer optional members or alternatives"),
+                                    std::pair(addAlternative, "bytes in place of a packed value"),
+                                    std::pair(dropAlternative, "a packed value in place of bytes")})
       if (difference & bit)
          out += (out.empty() ? "" : "; ") + std::string(words);
    return out;
@@ -56,7 +57,8 @@ std::string inWords(std::uint32_t difference) {
 std::expected<SchemaChanges, std::string> compareSchemas(std::string_view before, std::string_view after) {
    const auto old = partsOf(before), young = partsOf(after);
    if (!old || !young)
-      return std::unexpected(!old ? "the first is no schema: " + old.error() : "the second is no schema: " + young.error());
+      return std::unexpected(!old ? "the first is no schema: " + old.error()
+                                  : "the second is no schema: " + young.error());
    std::set<std::string> names;
    for (const auto* parts : {&*old, &*young})
       for (const auto& [name, type] : parts->named)
