@@ -233,7 +233,8 @@ double v8(const Recording& recording, int count) {
    const std::string dir = (fs::temp_directory_path() / ("polis_vm_bench." + std::to_string(::getpid()))).string();
    fs::create_directories(dir);
    std::ofstream(dir + "/s.wasm", std::ios::binary)
-       .write(reinterpret_cast<const char*>(recording.code.data()), static_cast<std::streamsize>(recording.code.size()));
+       .write(reinterpret_cast<const char*>(recording.code.data()),
+              static_cast<std::streamsize>(recording.code.size()));
    std::string names;
    for (const HostFunction& function : realFunctions())
       names += "'" + function.name + "',";
@@ -243,11 +244,12 @@ double v8(const Recording& recording, int count) {
        << "let answers=" << script(recording.first) << ",at=0,memory,view={};const again=" << script(recording.again)
        << ";const env={};[" << names << "].forEach((name,which)=>env[name]=(p)=>{"
        << "if(at===answers.length){answers=again;at=0}const a=answers[at++];"
-       << "if(a[0]!==which)throw Error(name);if(a[2]){if(view.buffer!==memory.buffer)view=new Uint8Array(memory.buffer);"
+       << "if(a[0]!==which)throw Error(name);if(a[2]){if(view.buffer!==memory.buffer)view=new "
+          "Uint8Array(memory.buffer);"
        << "view.set(a[2],p)}return a[1]});"
        << "const i=new WebAssembly.Instance(new WebAssembly.Module(require('fs').readFileSync('" << dir
-       << "/s.wasm')),{env});memory=i.exports.memory;i.exports.start(" << service
-       << ");const f=()=>{for(let k=0;k<" << count << ";++k)i.exports.called(" << service << "," << sender << ")};"
+       << "/s.wasm')),{env});memory=i.exports.memory;i.exports.start(" << service << ");const f=()=>{for(let k=0;k<"
+       << count << ";++k)i.exports.called(" << service << "," << sender << ")};"
        << "for(const e=Date.now()+800;Date.now()<e;)f();" // until its optimiser is done
        << "const t=[];for(let k=0;k<" << (quick ? 5 : 15)
        << ";++k){const a=process.hrtime.bigint();f();t.push(Number(process.hrtime.bigint()-a)/" << count << ")}"
@@ -402,8 +404,7 @@ void recordTransfers(const node::PackageFolder& packages, const fs::path& folder
 
 /// `tokens::credit`, as the kernel runs it.
 void transfer(const node::PackageFolder& packages, Tally& tally) {
-   Recording recording{
-       "tokens"_a, AccountNumber("alice-one"), serviceCode(packages, "Tokens", "tokens"_a), {}, {}};
+   Recording recording{"tokens"_a, AccountNumber("alice-one"), serviceCode(packages, "Tokens", "tokens"_a), {}, {}};
    const fs::path folder = fs::temp_directory_path() / ("polis_vm_chain." + std::to_string(::getpid()));
    recorder.service = recording.service;
    try {

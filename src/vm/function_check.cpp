@@ -150,6 +150,33 @@ private:
                          .height = operands_.size()});
       if (opcode != op::block)
          startSegment(opcode == op::loop);
+      if (opcode == op::loop) {
+         used_.clear();
+         loop_ = facts_.segments.size() - 1;
+      }
+   }
+
+   /// A local is used, perhaps in an innermost loop.
+   void use(std::uint32_t index) {
+      if (loop_ == none || std::ranges::find(used_, index, &KeptLocal::local) != used_.end())
+         return;
+      if (used_.size() == keptLocalsMax)
+         loop_ = none;
+      else
+         used_.push_back({index, static_cast<ValueType>(locals_[index])});
+   }
+
+   void leaveLoop() {
+      if (loop_ == none)
+         return;
+      Segment& segment = facts_.segments[loop_];
+      segment.keptBegin = static_cast<std::uint32_t>(facts_.kept.size());
+      segment.keptCount = static_cast<std::uint32_t>(used_.size());
+      facts_.kept.insert(facts_.kept.end(), used_.begin(), used_.end());
+      for (const KeptLocal& kept : used_) // read back, and where it meets what was there
+         for (int i = 0; i < 2; ++i)
+            value(static_cast<std::uint8_t>(kept.type));
+      loop_ = none;
    }
 
    /// Ends an arm: its result is there, and nothing else.
@@ -176,6 +203,8 @@ private:
       if (frame.opcode == op::if_ && frame.result)
          return in_.fail(at_, "an if with a result needs an else");
       frames_.pop_back();
+      if (frame.opcode == op::loop)
+         leaveLoop();
       if (frames_.empty())
          return;
       if (frame.result)
@@ -228,6 +257,7 @@ private:
 
    void callFunction(const FunctionType& type) {
       facts_.calls = true;
+      loop_ = none;
       branch();
       for (auto it = type.params.rbegin(); it != type.params.rend(); ++it)
          pop(static_cast<std::uint8_t>(*it));
@@ -237,8 +267,10 @@ private:
 
    std::uint8_t local() {
       const std::uint32_t index = in_.u32();
-      if (index < locals_.size())
+      if (index < locals_.size()) {
+         use(index);
          return locals_[index];
+      }
       in_.fail(at_, "unknown local");
       return anyType;
    }
@@ -540,6 +572,9 @@ private:
    std::uint64_t localBytes_ = 0;
    std::uint64_t running_ = 0, peak_ = 0;
    std::size_t branches_ = 0;
+   static constexpr std::size_t none = ~std::size_t{0};
+   std::size_t loop_ = none;     ///< segment of the innermost loop begun, while it holds no other and no call
+   std::vector<KeptLocal> used_; ///< in it so far
 };
 
 } // namespace

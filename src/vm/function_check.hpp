@@ -13,8 +13,18 @@ namespace polis::vm {
 struct Segment {
    std::size_t offset = 0; ///< of the module: its first byte
    std::uint32_t cost = 0;
-   bool loop = false; ///< the head of a loop: the budget is looked at here
+   bool loop = false;                          ///< the head of a loop: the budget is looked at here
+   std::uint32_t keptBegin = 0, keptCount = 0; ///< among FunctionFacts::kept: what the loop uses
 };
+
+/// A local that an innermost loop without calls uses, and that metering keeps for it where it asks the host: otherwise
+/// no register could hold it. Source: docs/metering.md.
+struct KeptLocal {
+   std::uint32_t local = 0;
+   ValueType type{};
+};
+/// Loops that use more are left as they are.
+constexpr std::size_t keptLocalsMax = 24;
 
 struct FunctionFacts {
    /// Charge on the accounted stack: 16 + greatest size of locals and operands. Source: spec, kernel §4.7.
@@ -30,9 +40,12 @@ struct FunctionFacts {
    std::uint64_t bodyBytes = 0;  ///< with the declarations of locals
    /// The compiler's work; see limits::moduleWorkMax.
    std::uint64_t work() const {
-      return 256 * bodyBytes + std::uint64_t{branches} * (branches + params + declaredLocals);
+      constexpr std::uint64_t keptBytes = 12; // of code, for each local kept
+      return 256 * (bodyBytes + keptBytes * kept.size()) +
+             std::uint64_t{branches} * (branches + params + declaredLocals);
    }
    std::vector<Segment> segments; ///< by offset; the first one starts at codeBegin
+   std::vector<KeptLocal> kept;   ///< loop by loop
 };
 
 /// Work areas that are kept from one function to the next.

@@ -3,19 +3,33 @@
 #include "vm/simple_ops.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 
 namespace polis::vm {
 namespace {
 
 constexpr unsigned i32 = 0x7f, i64 = 0x7e;
 
+/// Globals of the metered module, after its own, where loops keep locals during a call: some of each type.
+struct KeptGlobals {
+   static constexpr ValueType types[] = {ValueType::i32, ValueType::i64, ValueType::f32, ValueType::f64,
+                                         ValueType::v128};
+   std::uint32_t first[std::size(types)] = {};
+
+   static std::size_t place(ValueType type) {
+      return static_cast<std::size_t>(std::ranges::find(types, type) - std::begin(types));
+   }
+   std::uint32_t take(ValueType type) { return first[place(type)]++; }
+};
+
 /// Rewrites one body.
 class FunctionMeter {
 public:
    FunctionMeter(const ParsedModule& module, const FunctionFacts& facts, const FunctionType& type, Range body,
-                 ByteView code, std::uint32_t firstHost, std::uint32_t maxPages, Emitter& out,
-                 std::vector<std::size_t>& unlikely)
-      : facts_(facts), type_(type), in_(code, facts.codeBegin, body.end), code_(code),
+                 ByteView code, std::uint32_t firstHost, const KeptGlobals& keptGlobals, std::uint32_t maxPages,
+                 Emitter& out, std::vector<std::size_t>& unlikely)
+      : facts_(facts), keptGlobals_(keptGlobals), type_(type), in_(code, facts.codeBegin, body.end), code_(code),
         locals_(code, body.begin, facts.codeBegin), imports_(static_cast<std::uint32_t>(module.imports.size())),
         firstHost_(firstHost), maxPages_(maxPages), out_(out), unlikely_(unlikely) {
       const auto params = static_cast<std::uint32_t>(type.params.size());
@@ -82,14 +96,26 @@ private:
       }
    }
 
-   void look() {
+   /// kept: locals that are put away during the call, so that registers can hold them where it is not made.
+   void look(std::span<const KeptLocal> kept = {}) {
       get(left_);
       constI64(0);
       out_.u8(op::i64LtS);
       ifThen();
+      std::vector<std::uint32_t> places;
+      KeptGlobals next = keptGlobals_;
+      for (const KeptLocal& one : kept) {
+         places.push_back(next.take(one.type));
+         get(local(one.local));
+         out_.u8(op::globalSet), out_.u32(places.back());
+      }
       get(left_);
       callHost(0);
       set(left_);
+      for (std::size_t i = 0; i < kept.size(); ++i) {
+         out_.u8(op::globalGet), out_.u32(places[i]);
+         set(local(kept[i].local));
+      }
       end();
    }
 
@@ -103,7 +129,7 @@ private:
             set(left_);
          }
          if (segment.loop)
-            look();
+            look(std::span(facts_.kept).subspan(segment.keptBegin, segment.keptCount));
       }
    }
 
@@ -273,6 +299,7 @@ private:
    }
 
    const FunctionFacts& facts_;
+   const KeptGlobals& keptGlobals_;
    const FunctionType& type_;
    Reader in_;
    ByteView code_;
@@ -288,7 +315,22 @@ class ModuleMeter {
 public:
    ModuleMeter(const CheckedModule& checked, ByteView code, const Options& options)
       : module_(checked.module), functions_(checked.functions), code_(code), options_(options),
-        imports_(static_cast<std::uint32_t>(module_.imports.size())) {}
+        imports_(static_cast<std::uint32_t>(module_.imports.size())) {
+      for (const FunctionFacts& function : functions_)
+         for (const Segment& segment : function.segments) {
+            std::size_t counts[std::size(KeptGlobals::types)] = {};
+            for (std::size_t i = 0; i < segment.keptCount; ++i) {
+               const std::size_t place = KeptGlobals::place(function.kept[segment.keptBegin + i].type);
+               keptCounts_[place] = std::max(keptCounts_[place], ++counts[place]);
+            }
+         }
+      auto next = static_cast<std::uint32_t>(module_.globals.size());
+      for (std::size_t i = 0; i < std::size(KeptGlobals::types); ++i) {
+         keptGlobals_.first[i] = next;
+         next += static_cast<std::uint32_t>(keptCounts_[i]);
+      }
+      globals_ = next;
+   }
 
    std::expected<Bytes, Rejection> run() {
       static constexpr std::uint8_t magic[] = {0, 'a', 's', 'm', 1, 0, 0, 0};
@@ -392,13 +434,40 @@ private:
 
    void globals() {
       Emitter section;
-      section.u32(module_.globals.size());
+      section.u32(globals_);
       for (const ParsedGlobal& global : module_.globals) {
          section.u8(static_cast<unsigned>(global.type));
          section.u8(global.isMutable);
          section.raw(code_.subspan(global.initial.begin, global.initial.end - global.initial.begin));
       }
+      for (std::size_t i = 0; i < std::size(KeptGlobals::types); ++i)
+         for (std::size_t n = 0; n < keptCounts_[i]; ++n)
+            keptGlobal(section, KeptGlobals::types[i]);
       out_.section(6, section);
+   }
+
+   /// Zero, until a loop keeps something there.
+   static void keptGlobal(Emitter& section, ValueType type) {
+      static constexpr std::uint8_t zeros[16] = {};
+      section.u8(static_cast<unsigned>(type));
+      section.u8(true);
+      switch (type) {
+      case ValueType::i32:
+      case ValueType::i64:
+         section.u8(type == ValueType::i32 ? op::i32Const : op::i64Const);
+         section.u8(0);
+         break;
+      case ValueType::f32:
+      case ValueType::f64:
+         section.u8(type == ValueType::f32 ? op::f32Const : op::f64Const);
+         section.raw(ByteView(zeros, sizeBytes(type)));
+         break;
+      case ValueType::v128:
+         section.u8(op::prefixSimd);
+         section.u8(12); // v128.const
+         section.raw(zeros);
+      }
+      section.u8(op::end);
    }
 
    void exports() {
@@ -468,7 +537,7 @@ private:
          body.bytes.clear();
          unlikely.clear();
          FunctionMeter(module_, functions_[i], module_.typeOf(static_cast<std::uint32_t>(imports_ + i)),
-                       module_.bodies[i], code_, imports_, maxPages(), body, unlikely)
+                       module_.bodies[i], code_, imports_, keptGlobals_, maxPages(), body, unlikely)
              .run();
          if (body.bytes.size() > limits::meteredFunctionBytesMax)
             return Rejection{module_.bodies[i].begin, "a function is too large once metered"};
@@ -537,6 +606,9 @@ private:
    ByteView code_;
    const Options& options_;
    std::uint32_t imports_;
+   KeptGlobals keptGlobals_;
+   std::size_t keptCounts_[std::size(KeptGlobals::types)] = {};
+   std::uint32_t globals_ = 0; ///< with those
    Emitter out_;
 };
 

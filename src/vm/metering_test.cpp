@@ -72,6 +72,67 @@ TEST(Metering, KeepsMeaning) {
    EXPECT_EQ(result.i64, 3629567u + 1 + 0x6362 + 3 + 33);
 }
 
+// Tight loops put their locals away when a slice is used up, and find them again.
+TEST(Metering, LoopsKeepTheirLocals) {
+   const std::string text = R"((module (func (export "run") (param $n i32) (result i64)
+      (local $a i64) (local $f f32) (local $d f64) (local $v v128) (local $i i32) (local $j i32)
+      (loop $l
+         (local.set $a (i64.add (i64.mul (local.get $a) (i64.const 6364136223846793005)) (i64.const 1442695040888963407)))
+         (local.set $f (f32.add (local.get $f) (f32.const 0.5)))
+         (local.set $d (f64.add (local.get $d) (f64.const 0.25)))
+         (local.set $v (i64x2.add (local.get $v) (i64x2.splat (local.get $a))))
+         (local.set $i (i32.add (local.get $i) (local.get $j)))
+         (local.set $j (i32.add (local.get $j) (i32.const 3)))
+         (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (i64.xor (i64.xor (local.get $a) (i64x2.extract_lane 1 (local.get $v)))
+         (i64.add (i64.trunc_f32_u (local.get $f)) (i64.add (i64.trunc_f64_u (local.get $d)) (i64.extend_i32_u (local.get $i)))))))
+      )";
+   const auto checked = checkModule(fromText(text).value(), {});
+   ASSERT_TRUE(checked);
+   EXPECT_EQ(checked->functions.at(0).kept.size(), 7u);
+   constexpr std::uint32_t rounds = 200'000;
+   std::uint64_t a = 0, v = 0;
+   std::uint32_t i = 0, j = 0;
+   for (std::uint32_t n = 0; n < rounds; ++n) {
+      a = a * 6364136223846793005u + 1442695040888963407u;
+      v += a;
+      i += j;
+      j += 3;
+   }
+   const std::uint64_t expected = a ^ v ^ (rounds / 2 + rounds / 4 + std::uint64_t{i});
+   for (const bool optimise : {true, false}) {
+      TestEngine e({.cacheDir = {}, .instancesMax = 8, .optimise = optimise});
+      Instance instance = e.instance(text);
+      const ValueType types[] = {ValueType::i32};
+      const Value args[] = {Value::of(rounds)};
+      Value result{};
+      ASSERT_TRUE(instance.call("run", types, args, &result));
+      EXPECT_EQ(result.i64, expected);
+      EXPECT_GT(e.budget.instructions, 20 * Budget::sliceInstructions);
+   }
+}
+
+TEST(Metering, WhichLocalsAreKept) {
+   const auto kept = [](std::string_view text) {
+      const auto checked = checkModule(fromText(text).value(), {});
+      EXPECT_TRUE(checked) << checked.error().text();
+      return checked->functions.at(0).kept.size();
+   };
+   EXPECT_EQ(kept("(module (func (param i32) (local i32 i64) (loop (br_if 0 (local.get 0)) (drop (local.get 2)))))"),
+             2u);
+   EXPECT_EQ(kept("(module (func (param i32) (local i32) (loop (drop (local.get 1)) (loop (br_if 0 (local.get 0))))))"),
+             1u);                                                                    // innermost loops only
+   EXPECT_EQ(kept("(module (func (param i32) (loop (call 0 (local.get 0)))))"), 0u); // its registers are gone anyway
+   std::string many = "(module (func (local";
+   for (std::size_t i = 0; i <= keptLocalsMax; ++i)
+      many += " i32";
+   many += ") (loop";
+   for (std::size_t i = 0; i < keptLocalsMax; ++i)
+      many += " (drop (local.get " + std::to_string(i) + "))";
+   EXPECT_EQ(kept(many + ")))"), keptLocalsMax);
+   EXPECT_EQ(kept(many + " (drop (local.get 24)))))"), 0u);
+}
+
 TEST(Metering, CanonicalNaN) {
    TestEngine e({.cacheDir = {}, .instancesMax = 8});
    Instance i = e.instance(R"((module (func (export "f") (result i64)

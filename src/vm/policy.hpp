@@ -87,8 +87,9 @@ constexpr std::size_t paramsMax = 900;
 constexpr std::size_t branchesMax = 16384;
 constexpr std::size_t localsTimesBranchesMax = std::size_t{1} << 26;
 /// The same for a whole module, which a node must be able to compile within seconds: the sum over its functions of
-/// 256 a byte and, for each block, branch or call, the number of these and of locals. Two MiB of code, or less where
-/// functions are long. The largest service of the standard packages has 60 million.
+/// 256 a byte, 12 bytes more for each local that metering keeps for a loop, and, for each block, branch or call, the
+/// number of these and of locals. Two MiB of code, or less where functions are long. The largest service of the
+/// standard packages has 60 million.
 constexpr std::uint64_t moduleWorkMax = std::uint64_t{1} << 29;
 constexpr std::size_t nestingMax = 10'000; ///< blocks within blocks
 constexpr std::size_t itemsMax =
