@@ -20,12 +20,12 @@ std::string ChainClient::host(std::string_view service) const {
 }
 
 Answer ChainClient::get(std::string_view service, const std::string& target) const {
-   return request(port_, host(service), "GET", target);
+   return request(port_, host(service), "GET", target, {}, {}, patience_);
 }
 
 Answer ChainClient::post(std::string_view service, const std::string& target, ByteView body,
                          const std::string& contentType) const {
-   return request(port_, host(service), "POST", target, body, contentType);
+   return request(port_, host(service), "POST", target, body, contentType, patience_);
 }
 
 format::Tapos ChainClient::tapos(std::int64_t seconds) const {
@@ -69,7 +69,8 @@ Answer ChainClient::push(ByteView signedTransaction, const std::string& waitFor)
 void ChainClient::mustPush(std::vector<format::Action> actions, const format::PrivateKey* key) const {
    const auto answer = push(transaction(std::move(actions), key), "final");
    if (!succeeded(answer))
-      throw std::runtime_error("the push failed: " + std::to_string(answer.status) + " " + answer.body.substr(0, 800));
+      throw std::runtime_error("the push failed: " + std::to_string(answer.status) + " " +
+                               answer.body.substr(answer.body.size() > 800 ? answer.body.size() - 800 : 0));
 }
 
 RawRequest ChainClient::pushRequest(ByteView signedTransaction, const std::string& waitFor) const {

@@ -31,7 +31,9 @@ format::Action action(std::string_view sender, std::string_view service, std::st
 /// A person's view of one node on loopback: packs, signs, pushes.
 class ChainClient {
 public:
-   explicit ChainClient(std::uint16_t port) : port_(port) {}
+   /// patience: longest silence of the node; zero: any.
+   explicit ChainClient(std::uint16_t port, std::chrono::milliseconds patience = {})
+      : port_(port), patience_(patience) {}
 
    /// The Host header of a service.
    std::string host(std::string_view service) const;
@@ -57,6 +59,7 @@ public:
 
 private:
    std::uint16_t port_;
+   std::chrono::milliseconds patience_;
 };
 
 } // namespace polis::harness

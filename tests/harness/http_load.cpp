@@ -111,8 +111,8 @@ RawRequest rawRequest(const std::string& host, const std::string& method, const 
 }
 
 Answer request(std::uint16_t port, const std::string& host, const std::string& method, const std::string& target,
-               ByteView body, const std::string& contentType) {
-   return exchange(port, rawRequest(host, method, target, body, contentType));
+               ByteView body, const std::string& contentType, std::chrono::milliseconds patience) {
+   return exchange(port, rawRequest(host, method, target, body, contentType), patience);
 }
 
 Answer requestWith(std::uint16_t port, const std::string& host, const std::string& method, const std::string& target,
@@ -147,8 +147,12 @@ Answer headOnly(std::uint16_t port, std::string_view raw) {
    return answer;
 }
 
-Answer exchange(std::uint16_t port, std::string_view raw) {
+Answer exchange(std::uint16_t port, std::string_view raw, std::chrono::milliseconds patience) {
    const int fd = connectTo(port);
+   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(patience).count();
+   const timeval longest{us / 1'000'000, us % 1'000'000};
+   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
+   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
    try {
       sendAll(fd, raw);
       std::string buffer;

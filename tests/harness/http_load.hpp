@@ -2,6 +2,7 @@
 
 #include "base/bytes.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -19,9 +20,10 @@ struct Answer {
 };
 
 /// Sends one request on a connection of its own and waits for the answer.
-/// port: on 127.0.0.1. host: the Host header. Throws std::runtime_error when nobody answers.
+/// port: on 127.0.0.1. host: the Host header. patience: longest silence of the other side; zero: any.
+/// Throws std::runtime_error when nobody answers.
 Answer request(std::uint16_t port, const std::string& host, const std::string& method, const std::string& target,
-               ByteView body = {}, const std::string& contentType = {});
+               ByteView body = {}, const std::string& contentType = {}, std::chrono::milliseconds patience = {});
 
 /// The same with further headers, each line with its "\r\n".
 Answer requestWith(std::uint16_t port, const std::string& host, const std::string& method, const std::string& target,
@@ -32,7 +34,7 @@ Answer requestWith(std::uint16_t port, const std::string& host, const std::strin
 Answer headOnly(std::uint16_t port, std::string_view raw);
 
 /// Sends raw bytes on a connection of its own and waits for one answer.
-Answer exchange(std::uint16_t port, std::string_view raw);
+Answer exchange(std::uint16_t port, std::string_view raw, std::chrono::milliseconds patience = {});
 
 /// One request of a load, ready to be sent, as raw bytes.
 using RawRequest = std::string;

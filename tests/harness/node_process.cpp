@@ -40,7 +40,8 @@ fs::path dataFolder() {
 }
 
 NodeProcess::NodeProcess(Options options)
-   : folder_(std::move(options.folder)), follows_(options.follows), arguments_(std::move(options.arguments)) {
+   : folder_(std::move(options.folder)), follows_(options.follows), arguments_(std::move(options.arguments)),
+     enter_(std::move(options.enter)) {
    if (folder_.empty()) {
       std::string pattern = (fs::temp_directory_path() / "polis-node-XXXXXX").string();
       if (!::mkdtemp(pattern.data()))
@@ -95,6 +96,8 @@ void NodeProcess::launch() {
       ::dup2(log, 1);
       ::dup2(log, 2);
       ::setenv("PSIBASE_DATADIR", data.c_str(), 1);
+      if (enter_)
+         enter_();
       ::execv(binary.c_str(), argv.data());
       ::_exit(127);
    }
@@ -135,25 +138,43 @@ int NodeProcess::stop() {
 
 namespace {
 
-/// Clock ticks that each thread of a process has worked so far.
+/// Clock ticks that a thread or process has worked so far, from its `stat`.
+std::uint64_t ticksIn(const fs::path& stat) {
+   std::ifstream in(stat);
+   std::string text;
+   std::getline(in, text);
+   // behind the name, which may hold anything: state and ten numbers, then the times in user mode and in the system
+   std::istringstream words(text.substr(std::min(text.size(), text.rfind(')') + 1)));
+   std::string word;
+   for (int i = 0; i < 12; ++i)
+      words >> word;
+   std::uint64_t system = 0;
+   words >> system;
+   return (word.empty() ? 0 : std::stoull(word)) + system;
+}
+
+/// The same for each thread of a process.
 std::map<pid_t, std::uint64_t> ticksOf(pid_t pid) {
    std::map<pid_t, std::uint64_t> ticks;
    std::error_code ignored;
-   for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", ignored)) {
-      std::ifstream in(entry.path() / "stat");
-      std::string text;
-      std::getline(in, text);
-      // behind the name, which may hold anything: state and ten numbers, then the time in user mode
-      std::istringstream words(text.substr(std::min(text.size(), text.rfind(')') + 1)));
-      std::string word;
-      for (int i = 0; i < 12; ++i)
-         words >> word;
-      ticks[std::stoi(entry.path().filename().string())] = word.empty() ? 0 : std::stoull(word);
-   }
+   for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", ignored))
+      ticks[std::stoi(entry.path().filename().string())] = ticksIn(entry.path() / "stat");
    return ticks;
 }
 
 } // namespace
+
+double NodeProcess::processorSeconds() const {
+   if (pid_ <= 0)
+      return 0;
+   return static_cast<double>(ticksIn("/proc/" + std::to_string(pid_) + "/stat")) /
+          static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+void NodeProcess::signal(int number) const {
+   if (pid_ > 0)
+      ::kill(pid_, number);
+}
 
 bool NodeProcess::hitBusiestThread(int signal) {
    const auto before = ticksOf(pid_);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ public:
       bool follows = false;
       /// False: nothing runs until start() or launch().
       bool start = true;
+      /// What the new process does before it becomes the node; system calls only.
+      std::function<void()> enter;
    };
 
    /// Starts the node and waits until it answers. The chain is booted if the folder is new.
@@ -46,6 +49,10 @@ public:
    /// Starts without waiting for anything.
    void launch();
    bool running() const;
+   /// Sends a signal to the process, if there is one.
+   void signal(int number) const;
+   /// User and system time of the process that runs now.
+   double processorSeconds() const;
    /// Sends a signal to the thread that has worked most within a moment, and waits until the process has ended. False:
    /// no thread was busy.
    bool hitBusiestThread(int signal);
@@ -54,6 +61,7 @@ private:
    std::filesystem::path folder_;
    bool temporary_ = false, follows_ = false;
    std::vector<std::string> arguments_;
+   std::function<void()> enter_;
    std::uint16_t port_ = 0;
    pid_t pid_ = -1;
    double startSeconds_ = 0;

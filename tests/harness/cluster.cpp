@@ -1,0 +1,189 @@
+#include "harness/cluster.hpp"
+
+#include "format/fracpack.hpp"
+#include "format/ids.hpp"
+#include "format/json.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <thread>
+
+namespace polis::harness {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr auto longest = std::chrono::minutes(1);
+
+template <class F>
+bool within(std::chrono::milliseconds time, F&& condition) {
+   for (const auto end = Steady::now() + time; Steady::now() < end;) {
+      if (condition())
+         return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+   }
+   return false;
+}
+
+struct BlockFacts {
+   std::uint32_t num = 0;
+};
+struct ChainFacts {
+   BlockFacts head{}, irreversible{};
+};
+
+std::string lastLines(const NodeProcess& node) {
+   const auto log = node.log();
+   return log.substr(log.size() > 3000 ? log.size() - 3000 : 0);
+}
+
+} // namespace
+
+std::string Cluster::producerName(std::size_t number) {
+   return number == 0 ? "prod" : "prod" + std::string(1, static_cast<char>('a' + number));
+}
+
+Cluster::Cluster(Options options) : options_(std::move(options)) {
+   const std::size_t count = options_.producers + options_.followers;
+   network_ = TestNetwork::make(count, options_.network);
+   heal();
+   std::string pattern = (fs::temp_directory_path() / "polis-keys-XXXXXX").string();
+   if (!::mkdtemp(pattern.data()))
+      throw std::runtime_error("no temporary folder");
+   keys_ = pattern;
+   for (std::size_t i = 0; i < count; ++i) {
+      secrets_.push_back(format::PrivateKey::generate());
+      NodeProcess::Options node;
+      if (options_.folder)
+         node.folder = options_.folder(i);
+      node.arguments = options_.arguments;
+      node.arguments.emplace_back("--p2p");
+      node.follows = i > 0;
+      if (i < options_.producers) {
+         const auto file = keys_ / (producerName(i) + ".pem");
+         std::ofstream(file) << secrets_[i].pem();
+         fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+         node.arguments.insert(node.arguments.end(), {"--key", file.string()});
+         if (i > 0)
+            node.arguments.insert(node.arguments.end(), {"--producer", producerName(i)});
+      }
+      for (std::size_t other = 0; other < i; ++other)
+         node.arguments.insert(node.arguments.end(), {"--peer", network_->peerUrl(i, other)});
+      for (auto& argument : network_->arguments(i))
+         node.arguments.push_back(std::move(argument));
+      node.enter = [network = network_.get(), i] { network->enter(i); };
+      node.start = false;
+      nodes_.push_back(std::make_unique<NodeProcess>(std::move(node)));
+      start(i);
+   }
+   std::vector<std::size_t> everybody;
+   for (std::size_t i = 0; i < options_.producers; ++i)
+      everybody.push_back(i);
+   if (options_.producers > 1)
+      setProducers(everybody, options_.cft);
+   const auto here = standing(0).value_or(Standing{}).irreversible;
+   for (std::size_t i = 0; i < count; ++i)
+      if (!within(longest, [&] { return standing(i).value_or(Standing{}).irreversible >= here; }))
+         throw std::runtime_error("node " + std::to_string(i) + " does not get the chain; its log ends:\n" +
+                                  lastLines(*nodes_[i]));
+}
+
+Cluster::~Cluster() {
+   for (const auto& node : nodes_)
+      node->signal(SIGCONT);
+   nodes_.clear();
+   std::error_code ignored;
+   fs::remove_all(keys_, ignored);
+}
+
+std::size_t Cluster::spare() const {
+   const std::size_t n = options_.producers;
+   return n - (options_.cft ? n / 2 + 1 : 2 * n / 3 + 1);
+}
+
+ChainClient Cluster::client(std::size_t number, std::chrono::milliseconds patience) const {
+   return ChainClient(network_->clientPort(number), patience);
+}
+
+std::optional<Standing> Cluster::standing(std::size_t number, std::chrono::milliseconds patience) const {
+   try {
+      const auto answer = client(number, patience).get("x-admin", "/native/admin/chain");
+      const auto facts = format::fromJson<ChainFacts>(answer.body);
+      if (answer.status != 200 || !facts)
+         return std::nullopt;
+      return Standing{facts->head.num, facts->irreversible.num};
+   } catch (const std::runtime_error&) {
+      return std::nullopt;
+   }
+}
+
+void Cluster::start(std::size_t number) {
+   nodes_.at(number)->start();
+   network_->nodeListens(number, nodes_.at(number)->port());
+}
+
+void Cluster::cut(const std::vector<bool>& first, bool bothWays, bool on) {
+   for (std::size_t from = 0; from < size(); ++from)
+      for (std::size_t to = 0; to < size(); ++to)
+         if (first[from] != first[to] && (bothWays || first[from])) {
+            auto link = network_->link(from, to);
+            link.cut = on;
+            network_->set(from, to, link);
+         }
+}
+
+void Cluster::heal() { setLinks(options_.link); }
+
+void Cluster::setLinks(Link link) {
+   const std::size_t count = options_.producers + options_.followers;
+   for (std::size_t from = 0; from < count; ++from)
+      for (std::size_t to = 0; to < count; ++to)
+         network_->set(from, to, link);
+}
+
+void Cluster::setProducers(const std::vector<std::size_t>& numbers, bool cft) {
+   const auto claimOf = [&](std::size_t i) {
+      return format::Claim{.service = format::AccountNumber{std::string_view("verify-sig")},
+                           .rawData = secrets_.at(i).publicKey().spki()};
+   };
+   std::vector<format::Producer> producers;
+   for (const auto i : numbers)
+      producers.push_back({format::AccountNumber{std::string_view(producerName(i))}, claimOf(i)});
+   format::ConsensusData data;
+   if (cft)
+      data = format::CftConsensus{std::move(producers)};
+   else
+      data = format::BftConsensus{std::move(producers)};
+
+   const std::size_t asked = current_.front();
+   format::Transaction transaction;
+   transaction.tapos = client(asked).tapos();
+   transaction.actions.push_back(action("producers", "producers", "setConsensus", std::move(data)));
+   for (const auto i : current_)
+      transaction.claims.push_back(claimOf(i));
+   format::SignedTransaction result;
+   result.transaction = format::Nested<format::Transaction>{transaction};
+   for (const auto i : current_) {
+      const auto signature = secrets_.at(i).sign(format::transactionId(result));
+      result.proofs.emplace_back(signature.begin(), signature.end());
+   }
+   const auto answer = client(asked, longest).push(format::pack(result), "final");
+   if (!ChainClient::succeeded(answer))
+      throw std::runtime_error("the producers cannot be set: " + answer.body.substr(0, 800));
+   current_ = numbers;
+   const std::size_t one = numbers.front();
+   const auto since = standing(one).value_or(Standing{}).head;
+   if (!within(longest, [&] { return standing(one).value_or(Standing{}).irreversible > since + 2; }))
+      throw std::runtime_error("the producers do not produce; the log of one ends:\n" + lastLines(*nodes_[one]));
+}
+
+} // namespace polis::harness

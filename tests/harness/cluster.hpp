@@ -1,0 +1,76 @@
+#pragma once
+
+#include "harness/chain_client.hpp"
+#include "harness/node_process.hpp"
+#include "harness/test_network.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace polis::harness {
+
+/// Where a node stands, as it says itself.
+struct Standing {
+   std::uint32_t head = 0, irreversible = 0;
+};
+
+/// Several real nodes of one chain on a network of their own. The first boots the chain; the others follow it, and
+/// become producers with it.
+class Cluster {
+public:
+   struct Options {
+      std::size_t producers = 4;
+      /// Nodes that produce nothing, numbered after the producers.
+      std::size_t followers = 0;
+      bool cft = false;
+      TestNetwork::Kind network = TestNetwork::Kind::automatic;
+      /// Every link, from the beginning.
+      Link link{};
+      /// Further arguments of every node.
+      std::vector<std::string> arguments{};
+      /// The folder of a node, made before; nothing: a temporary one.
+      std::function<std::filesystem::path(std::size_t node)> folder{};
+   };
+
+   /// Returns when all producers produce. Throws std::runtime_error with what went wrong.
+   explicit Cluster(Options options);
+   ~Cluster();
+
+   std::size_t size() const { return nodes_.size(); }
+   std::size_t producers() const { return options_.producers; }
+   /// Producers that may be missing without stopping the chain.
+   std::size_t spare() const;
+   NodeProcess& node(std::size_t number) { return *nodes_.at(number); }
+   TestNetwork& network() { return *network_; }
+   ChainClient client(std::size_t number, std::chrono::milliseconds patience = {}) const;
+   /// Nothing when the node does not answer within the time.
+   std::optional<Standing> standing(std::size_t number,
+                                    std::chrono::milliseconds patience = std::chrono::seconds(2)) const;
+
+   /// Starts a node that was stopped or killed, and tells the network where it is.
+   void start(std::size_t number);
+   /// Every link between two groups of nodes, both ways or from the first to the second only.
+   void cut(const std::vector<bool>& first, bool bothWays, bool on);
+   /// Links as they were at the beginning.
+   void heal();
+   void setLinks(Link link);
+
+   /// Has the producers so far make these nodes the producers, and waits until they are. Throws std::runtime_error.
+   void setProducers(const std::vector<std::size_t>& numbers, bool cft);
+   /// Of the first producer, whose account owns what it makes.
+   const format::PrivateKey& firstKey() const { return secrets_.front(); }
+
+   static std::string producerName(std::size_t number);
+
+private:
+   Options options_;
+   std::unique_ptr<TestNetwork> network_;
+   std::filesystem::path keys_;
+   std::vector<format::PrivateKey> secrets_;
+   std::vector<std::size_t> current_{0}; ///< who produces
+   std::vector<std::unique_ptr<NodeProcess>> nodes_;
+};
+
+} // namespace polis::harness
