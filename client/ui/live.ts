@@ -9,9 +9,11 @@ export interface Live<T> {
   refresh: () => void;
 }
 
-interface LiveOptions {
+interface LiveOptions<T> {
   /** Milliseconds between two requests; 0 asks once. */
   every?: number;
+  /** Makes sense of the answer's text, or throws; the same function each time. JSON if not given. */
+  read?: (text: string) => T;
 }
 
 const failureDelaysMs = [1000, 2000, 5000];
@@ -20,7 +22,7 @@ const failureDelaysMs = [1000, 2000, 5000];
  * Asks `url` again and again while the page is visible, and renders only when the answer changes.
  * A null url asks nothing.
  */
-export function useLive<T>(url: string | null, { every = 0 }: LiveOptions = {}): Live<T> {
+export function useLive<T>(url: string | null, { every = 0, read = readJson }: LiveOptions<T> = {}): Live<T> {
   const [state, setState] = useState<{ url: string | null; data?: T; error?: RPCError }>({ url });
   const again = useRef<() => void>(() => undefined);
 
@@ -47,7 +49,7 @@ export function useLive<T>(url: string | null, { every = 0 }: LiveOptions = {}):
         failures = 0;
         if (text !== undefined && text !== last) {
           last = text;
-          setState({ url, data: JSON.parse(text) as T });
+          setState({ url, data: read(text) });
         } else setState((old) => (old.error ? { url, ...(old.data === undefined ? {} : { data: old.data }) } : old));
       } catch (error) {
         if (stop.signal.aborted) return;
@@ -77,11 +79,13 @@ export function useLive<T>(url: string | null, { every = 0 }: LiveOptions = {}):
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", onVisible);
     };
-  }, [url, every]);
+  }, [url, every, read]);
 
   const refresh = useCallback(() => again.current(), []);
   return state.url === url ? { data: state.data, error: state.error, refresh } : { data: undefined, error: undefined, refresh };
 }
+
+const readJson = <T>(text: string): T => JSON.parse(text) as T;
 
 async function fetchText(url: string, etag: string | null, stop: AbortSignal): Promise<{ text?: string; tag: string | null }> {
   const headers: Record<string, string> = { Accept: "application/json" };

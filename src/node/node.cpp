@@ -14,6 +14,7 @@
 #include "node/boot.hpp"
 #include "node/chain_thread.hpp"
 #include "node/local_template.hpp"
+#include "node/metrics.hpp"
 #include "node/native_endpoints.hpp"
 #include "node/package.hpp"
 #include "node/peer_thread.hpp"
@@ -161,6 +162,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       pool = std::make_unique<QueryPool>(processors + 2, fault);
       sockets.kernel = theKernel.get();
       sockets.pool = pool.get();
+      sockets.measures = &measures;
       sockets.native = [this](const auto& exchange, const auto& request) { endpoints.serve(exchange, request); };
       {
          Lock lock(earlyMutex);
@@ -698,33 +700,43 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    }
 
    std::string metrics() const override {
-      std::string out;
-      const auto line = [&](const std::string& name, const char* type, std::uint64_t value) {
-         out += "# TYPE polis_" + name + " " + type + "\npolis_" + name +
-                (std::string_view(type) == "counter" ? "_total " : " ") + std::to_string(value) + "\n";
-      };
+      MetricsText out;
       const auto http = server->stats();
-      line("process_resident_bytes", "gauge", residentBytes());
-      line("http_connections", "gauge", http.connections);
-      line("http_websockets", "gauge", http.webSockets);
-      line("http_accepted", "counter", http.accepted);
-      line("http_requests", "counter", http.requests);
-      line("http_bad_requests", "counter", http.badRequests);
-      line("http_timeouts", "counter", http.timeouts);
-      line("query_queued", "gauge", pool->queued());
-      line("query_refused", "counter", pool->refused());
-      line("peers", "gauge", peers->links());
-      line("blocks", "counter", chain->blocks());
-      line("transactions", "counter", chain->transactions());
-      line("head_block", "gauge", theKernel->head()->num);
-      line("irreversible_block", "gauge", theKernel->irreversible()->num);
+      out.info("build", "The program that runs.", {{"version", version}});
+      out.gauge("process_resident_bytes", "Memory of the process.", residentBytes());
+      out.gauge("http_connections", "Open HTTP connections.", std::uint64_t{http.connections});
+      out.gauge("http_websockets", "Those that are WebSockets, connections to other nodes included.",
+                std::uint64_t{http.webSockets});
+      out.counter("http_accepted", "Connections taken in.", http.accepted);
+      out.counter("http_requests", "Requests taken in.", http.requests);
+      out.counter("http_bad_requests", "Requests refused as malformed.", http.badRequests);
+      out.counter("http_timeouts", "Connections ended because the client was too slow.", http.timeouts);
+      out.gauge("query_queued", "Requests that wait for a thread.", std::uint64_t{pool->queued()});
+      out.counter("query_refused", "Requests refused because too many waited.", pool->refused());
+      out.counter("blocks", "Blocks made here.", chain->blocks());
+      out.counter("transactions", "Transactions put into blocks here.", chain->transactions());
+      out.counter("transactions_refused", "Transactions that failed here and are in no block.", chain->refused());
+      out.gauge("head_block", "Number of the newest block.", std::uint64_t{theKernel->head()->num});
+      out.gauge("irreversible_block", "Number of the newest irreversible block.",
+                std::uint64_t{theKernel->irreversible()->num});
+      out.gauge("peers", "Connections to other nodes.", std::uint64_t{peers->links()});
+      out.counter("peer_frames_sent", "Messages sent to other nodes.", measures.framesSent.load());
+      out.counter("peer_sent_bytes", "Their bytes.", measures.frameBytesSent.load());
+      out.counter("peer_frames_received", "Messages from other nodes.", measures.framesReceived.load());
+      out.counter("peer_received_bytes", "Their bytes.", measures.frameBytesReceived.load());
+      out.durations("push_applied_seconds", "From a pushed transaction's arrival to the answer that it is executed.",
+                    measures.pushApplied);
+      out.durations("push_final_seconds", "From a pushed transaction's arrival to the answer that it is irreversible.",
+                    measures.pushFinal);
+      out.durations("block_final_seconds", "From a block's execution to its being irreversible, on this node.",
+                    measures.blockFinal);
       for (const auto& [name, value] : theKernel->counters()) {
          std::string clean = "kernel_";
          for (char c : name)
             clean += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-         line(clean, "counter", value);
+         out.counter(clean, "Of the kernel.", value);
       }
-      return out + "# EOF\n";
+      return std::move(out).finish();
    }
 
    // ---- http::Handler, net thread ----
@@ -870,6 +882,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    std::unique_ptr<kernel::CodeGuard> guard;
    std::unique_ptr<vm::Engine> engine;
    BoundedQueue<std::function<void()>, 64> toCompile;
+   Measures measures;
    SocketContext sockets;
    NativeEndpoints endpoints{*this};
    std::unique_ptr<http::Server> server;

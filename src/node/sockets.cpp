@@ -34,6 +34,20 @@ format::HttpReply errorPage(std::string_view text, std::string_view host) {
    return reply;
 }
 
+/// What the sender of a transaction waits for: `applied` or `final`. Nothing: this is another request.
+std::optional<std::string_view> pushWaitsFor(const format::HttpRequest& request) {
+   static constexpr std::string_view path = "/push_transaction", wait = "wait_for=";
+   const std::string_view target = request.target;
+   if (request.method != "POST" || !target.starts_with(path) || !request.host.starts_with("transact."))
+      return std::nullopt;
+   const auto query = target.substr(path.size());
+   if (query.empty())
+      return "final";
+   const auto at = query.find(wait);
+   const auto word = at == query.npos ? "final" : query.substr(at + wait.size());
+   return query[0] == '?' && (word == "final" || word == "applied") ? std::optional(word) : std::nullopt;
+}
+
 } // namespace
 
 std::optional<format::SocketEndpoint> endpointOf(const http::Peer& peer) {
@@ -72,7 +86,10 @@ http::Peer peerOf(const format::SocketEndpoint& endpoint) {
 
 HttpSocket::HttpSocket(SocketContext& context, std::shared_ptr<http::Exchange> exchange, format::HttpRequest&& request)
    : context_(context), request_(std::move(request)), endpoint_(endpointOf(exchange->peer())),
-     tls_(exchange->peer().tls), client_(false), exchange_(std::move(exchange)) {}
+     tls_(exchange->peer().tls), client_(false), exchange_(std::move(exchange)) {
+   if (const auto wait = pushWaitsFor(request_))
+      answerTime_ = *wait == "applied" ? &context_.measures->pushApplied : &context_.measures->pushFinal;
+}
 
 HttpSocket::HttpSocket(SocketContext& context, std::optional<format::SocketEndpoint> endpoint, bool tls, Open open)
    : context_(context), endpoint_(std::move(endpoint)), tls_(tls), client_(true), open_(std::move(open)) {}
@@ -138,6 +155,8 @@ kernel::SendOutcome HttpSocket::send(ByteView data, std::uint32_t flags) {
       return {.abort = "Malformed HTTP reply"};
    if (replied_.exchange(true))
       return {};
+   if (answerTime_ && reply->status == 200)
+      answerTime_->add(std::chrono::steady_clock::now() - began_);
    const bool upgrade = reply->status == 101;
    if (auto sent = exchange()->reply(std::move(*reply)); !sent)
       return {.abort = std::move(sent.error())};
@@ -292,6 +311,8 @@ bool HttpSocket::hand(Message& message) {
       return true;
    }
    if (const PeerId peer = peer_.load(); peer && !message.data.empty() && message.data[0] < peerFramesEnd) {
+      context_.measures->framesReceived.fetch_add(1, std::memory_order_relaxed);
+      context_.measures->frameBytesReceived.fetch_add(message.data.size(), std::memory_order_relaxed);
       context_.peers->frame(peer, std::move(message.data));
       return true;
    }
@@ -314,6 +335,8 @@ void HttpSocket::becamePeer() {
 }
 
 void HttpSocket::sendFrame(Bytes&& frame) {
+   context_.measures->framesSent.fetch_add(1, std::memory_order_relaxed);
+   context_.measures->frameBytesSent.fetch_add(frame.size(), std::memory_order_relaxed);
    if (const auto open = exchange())
       open->send(std::move(frame), http::MessageKind::binary);
 }

@@ -3,6 +3,7 @@
 #include "http/exchange.hpp"
 #include "kernel/kernel.hpp"
 #include "node/log_allowance.hpp"
+#include "node/metrics.hpp"
 #include "node/peer_thread.hpp"
 #include "node/query_pool.hpp"
 #include <atomic>
@@ -23,6 +24,7 @@ struct SocketContext {
    /// Speaks the peer protocol on connections that became peers; null while the node starts and ends.
    PeerThread* peers = nullptr;
    NativeHandler native;
+   Measures* measures = nullptr;
 };
 
 std::optional<format::SocketEndpoint> endpointOf(const http::Peer& peer);
@@ -93,6 +95,8 @@ private:
    std::optional<format::SocketEndpoint> endpoint_;
    bool tls_ = false;
    const bool client_;
+   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+   DurationCounts* answerTime_ = nullptr; ///< where a good answer's time is counted
    Open open_;
    std::atomic<std::int32_t> fd_ = -1;
    std::atomic<PeerId> peer_ = 0; ///< 0: not a peer

@@ -80,6 +80,7 @@ describe.skipIf(reason !== undefined)("pages", () => {
     ["account", "explorer", () => `/account?name=${anna}`],
     ["missing", "explorer", () => "/transaction?id=00"],
     ["node", "x-admin", () => "/"],
+    ["network", "x-admin", () => "/network/"],
     ["log", "x-admin", () => "/log/"],
     ["performance", "x-admin", () => "/performance/"],
     ["keys", "x-admin", () => "/keys/"],

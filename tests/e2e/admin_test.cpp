@@ -2,6 +2,7 @@
 #include "e2e/fixture.hpp"
 
 #include "format/json.hpp"
+#include "harness/open_metrics.hpp"
 #include "harness/web_socket.hpp"
 
 #include <fstream>
@@ -160,9 +161,39 @@ TEST_F(Admin, performanceInFigures) {
       EXPECT_NE(answer.body.find(part), std::string::npos) << part << " in " << answer.body;
    EXPECT_EQ(answer.body.find(R"("succeeded":"0")"), std::string::npos) << answer.body;
    EXPECT_EQ(answer.body.find(R"("database":"0")"), std::string::npos) << answer.body;
-   const auto metrics = ask(port, "GET", "/native/admin/metrics", "");
-   EXPECT_NE(metrics.body.find("\npolis_process_resident_bytes "), std::string::npos) << metrics.body;
-   EXPECT_TRUE(metrics.body.ends_with("# EOF\n"));
+}
+
+TEST_F(Admin, metricsAreOpenMetrics) {
+   harness::NodeProcess node;
+   const auto port = node.port();
+   const ChainClient client{port};
+   client.mustPush({action("prod", "accounts", "getAccount", "prod"_a)}); // final
+   for (int i = 0; i < 2; ++i)
+      ASSERT_TRUE(ChainClient::succeeded(
+          client.push(client.transaction({action("prod", "hello", "greet", std::to_string(i))}))));
+   EXPECT_EQ(ask(port, "GET", "/native/admin/metrics", fromElsewhere).status, 401);
+   EXPECT_EQ(ask(port, "GET", "/native/admin/metrics", "Origin: http://evil.example\r\n").status, 403);
+   EXPECT_EQ(ask(port, "POST", "/native/admin/metrics", json, "{}").status, 405);
+   const auto answer = ask(port, "GET", "/native/admin/metrics", "");
+   EXPECT_NE(answer.head.find("application/openmetrics-text; version=1.0.0; charset=utf-8"), std::string::npos)
+       << answer.head;
+   const auto metrics = harness::parseOpenMetrics(answer.body);
+   ASSERT_TRUE(metrics) << metrics.error() << "\n" << answer.body;
+   const auto value = [&](const char* name) { return harness::metricValue(*metrics, name); };
+   EXPECT_GT(value("polis_process_resident_bytes"), 1e6);
+   EXPECT_GT(value("polis_head_block"), 2);
+   EXPECT_LE(value("polis_irreversible_block"), value("polis_head_block"));
+   EXPECT_EQ(value("polis_peers"), 0);
+   EXPECT_GE(value("polis_transactions"), 3);
+   const auto count = [&](const std::string& family) {
+      for (const auto& sample : metrics->at(family).samples)
+         if (sample.name == family + "_count")
+            return sample.value;
+      return -1.0;
+   };
+   EXPECT_EQ(count("polis_push_applied_seconds"), 2);
+   EXPECT_EQ(count("polis_push_final_seconds"), 1);
+   EXPECT_GT(harness::metricQuantile(*metrics, "polis_push_final_seconds", 0.99), 0);
 }
 
 TEST_F(Admin, keysAreMadeAndTakenInButNeverGivenOut) {

@@ -183,6 +183,9 @@ export class MockNode {
       }
       case "GET x-admin/native/admin/status": return json(["needgenesis"]);
       case "GET x-admin/native/admin/chain": return json({ chainId: null, head: { num: 1, id: "00", time: null }, irreversible: { num: 1, id: "00", time: null }, producer: "prod", signs: null, version: "0.1.0" });
+      case "GET x-admin/native/admin/metrics":
+        response.writeHead(200, { "Content-Type": "application/openmetrics-text; version=1.0.0; charset=utf-8", ...cors });
+        return void response.end("# TYPE polis_head_block gauge\npolis_head_block 1\n# EOF\n");
       case "GET x-admin/native/admin/keys": return json([]);
       case "GET x-admin/native/admin/perf": return json({
         timestamp: String(Math.round(performance.now() * 1000)),

@@ -1,12 +1,14 @@
 import { mount, Shell } from "@polis/client/ui";
 import { KeysPage } from "./pages/KeysPage.js";
 import { LogPage } from "./pages/LogPage.js";
+import { NetworkPage } from "./pages/NetworkPage.js";
 import { PerformancePage } from "./pages/PerformancePage.js";
 import { StatusPage } from "./pages/StatusPage.js";
 import "./admin.css";
 
 const pages = [
   { path: "", label: "Status", Page: StatusPage },
+  { path: "/network", label: "Network", Page: NetworkPage },
   { path: "/log", label: "Log", Page: LogPage },
   { path: "/performance", label: "Performance", Page: PerformancePage },
   { path: "/keys", label: "Keys", Page: KeysPage },

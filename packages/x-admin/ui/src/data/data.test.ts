@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { derOfPem, pemOf } from "./keys.js";
 import { readRecord } from "./log.js";
+import { networkOf, readMetrics, within } from "./network.js";
 import { bytesText, loadBetween, type Figures } from "./performance.js";
 
 describe("a record of the log", () => {
@@ -43,6 +44,33 @@ describe("load", () => {
     expect(loadBetween(before, figures(500_000, 6, []))).toBeNull();
     expect(loadBetween(before, figures(2_000_000, 0, []))).toBeNull();
   });
+});
+
+describe("metrics", () => {
+  const text = `# TYPE polis_role stateset
+polis_role{polis_role="leader"} 0
+polis_role{polis_role="follower"} 1
+# TYPE polis_peer gauge
+polis_peer{where="10.0.0.2:80",direction="out"} 1
+polis_peer{where="a\\"b\\\\c",direction="in"} 1
+polis_head_block 12
+polis_push_final_seconds_bucket{le="0.1"} 90
+polis_push_final_seconds_bucket{le="0.5"} 98
+polis_push_final_seconds_bucket{le="+Inf"} 100
+polis_push_final_seconds_count 100
+# EOF
+`;
+  const metrics = readMetrics(text);
+  test("are read", () => expect(metrics.get("polis_head_block")).toEqual([{ labels: {}, value: 12 }]));
+  test("tell the network", () =>
+    expect(networkOf(metrics)).toMatchObject({ role: "follower", head: 12, term: null, peers: [{ where: "10.0.0.2:80", incoming: false }, { where: 'a"b\\c', incoming: true }] }));
+  test("tell within what time a share was done", () => {
+    expect(within(metrics, "polis_push_final_seconds", 0.5)).toBe("within 100 ms");
+    expect(within(metrics, "polis_push_final_seconds", 0.95)).toBe("within 500 ms");
+    expect(within(metrics, "polis_push_final_seconds", 0.99)).toBe("longer");
+    expect(within(metrics, "polis_push_applied_seconds", 0.5)).toBe("–");
+  });
+  test("that are cut off are refused", () => expect(() => readMetrics(text.slice(0, -6))).toThrow());
 });
 
 test.each([[0, "0 bytes"], [999, "999 bytes"], [1000, "1.0 kB"], [12_345_678, "12.3 MB"], [999_600, "1.0 MB"], [123_456_789_000, "123 GB"]])(
