@@ -35,7 +35,6 @@ private:
 struct Measures {
    DurationCounts pushApplied; ///< from a pushed transaction's arrival until its sender was told that it is executed
    DurationCounts pushFinal;   ///< ... that it is irreversible
-   DurationCounts blockFinal;  ///< from a block's execution here until it is irreversible here
    std::atomic<std::uint64_t> framesSent = 0, frameBytesSent = 0;         ///< to neighbours, by the peer protocol
    std::atomic<std::uint64_t> framesReceived = 0, frameBytesReceived = 0; ///< from them
 };

@@ -720,6 +720,14 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       out.gauge("irreversible_block", "Number of the newest irreversible block.",
                 std::uint64_t{theKernel->irreversible()->num});
       out.gauge("peers", "Connections to other nodes.", std::uint64_t{peers->links()});
+      const auto consensus = peers->status();
+      static constexpr std::array<std::string_view, 4> roles{"observer", "follower", "candidate", "leader"};
+      out.state("role", "What this node does for the next block.", {roles.begin(), roles.end()},
+                roles[static_cast<std::size_t>(consensus.role)]);
+      out.gauge("term", "Term of consensus.", std::uint64_t{consensus.term});
+      out.counter("term_changes", "Terms entered since the node started.", consensus.counters.termsEntered);
+      out.counter("elections", "Elections begun here since the node started.", consensus.counters.elections);
+      out.counter("bad_signatures", "Votes of others refused for their signature.", consensus.counters.badSignatures);
       out.counter("peer_frames_sent", "Messages sent to other nodes.", measures.framesSent.load());
       out.counter("peer_sent_bytes", "Their bytes.", measures.frameBytesSent.load());
       out.counter("peer_frames_received", "Messages from other nodes.", measures.framesReceived.load());
@@ -728,8 +736,6 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
                     measures.pushApplied);
       out.durations("push_final_seconds", "From a pushed transaction's arrival to the answer that it is irreversible.",
                     measures.pushFinal);
-      out.durations("block_final_seconds", "From a block's execution to its being irreversible, on this node.",
-                    measures.blockFinal);
       for (const auto& [name, value] : theKernel->counters()) {
          std::string clean = "kernel_";
          for (char c : name)

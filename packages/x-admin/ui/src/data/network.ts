@@ -30,11 +30,6 @@ export function readMetrics(text: string): Metrics {
   return out;
 }
 
-export interface Peer {
-  where: string;
-  incoming: boolean;
-}
-
 export interface NetworkFacts {
   head: number;
   irreversible: number;
@@ -43,9 +38,8 @@ export interface NetworkFacts {
   term: number | null;
   termChanges: number | null;
   elections: number | null;
-  peers: Peer[];
-  /** Producers, and whether this node reaches them. */
-  producers: { name: string; reached: boolean }[];
+  /** Connections to other nodes. */
+  peers: number;
 }
 
 export function networkOf(metrics: Metrics): NetworkFacts {
@@ -57,8 +51,7 @@ export function networkOf(metrics: Metrics): NetworkFacts {
     term: one("polis_term"),
     termChanges: one("polis_term_changes_total"),
     elections: one("polis_elections_total"),
-    peers: (metrics.get("polis_peer") ?? []).map(({ labels }) => ({ where: labels["where"] ?? "", incoming: labels["direction"] === "in" })),
-    producers: (metrics.get("polis_producer_reached") ?? []).map(({ labels, value }) => ({ name: labels["producer"] ?? "", reached: value === 1 })),
+    peers: one("polis_peers") ?? 0,
   };
 }
 

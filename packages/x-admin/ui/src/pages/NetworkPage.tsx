@@ -48,28 +48,12 @@ function Standing({ facts }: { facts: NetworkFacts }) {
   );
 }
 
-function Neighbours({ facts: { peers, producers } }: { facts: NetworkFacts }) {
+function Neighbours({ facts: { peers } }: { facts: NetworkFacts }) {
   return (
-    <Card title="Neighbours" aside={<span className="badge figures">{peers.length}</span>}>
-      <div className="stack">
-        {peers.length === 0 ? <Empty title="No other node is connected">Give this one the address of another with <code className="mono">--peer URL</code>, or let others in with <code className="mono">--p2p</code>.</Empty> : (
-          <ul className="neighbours">
-            {peers.map(({ where, incoming }, i) => (
-              <li key={`${where} ${i}`}><span className="mono break">{where}</span><span className="muted small">{incoming ? "came here" : "connected from here"}</span></li>
-            ))}
-          </ul>
-        )}
-        {producers.length > 1 ? (
-          <div>
-            <h3>Producers</h3>
-            <ul className="neighbours">
-              {producers.map(({ name, reached }) => (
-                <li key={name}><span>{name}</span><span className={reached ? "badge good" : "badge warn"}>{reached ? "reached" : "not reached"}</span></li>
-              ))}
-            </ul>
-          </div>
-        ) : null}
-      </div>
+    <Card title="Neighbours" aside={<span className="badge figures">{peers}</span>}>
+      {peers === 0 ? <Empty title="No other node is connected">Give this one the address of another with <code className="mono">--peer URL</code>, or let others in with <code className="mono">--p2p</code>.</Empty> : (
+        <p>{peers === 1 ? "One other node is connected." : `${count(peers)} other nodes are connected.`}</p>
+      )}
     </Card>
   );
 }
@@ -77,7 +61,6 @@ function Neighbours({ facts: { peers, producers } }: { facts: NetworkFacts }) {
 const times: [string, string][] = [
   ["polis_push_applied_seconds", "A transaction pushed here is executed"],
   ["polis_push_final_seconds", "… and final"],
-  ["polis_block_final_seconds", "An executed block is final"],
 ];
 
 function Times({ metrics }: { metrics: Metrics }) {
