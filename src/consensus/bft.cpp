@@ -91,6 +91,9 @@ void ReplicaState::voteForBlocks() {
       if (!block->sets().current.bft() || block->sets().single() || block->term != term ||
           (block->preparedHere && block->committedHere))
          continue;
+      // Whoever has no vote is bound by none.
+      if (claims(block->sets()).empty())
+         continue;
       if (!termReady(block->sets()).ready || forbiddenFork(*block))
          continue;
       if (!block->preparedHere && !suspicious(*block))

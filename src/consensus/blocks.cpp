@@ -97,31 +97,24 @@ void ReplicaState::admit(PeerId from, const BlockPtr& block) {
 
    ForkBlock described = describe(block, *parent);
    const ProducerSets& sets = described.start->sets;
-   const format::Producer* author = sets.current.find(header.producer);
-   const format::Consensus* under = &described.start->joint.current;
-   if (!author && sets.next)
-      author = sets.next->find(header.producer);
-   if (parent->end->joint.next)
-      under = &parent->end->joint.current; // the old services, until the first block of the new set is executed
-   const bool anyAuthor = sets.current.empty() && !sets.next;
-   if (!anyAuthor) {
-      if (!author)
-         return act(Disconnect{from, "the block's author is no producer"});
-      if (sets.current.bft() && sets.current.leader(header.term).name != header.producer)
-         return act(Disconnect{from, "the block's author does not lead its term"});
-      ++counters.signatureChecks;
-      if (!answers(signatures, *under, author->auth, format::blockSignatureDigest(id), block->signature)) {
-         ++counters.badSignatures;
-         return act(Disconnect{from, "the block's signature is invalid"});
-      }
-   } else if (!block->signature.empty()) {
-      return act(Disconnect{from, "a block without producers is signed"});
+   const auto claim = format::authorClaim(described.start->joint, header.producer);
+   if (!claim)
+      return act(Disconnect{from, "the block's author is no producer"});
+   if (sets.current.bft() && !sets.current.empty() && sets.current.leader(header.term).name != header.producer)
+      return act(Disconnect{from, "the block's author does not lead its term"});
+   // By the old services, until the first block of the new set is executed.
+   const format::Consensus& under =
+       parent->end->joint.next ? parent->end->joint.current : described.start->joint.current;
+   ++counters.signatureChecks;
+   if (!answers(signatures, under, *claim, format::blockSignatureDigest(id), block->signature)) {
+      ++counters.badSignatures;
+      return act(Disconnect{from, "the block's signature is invalid"});
    }
    if (parent->block && described.end->hash != header.consensusState)
       return act(Disconnect{from, "the block's consensus state is not what follows from its header"});
 
    if (sets.current.bft() && !sets.single()) {
-      const bool ends = described.end->joint.next && header.commitNum >= described.end->joint.next->blockNum;
+      const bool ends = format::jointIsOver(described.end->joint, header.commitNum);
       if (!confirm && ends)
          return act(Disconnect{from, "joint consensus ends without proof"});
       if (confirm) {
@@ -291,10 +284,16 @@ ForkBlock* ReplicaState::chooseRoot() {
    ForkBlock* root = &tree.root();
    const ProducerSets& sets = active()->sets;
    const Readiness readiness = sets.current.bft() && !sets.single() ? termReady(sets) : Readiness{};
+   ForkBlock* prepared = tree.find(bestPrepared_.block.id);
    if (readiness.ready) {
       if (readiness.root)
          root = readiness.root;
-   } else if (ForkBlock* prepared = tree.find(bestPrepared_.block.id)) {
+      // Of this term nothing else can be prepared any more. Were its rival head instead, another set could be in force
+      // there, and want the prepared one again.
+      if (prepared && prepared->term == term && prepared->state != BlockState::invalid &&
+          ForkTree::isAncestor(*root, *prepared))
+         root = prepared;
+   } else if (prepared) {
       root = prepared;
    }
    if (target_ && !ForkTree::isAncestor(*target_, *root))
@@ -327,17 +326,18 @@ void ReplicaState::chooseHead() {
             suspicionEndsAt_ = std::min(suspicionEndsAt_.value_or(now_.monotonic + wait), now_.monotonic + wait);
          continue;
       }
-      // What this node may not vote for it does not build on either, until a quorum has decided otherwise.
-      if (!block->vouched && mayVote() && forbiddenFork(*block))
-         continue;
       // Nobody can vote for it any more, and nobody build on it.
       if (block->term < term && isOpenEnd(*block))
+         continue;
+      todo.insert(todo.end(), block->children.begin(), block->children.end());
+      // What this node may not vote for it does not build on either, until a quorum has decided otherwise. A later term
+      // may have built on it all the same.
+      if (!block->vouched && mayVote() && forbiddenFork(*block))
          continue;
       if (better(block, best))
          best = block;
       if (block->state == BlockState::executed && (!bestExecuted || better(block, bestExecuted)))
          bestExecuted = block;
-      todo.insert(todo.end(), block->children.begin(), block->children.end());
    }
 
    ForkBlock* next = nullptr; // to execute on the way to best

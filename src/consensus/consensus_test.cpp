@@ -74,6 +74,17 @@ TEST(JointConsensus, beginsWithTheChangeAndEndsWhenItIsIrreversible) {
    EXPECT_EQ(consensusAfter(joint, start)->sets.current.size(), 4u);
 }
 
+/// As the kernel counts them, so that a header's commitNum is what both expect (H9).
+TEST(ProducerSets, aNameThatIsListedTwiceIsNotAlone) {
+   const auto single = [](std::vector<format::Producer> list) {
+      return ChainConsensus(format::JointConsensus{testConsensus(Algorithm::bft, std::move(list)), std::nullopt})
+          .sets.single();
+   };
+   EXPECT_TRUE(single(producers(1)));
+   EXPECT_FALSE(single({producers(1)[0], producers(1)[0]}));
+   EXPECT_FALSE(single(producers(2)));
+}
+
 // ---- certificates ---------------------------------------------------------------------------------------------------
 
 namespace {

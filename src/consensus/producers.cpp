@@ -42,13 +42,14 @@ ChainConsensus::ChainConsensus(format::JointConsensus from) : joint(std::move(fr
    sets.current = ProducerSet(joint.current.data);
    if (joint.next)
       sets.next = ProducerSet(joint.next->consensus.data);
+   sets.alone = format::isSingleProducer(joint);
    hash = format::sha256Of(joint);
 }
 
 ChainConsensusPtr consensusForChild(const ChainConsensusPtr& state, BlockNum commitNum) {
-   if (!state->joint.next || commitNum < state->joint.next->blockNum)
+   if (!format::jointIsOver(state->joint, commitNum))
       return state;
-   return std::make_shared<ChainConsensus>(format::JointConsensus{state->joint.next->consensus, std::nullopt});
+   return std::make_shared<ChainConsensus>(format::inForceAfter(state->joint, commitNum));
 }
 
 ChainConsensusPtr consensusAfter(const ChainConsensusPtr& start, const format::BlockHeader& header) {

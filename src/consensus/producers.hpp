@@ -1,7 +1,7 @@
 // Who produces, who leads, and how many of them are enough. Source: spec, consensus §1.1, §1.4 H2, §4.
 #pragma once
 
-#include "format/chain.hpp"
+#include "format/in_force.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -52,10 +52,11 @@ private:
 struct ProducerSets {
    ProducerSet current;
    std::optional<ProducerSet> next;
+   bool alone = true; ///< format::isSingleProducer, for it counts a name as often as it is listed
 
    bool joint() const { return next.has_value(); }
-   /// One current producer at most and nothing to come: what it seals is irreversible by itself (H9).
-   bool single() const { return !next && current.size() <= 1; }
+   /// What one producer seals is irreversible by itself (H9).
+   bool single() const { return alone; }
    bool has(AccountNumber name) const { return current.has(name) || (next && next->has(name)); }
    bool has(AccountNumber name, const Claim& claim) const {
       return current.has(name, claim) || (next && next->has(name, claim));

@@ -106,6 +106,39 @@ TEST_F(BftTest, votesForOneChainInATerm) { // B4, I2
    EXPECT_FALSE(committed(longer.id));
 }
 
+TEST_F(BftTest, aLockOnOneForkBindsInItsTermOnly) { // B4
+   begin(3);
+   const Spot lost = grow(node.genesis);
+   const Spot won = grow(node.genesis, {.mark = 1});
+   ASSERT_TRUE(voted(lost.id));
+   for (const std::size_t who : Who{0, 1, 2}) {
+      node.prepare(won.id, who);
+      node.commit(won.id, who);
+   }
+   ASSERT_EQ(node.replica->irreversible(), won.id);
+   const Spot between = grow(won, {.mark = 2});
+   EXPECT_FALSE(voted(between.id));
+   // What the first term left behind without a quorum keeps nobody from what the next one builds on it.
+   views(1);
+   const Spot later = grow(between, {.term = 1});
+   EXPECT_EQ(node.replica->head(), later.id);
+   EXPECT_TRUE(voted(later.id));
+   EXPECT_FALSE(voted(between.id));
+}
+
+TEST_F(BftTest, whoIsNoMemberIsBoundToNoFork) { // B4
+   begin(5);
+   grow(node.genesis);
+   const Spot won = grow(node.genesis, {.mark = 1});
+   EXPECT_TRUE(node.records.empty() || node.records.back().bestConfirm.none());
+   for (const std::size_t who : Who{0, 1, 2})
+      node.commit(won.id, who);
+   ASSERT_EQ(node.replica->irreversible(), won.id);
+   const Spot next = grow(won);
+   EXPECT_EQ(node.replica->head(), next.id);
+   EXPECT_TRUE(node.sent<PrepareMessage>().empty());
+}
+
 TEST_F(BftTest, aRestartForgetsNoVote) { // D3
    begin(1);
    const Spot block = grow(node.genesis);

@@ -571,6 +571,35 @@ CHAIN_TEST(BlockTest, newProducersAreActivated) {
    EXPECT_FALSE(five.state->version.last(Bytes{db::prevAuthServices}));
 }
 
+CHAIN_TEST(BlockTest, amongSeveralProducersABlockIsNotIrreversibleByItsOwnWord) { // H9
+   boot();
+   startBlock();
+   auto status =
+       *format::unpack<format::StatusRow>(*kernel->head()->version.get(storeKey(db::native, format::StatusRow::key())));
+   status.current.time.microseconds = time;
+   status.consensus.current = status.consensus.next->consensus;
+   auto next = status.consensus.current;
+   next.data = format::BftConsensus{{{"prod"_a, {}}, {"other"_a, {}}}};
+   status.consensus.next = format::PendingConsensus{next, 3};
+   EXPECT_EQ(
+       push({action(alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}),
+       "");
+   seal();
+   kernel->flush();
+   const auto before = kernel->irreversible()->num;
+   EXPECT_LE(before, 2u);
+   for (const std::uint32_t claimed : {4u, 5u}) {
+      time += 1'000'000;
+      ASSERT_TRUE(kernel->startBlock({time, "prod"_a, 0, claimed}));
+      EXPECT_EQ(seal().state->header->commitNum, claimed);
+      kernel->flush();
+      EXPECT_EQ(kernel->irreversible()->num, before);
+   }
+   reopen();
+   EXPECT_EQ(kernel->head()->num, 5u);
+   EXPECT_LE(kernel->irreversible()->num, 2u);
+}
+
 CHAIN_TEST(BlockTest, verifyServiceChangesReachHeader) {
    boot();
    startBlock();

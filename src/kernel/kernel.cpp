@@ -4,6 +4,7 @@
 #include "base/fault.hpp"
 #include "format/fracpack.hpp"
 #include "format/ids.hpp"
+#include "format/in_force.hpp"
 #include "kernel/databases.hpp"
 #include "kernel/impl.hpp"
 #include "vm/execution_thread.hpp"
@@ -51,8 +52,11 @@ store::Version keptVersion(store::Store& store) {
    return store.empty();
 }
 
-/// Whether a block of a single producer is irreversible by being durable.
-bool committedBySelf(const BlockState& block) { return block.header && block.header->commitNum >= block.num; }
+/// Whether a block is irreversible by being durable: of a single producer it is. Among several, commitNum is what its
+/// author claims, and consensus decides.
+bool committedBySelf(const BlockState& block) {
+   return block.header && format::isSingleProducer(block.status.consensus) && block.header->commitNum >= block.num;
+}
 
 } // namespace
 
@@ -286,27 +290,7 @@ std::expected<SealedBlock, Rejection> Kernel::Impl::apply(const format::SignedBl
    if (header.blockNum != parent->num + 1)
       return reject("the block's number does not follow its parent's");
    if (purpose == BlockPurpose::validate) {
-      // Who may produce next, and with which key (spec, consensus §1.4 H2).
-      const auto& consensus = parent->status.consensus;
-      const bool ended = parent->header && consensus.next && consensus.next->blockNum <= parent->header->commitNum;
-      std::optional<format::Claim> claim;
-      bool any = false;
-      const auto look = [&](const format::Consensus& set) {
-         std::visit(
-             [&](const auto& data) {
-                any = any || !data.producers.empty();
-                for (const auto& producer : data.producers)
-                   if (producer.name == header.producer && !claim)
-                      claim = producer.auth;
-             },
-             set.data);
-      };
-      if (!ended)
-         look(consensus.current);
-      if (consensus.next)
-         look(consensus.next->consensus);
-      if (!any)
-         claim = format::Claim{};
+      const auto claim = format::authorClaim(format::inForceAfter(parent->status), header.producer);
       if (!claim)
          return reject("Invalid producer for block");
       if (!OpenBlock::signatureValid(machine, parent, *claim, format::blockId(header), block.signature))

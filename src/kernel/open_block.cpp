@@ -4,6 +4,7 @@
 #include "format/fracpack.hpp"
 #include "format/hash.hpp"
 #include "format/ids.hpp"
+#include "format/in_force.hpp"
 #include "format/merkle.hpp"
 #include "kernel/databases.hpp"
 
@@ -24,11 +25,6 @@ constexpr std::int64_t proofCpuNs = 200'000'000;
 
 const format::Consensus& newest(const format::JointConsensus& consensus) {
    return consensus.next ? consensus.next->consensus : consensus.current;
-}
-
-const std::vector<format::Producer>& producersOf(const format::Consensus& consensus) {
-   return std::visit([](const auto& data) -> const std::vector<format::Producer>& { return data.producers; },
-                     consensus.data);
 }
 
 /// sha256(frac(list)); most are empty.
@@ -58,11 +54,6 @@ OpenBlock::OpenBlock(Machine& machine, BlockStatePtr parent, BlockPurpose purpos
    : machine_(machine), parent_(std::move(parent)), purpose_(purpose), state_(parent_->version, ChainState::Writable()),
      status_(parent_->status) {}
 
-bool OpenBlock::singleProducer() const {
-   const std::size_t count = producersOf(status_.consensus.current).size();
-   return count == 0 || (count == 1 && !status_.consensus.next);
-}
-
 std::expected<std::unique_ptr<OpenBlock>, Rejection> OpenBlock::start(Machine& machine, BlockStatePtr parent,
                                                                       const BlockStart& start, BlockPurpose purpose) {
    std::unique_ptr<OpenBlock> block(new OpenBlock(machine, std::move(parent), purpose));
@@ -73,10 +64,8 @@ std::expected<std::unique_ptr<OpenBlock>, Rejection> OpenBlock::start(Machine& m
          return std::unexpected(Rejection{"block is in the past"});
       header.previous = status.head->blockId;
       header.blockNum = status.head->header.blockNum + 1;
-      auto& consensus = status.consensus;
-      if (consensus.next && consensus.next->blockNum <= status.head->header.commitNum) {
-         consensus.current = std::move(consensus.next->consensus);
-         consensus.next.reset();
+      if (format::jointIsOver(status.consensus, status.head->header.commitNum)) {
+         status.consensus = format::inForceAfter(status);
          while (auto row = block->state_.last(Bytes{db::prevAuthServices}))
             block->state_.remove(toBytes(row->key));
       }
@@ -87,7 +76,7 @@ std::expected<std::unique_ptr<OpenBlock>, Rejection> OpenBlock::start(Machine& m
    header.time = {start.time};
    header.producer = start.producer;
    header.term = start.term;
-   header.commitNum = block->singleProducer() ? header.blockNum - 1 : start.commitNum;
+   header.commitNum = format::isSingleProducer(status.consensus) ? header.blockNum - 1 : start.commitNum;
    status.current = header;
    block->writeStatus();
    return block;
@@ -367,12 +356,12 @@ std::expected<format::Checksum256, Rejection> OpenBlock::finish() {
           consensus.next->consensus.data);
       header_.newConsensus = consensus.next->consensus;
    }
-   if (singleProducer()) {
+   if (format::isSingleProducer(consensus)) {
       if (header_.commitNum != header_.blockNum - 1)
          return std::unexpected(Rejection{"Forbidden consensus update"});
       header_.commitNum = header_.blockNum;
    }
-   if (consensus.next && consensus.next->blockNum <= header_.commitNum && purpose_ != BlockPurpose::replay) {
+   if (format::jointIsOver(consensus, header_.commitNum) && purpose_ != BlockPurpose::replay) {
       const format::ConsensusChangeRow row{consensus.next->blockNum, header_.commitNum, header_.blockNum};
       machine_.local.write({{storeKey(db::nativeSubjective, row.key()), format::pack(row)}});
    }

@@ -79,7 +79,6 @@ private:
    void notify(format::NotifyType type, const std::optional<Bytes>& rawData);
    std::vector<format::Action> registered(format::NotifyType type, bool local);
    ActionNode runCallback(const format::Action& action, ByteView rawData);
-   bool singleProducer() const;
    Checkout::View view() const {
       return purpose_ == BlockPurpose::replay ? Checkout::View::dropped : Checkout::View::shared;
    }

@@ -2,6 +2,7 @@
 #include "format/chain.hpp"
 #include "format/fracpack.hpp"
 #include "format/ids.hpp"
+#include "format/in_force.hpp"
 #include "format/json.hpp"
 #include "format/key.hpp"
 #include "format/native_tables.hpp"
