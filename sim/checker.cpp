@@ -38,6 +38,8 @@ void Checker::made(const BlockPtr& block) {
    const StatePtr state = chain_.find(format::blockId(block->block.header));
    if (!state)
       return;
+   if (block->auxConsensusData)
+      proven(*state, *block->auxConsensusData);
    // A sole producer's word is enough for its block, or for the parent where it hands over itself (H9).
    if (state->spot.end->sets.single())
       certify(state);
@@ -51,6 +53,30 @@ void Checker::made(const BlockPtr& block) {
            std::to_string(header.term));
 }
 
+/// Commits may leave in a proof alone: their producer was down before it could send them.
+void Checker::proven(const ChainState& in, ByteView aux) {
+   const auto confirm = format::unpack<format::BlockConfirm>(aux);
+   if (!confirm)
+      return;
+   const ChainState* at = &in;
+   while (at && at->spot.header.blockNum > confirm->blockNum)
+      at = at->parent.get();
+   if (!at || !at->parent)
+      return;
+   const ProducerSets& sets = at->spot.end->sets;
+   const auto look = [&](const std::vector<ProducerConfirm>& list, const ProducerSet& set) {
+      for (const ProducerConfirm& entry : list)
+         if (const format::Producer* member = set.find(entry.producer)) {
+            const CommitMessage message{at->spot.id, member->name, member->auth};
+            if (entry.signature == TestSignatures::signatureOf(member->auth, digestOf(message)))
+               letOut(message);
+         }
+   };
+   look(confirm->commits, sets.current);
+   if (sets.next && confirm->nextCommits)
+      look(*confirm->nextCommits, *sets.next);
+}
+
 bool Checker::isCertified(const ChainState& state) const { return certified_ && isAncestor(state, *certified_); }
 
 void Checker::certify(const StatePtr& state) {
@@ -61,6 +87,17 @@ void Checker::certify(const StatePtr& state) {
    }
 }
 
+void Checker::letOut(const CommitMessage& message) {
+   if (liars_.contains(message.producer))
+      return;
+   voted(message.producer, message.block_id);
+   if (const StatePtr state = chain_.find(message.block_id)) {
+      BlockOrder& best = commits_[message.producer][state->spot.header.term];
+      best = std::max(best, BlockOrder{state->spot.header.term, state->spot.id});
+   }
+   count(message);
+}
+
 void Checker::count(const CommitMessage& message) {
    auto& signers = signers_[message.block_id];
    if (!signers.emplace(message.producer, format::pack(message.signer)).second)
@@ -69,8 +106,9 @@ void Checker::count(const CommitMessage& message) {
    if (!state || !state->spot.end->sets.current.bft())
       return;
    const auto enough = [&](const ProducerSet& set) {
-      const auto votes = std::ranges::count_if(
-          set.producers(), [&](const format::Producer& p) { return signers.contains({p.name, format::pack(p.auth)}); });
+      const auto votes = std::ranges::count_if(set.producers(), [&](const format::Producer& p) {
+         return liars_.contains(p.name) || signers.contains({p.name, format::pack(p.auth)});
+      });
       return static_cast<std::size_t>(votes) >= set.strong();
    };
    const ProducerSets& sets = state->spot.end->sets;
@@ -106,6 +144,7 @@ void Checker::voted(AccountNumber who, const BlockId& id) {
    const StatePtr state = chain_.find(id);
    if (!state)
       return fail("a vote of " + show(who) + " for " + show(id) + ", which nobody has executed");
+   spokeOf(who, state->spot.header.term);
    BlockId& best = votes_.try_emplace({who, state->spot.header.term}, id).first->second;
    const StatePtr before = chain_.find(best);
    if (!onOneChain(*before, *state))
@@ -124,23 +163,15 @@ void Checker::voted(AccountNumber who, const BlockId& id) {
       fail("I6: " + show(who) + " voted for " + show(id) + " of a new set, whose beginning is not irreversible");
 }
 
-void Checker::sent(AccountNumber who, ByteView frame, const Replica& replica) {
-   TermNum& term = terms_[who];
-   term = std::max(term, replica.term());
+void Checker::sent(AccountNumber who, ByteView frame) {
    switch (*typeOf(frame)) {
    case MessageType::prepare:
       if (const auto vote = decode<PrepareMessage>(frame); vote && vote->message.producer == who)
          voted(who, vote->message.block_id);
       return;
    case MessageType::commit:
-      if (const auto vote = decode<CommitMessage>(frame); vote && vote->message.producer == who) {
-         voted(who, vote->message.block_id);
-         if (const StatePtr state = chain_.find(vote->message.block_id)) {
-            BlockOrder& best = commits_[who][state->spot.header.term];
-            best = std::max(best, BlockOrder{state->spot.header.term, state->spot.id});
-         }
-         count(vote->message);
-      }
+      if (const auto vote = decode<CommitMessage>(frame); vote && vote->message.producer == who)
+         letOut(vote->message);
       return;
    case MessageType::confirm:
       if (const auto vote = decode<ConfirmMessage>(frame); vote && vote->message.follower_id == who) {
@@ -151,22 +182,26 @@ void Checker::sent(AccountNumber who, ByteView frame, const Replica& replica) {
       return;
    case MessageType::vote:
       if (const auto vote = decode<VoteMessage>(frame); vote && vote->message.vote_granted) {
+         spokeOf(who, vote->message.term);
          const AccountNumber candidate = vote->message.candidate_id;
          if (ballots_.try_emplace({who, vote->message.term}, candidate).first->second != candidate)
             fail("I2: " + show(who) + " voted twice in term " + std::to_string(vote->message.term));
       }
       return;
    case MessageType::requestVote:
-      if (const auto request = decode<RequestVoteMessage>(frame); request && request->message.candidate_id == who)
+      if (const auto request = decode<RequestVoteMessage>(frame); request && request->message.candidate_id == who) {
+         spokeOf(who, request->message.term);
          if (ballots_.try_emplace({who, request->message.term}, who).first->second != who)
             fail("I2: " + show(who) + " stands in term " + std::to_string(request->message.term) +
                  ", where it has voted for another");
+      }
       return;
    case MessageType::viewChange: {
       const auto change = decode<ViewChangeMessage>(frame);
       if (!change || change->message.producer != who)
          return; // another's, passed on
       const ViewChangeMessage& message = change->message;
+      spokeOf(who, message.term);
       const BlockOrder named{message.best_prepared_term, message.best_prepared};
       for (const auto& [earlier, best] : commits_[who])
          if (earlier < message.term && named < best)
@@ -188,12 +223,6 @@ void Checker::sent(AccountNumber who, ByteView frame, const Replica& replica) {
    default:
       return;
    }
-}
-
-void Checker::sentByLiar(ByteView frame) {
-   if (typeOf(frame) == MessageType::commit)
-      if (const auto vote = decode<CommitMessage>(frame))
-         count(vote->message);
 }
 
 void Checker::committed(std::size_t node, const CommitBlock& commit) {

@@ -10,14 +10,13 @@ namespace polis::sim {
 
 class Checker {
 public:
-   explicit Checker(const StubChain& chain) : chain_(chain) {}
+   /// liars: of them every signature is taken as given, for nothing may depend on what they have not signed yet.
+   Checker(const StubChain& chain, std::set<AccountNumber> liars) : chain_(chain), liars_(std::move(liars)) {}
 
    /// A block became known to somebody.
    void made(const BlockPtr& block);
-   /// An honest producer let a message out. head: its own.
-   void sent(AccountNumber who, ByteView frame, const Replica& replica);
-   /// A liar did; its votes count for quorums.
-   void sentByLiar(ByteView frame);
+   /// An honest producer let a message out, its own or another's.
+   void sent(AccountNumber who, ByteView frame);
    void committed(std::size_t node, const CommitBlock& commit);
    /// A node is back; what it let out before binds it.
    void booted(std::size_t node, AccountNumber who, const Replica& replica);
@@ -35,12 +34,17 @@ public:
 
 private:
    void voted(AccountNumber who, const BlockId& id);
+   void spokeOf(AccountNumber who, TermNum term) { terms_[who] = std::max(terms_[who], term); }
+   /// A Commit, by whatever way it left.
+   void letOut(const CommitMessage& message);
+   void proven(const ChainState& in, ByteView aux);
    void count(const CommitMessage& message);
    void count(const ConfirmMessage& message);
    void certify(const StatePtr& state);
    bool isCertified(const ChainState& state) const;
 
    const StubChain& chain_;
+   const std::set<AccountNumber> liars_;
    std::optional<std::string> violation_;
    std::map<BlockId, BlockPtr> blocks_;
    std::vector<BlockPtr> order_;

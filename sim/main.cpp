@@ -1,4 +1,5 @@
 // sim_run: simulated networks from seeds, and whatever goes wrong in them.
+#include "sim/scenarios.hpp"
 #include "sim/shrink.hpp"
 
 #include <chrono>
@@ -15,7 +16,11 @@ namespace {
 constexpr const char* usage =
     "sim_run [--seed N] [--seeds COUNT] [--algorithm cft|bft|cft-cft|cft-bft|bft-cft|bft-bft|any]\n"
     "        [--without I,J,…] [--no-loss] [--no-duplicates] [--no-jitter] [--no-lies] [--trace]\n"
-    "        Simulates COUNT plans from seed N on; the first that fails is made smaller and shown.\n";
+    "        Simulates COUNT plans from seed N on; the first that fails is made smaller and shown.\n"
+    "sim_run --scenario NAME [--unguarded]\n"
+    "        Plays one of the named scenarios, with its guard or without.\n"
+    "sim_run --scenarios\n"
+    "        Names them.\n";
 
 std::uint64_t current = 0;
 
@@ -38,13 +43,25 @@ void show(const Plan& plan) {
       std::printf("  %s\n", fault.text().c_str());
 }
 
+int scenario(const std::string& name, bool guarded) {
+   for (const Scenario& each : scenarios())
+      if (each.name == name) {
+         const auto failure = each.play(guarded);
+         std::printf("%s: %s\n", name.c_str(), failure ? failure->c_str() : "holds");
+         return failure.has_value();
+      }
+   std::fputs("there is no such scenario\n", stderr);
+   return 2;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
    std::uint64_t seed = 1, seeds = 1;
    Mix mix = Mix::any;
    Without without;
-   bool chosen = false, trace = false;
+   std::string name;
+   bool guarded = true, chosen = false, trace = false;
    for (int i = 1; i < argc; ++i) {
       const std::string_view flag = argv[i];
       const auto value = [&]() -> const char* {
@@ -82,11 +99,21 @@ int main(int argc, char** argv) {
          chosen = trace = true;
       } else if (flag == "--no-lies") {
          chosen = without.lies = true;
+      } else if (flag == "--scenario") {
+         name = value();
+      } else if (flag == "--unguarded") {
+         guarded = false;
+      } else if (flag == "--scenarios") {
+         for (const Scenario& each : scenarios())
+            std::printf("%-4s %s\n", each.name, each.what);
+         return 0;
       } else {
          std::fputs(usage, stderr);
          return 2;
       }
    }
+   if (!name.empty())
+      return scenario(name, guarded);
 
    std::signal(SIGALRM, overdue);
    const auto began = std::chrono::steady_clock::now();

@@ -173,7 +173,7 @@ void Node::handle(Effects effects) {
             out(*to, routed->frame);
       } else if (auto* multicast = std::get_if<Multicast>(&effect)) {
          if (honest) // a sole producer has nobody to tell
-            world_.checker.sent(name, multicast->frame, *replica);
+            world_.checker.sent(name, multicast->frame);
          for (const AccountNumber producer : multicast->to)
             if (const auto to = world_.accountOf(producer))
                out(*to, multicast->frame);
@@ -197,6 +197,8 @@ void Node::handle(Effects effects) {
          order_.reset();
          open_.reset();
       } else if (auto* disconnect = std::get_if<Disconnect>(&effect)) {
+         if (world_.plan.trace)
+            trace("refuses what " + std::to_string(disconnect->peer - 1) + " sent: " + disconnect->reason);
          if (honest && !world_.lies(disconnect->peer - 1))
             world_.checker.fail("node " + std::to_string(index) + " refuses what honest node " +
                                 std::to_string(disconnect->peer - 1) + " sent: " + disconnect->reason);
@@ -371,6 +373,8 @@ void Node::receive(std::size_t from, const Parcel& parcel) {
    if (parcel.frame) {
       step(MessageReceived{from + 1, *parcel.frame});
    } else if (parcel.block) {
+      if (world_.plan.trace)
+         trace("← " + std::to_string(from) + " block " + show(format::blockId(parcel.block->block.header)));
       theirs_[from].insert(format::blockId(parcel.block->block.header));
       step(BlockReceived{from + 1, parcel.block});
    } else if (parcel.head.id != replica->head()) {
@@ -404,9 +408,8 @@ void Node::out(std::size_t to, const Bytes& frame) {
       // Withheld from some.
       if (world_.dice.chance(0.15))
          return;
-      world_.checker.sentByLiar(frame);
    } else {
-      world_.checker.sent(name, frame, *replica);
+      world_.checker.sent(name, frame);
    }
    say(to, frame);
 }

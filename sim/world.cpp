@@ -20,12 +20,20 @@ format::Consensus consensusFor(const std::vector<format::Producer>& people, std:
    return testConsensus(bft ? Algorithm::bft : Algorithm::cft, std::move(members));
 }
 
+std::set<AccountNumber> liarsOf(const std::vector<format::Producer>& people, std::uint64_t mask) {
+   std::set<AccountNumber> out;
+   for (std::size_t i = 0; i < people.size(); ++i)
+      if (mask >> i & 1)
+         out.insert(people[i].name);
+   return out;
+}
+
 } // namespace
 
 World::World(Plan what)
    : plan(std::move(what)), dice(plan.seed), people(peopleOf(plan)),
-     chain(consensusFor(people, plan.first, plan.firstBft), epochUs - 1'000'000), checker(chain),
-     cut_(plan.nodes, std::vector<int>(plan.nodes)) {
+     chain(consensusFor(people, plan.first, plan.firstBft), epochUs - 1'000'000),
+     checker(chain, liarsOf(people, plan.byzantine)), cut_(plan.nodes, std::vector<int>(plan.nodes)) {
    const std::uint64_t everybody = (std::uint64_t{1} << plan.nodes) - 1;
    for (std::size_t i = 0; i < plan.nodes; ++i)
       nodes.push_back(std::make_unique<Node>(*this, nodes.size(), i, lies(i) ? dice.next() & everybody : everybody));
