@@ -106,7 +106,7 @@ describe.skipIf(reason !== undefined)("starting", () => {
     await page.getByText("The key is kept.").waitFor();
     const keys = page.getByText("checked by verify-sig");
     await keys.first().waitFor();
-    expect(await keys.count()).toBe(1);
+    await expect.poll(() => keys.count()).toBe(1);
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const chooseAndTake = async (text: string): Promise<void> => {
       await page.getByLabel("Key file (PEM)").setInputFiles({ name: "key.pem", mimeType: "application/x-pem-file", buffer: Buffer.from(text) });
