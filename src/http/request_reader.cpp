@@ -67,8 +67,7 @@ struct RequestReader::Impl {
    explicit Impl(const Limits& l) : limits(l) { reset(); }
 
    void reset() {
-      parser.emplace();
-      parser->eager(true);
+      parser.emplace(); // stops behind the header, so that trailers are not in it yet when it is looked at
       parser->header_limit(static_cast<std::uint32_t>(limits.headerBytesMax));
       parser->body_limit(limits.bodyBytesMax);
       headerChecked = false;
@@ -102,6 +101,12 @@ struct RequestReader::Impl {
          authority = view(it->value());
       else if (!incoming.http10)
          return BadRequest{400, "The request has no Host header."};
+      if (header.count(bhttp::field::transfer_encoding) > 0) {
+         if (incoming.http10)
+            return BadRequest{400, "HTTP/1.0 knows no Transfer-Encoding."};
+         if (!boost::beast::iequals(header[bhttp::field::transfer_encoding], "chunked"))
+            return BadRequest{501, "The only transfer encoding known here is chunked."};
+      }
       if (auto problem = splitTarget(view(header.target()), authority))
          return problem;
       request.host = hostWithoutPort(authority);
@@ -113,7 +118,9 @@ struct RequestReader::Impl {
          if (field.name() == bhttp::field::proxy_authorization ||
              field.name() == bhttp::field::sec_websocket_extensions)
             continue;
-         request.headers.push_back({std::string(view(field.name_string())), std::string(view(field.value()))});
+         // The target's authority stands in for what the header says (RFC 9112, 3.2.2).
+         const auto value = field.name() == bhttp::field::host ? authority : view(field.value());
+         request.headers.push_back({std::string(view(field.name_string())), std::string(value)});
       }
       if (boost::beast::websocket::is_upgrade(header) && view(header[bhttp::field::sec_websocket_version]) == "13")
          incoming.webSocketKey = view(header[bhttp::field::sec_websocket_key]);
@@ -180,12 +187,17 @@ std::expected<std::size_t, BadRequest> RequestReader::put(ByteView input) {
          impl_->headerChecked = true;
          if (auto problem = impl_->checkHeader())
             return std::unexpected(std::move(*problem));
+         parser.eager(true);
       }
       if (ec)
          return std::unexpected(explain(ec, impl_->limits));
       if (n == 0)
          break;
    }
+   // A chunk's extension, and the trailers, are read in one piece.
+   if (!parser.is_done() && input.size() - taken > impl_->limits.headerBytesMax)
+      return std::unexpected(BadRequest{431, "A part of the request that is no body is longer than " +
+                                                 std::to_string(impl_->limits.headerBytesMax) + " bytes."});
    return taken;
 }
 

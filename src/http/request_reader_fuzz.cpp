@@ -22,8 +22,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
          begin += *taken;
          if (reader.bodyBytes() > limits.bodyBytesMax)
             __builtin_trap();
-         if (!reader.done())
+         if (!reader.done()) {
+            if (end - begin > limits.headerBytesMax)
+               __builtin_trap();
             break;
+         }
          const auto incoming = reader.take();
          if (incoming.request.host.empty() || incoming.request.target.empty())
             __builtin_trap();

@@ -90,12 +90,55 @@ TEST(RequestReader, refusals) {
    EXPECT_EQ(statusOf(std::string("GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", 29)), 400);
 }
 
+/// Whoever goes before us may understand it otherwise, and see another request where we see a body.
+TEST(RequestReader, knowsNoTransferEncodingButChunked) {
+   for (const char* coding :
+        {"identity", "xchunked", "gzip, chunked", "chunked, identity", "chunked, chunked", "\"chunked\""})
+      EXPECT_EQ(statusOf(std::string("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ") + coding +
+                         "\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+                501)
+          << coding;
+   EXPECT_EQ(statusOf("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc"),
+             501);
+   EXPECT_EQ(statusOf("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n"), 501);
+   EXPECT_EQ(statusOf("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
+   EXPECT_EQ(statusOf("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n"), 0);
+}
+
+/// What a proxy removes from the header must not come back behind the body.
+TEST(RequestReader, trailersAreNotHeaders) {
+   RequestReader reader(smallLimits());
+   const std::string text = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+                            "Host: b\r\nX-Remote-User: root\r\nContent-Type: text/y\r\n\r\n";
+   const auto taken = reader.put(asBytes(text));
+   ASSERT_TRUE(taken) << taken.error().text;
+   ASSERT_TRUE(reader.done());
+   const auto incoming = reader.take();
+   EXPECT_EQ(incoming.request.host, "a");
+   EXPECT_EQ(incoming.request.contentType, "");
+   EXPECT_EQ(incoming.request.headers.size(), 2u);
+   EXPECT_EQ(asText(incoming.request.body), "x");
+}
+
+/// A chunk's extension and the trailers come in one piece; neither makes the reader ask for more without end.
+TEST(RequestReader, asksForNoMoreThanAHeader) {
+   const std::string header = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+   EXPECT_EQ(statusOf(header + "3;" + std::string(1000, 'e')), -1);
+   EXPECT_EQ(statusOf(header + "3;" + std::string(1100, 'e')), 431);
+   std::string trailers;
+   for (int i = 0; i < 200; ++i)
+      trailers += "X: y\r\n";
+   EXPECT_EQ(statusOf(header + "0\r\n" + trailers), 431);
+}
+
 TEST(RequestReader, absoluteTargetBringsItsHost) {
    RequestReader reader(smallLimits());
    ASSERT_TRUE(reader.put(asBytes("GET http://app.example:81?q HTTP/1.1\r\nHost: other\r\n\r\n")));
    const auto incoming = reader.take();
    EXPECT_EQ(incoming.request.host, "app.example");
    EXPECT_EQ(incoming.request.target, "/?q");
+   ASSERT_EQ(incoming.request.headers.size(), 1u);
+   EXPECT_EQ(incoming.request.headers[0].value, "app.example:81"); // RFC 9112, 3.2.2
 }
 
 TEST(RequestReader, expectationAndHandshake) {
