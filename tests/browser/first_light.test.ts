@@ -38,6 +38,11 @@ describe.skipIf(reason !== undefined)("first light", () => {
     await alice.page.getByRole("heading", { level: 1 }).waitFor();
     await alice.page.getByText("Running").waitFor();
     expect(new URL(alice.page.url()).hostname).toMatch(/^(homepage|network)\.polis\.localhost$/);
+    // What is installed stands there, the apps that come with every network first.
+    await alice.page.getByRole("link", { name: /^Hello/ }).waitFor();
+    const names = await alice.page.locator(".tile strong:not([aria-hidden])").allTextContents();
+    expect(names.slice(0, 4)).toEqual(["Tokens", "Explorer", "Accounts", "Faucet"]);
+    expect(names).not.toContain("Homepage");
   });
 
   test("two people make accounts with the invitation", async () => {

@@ -194,6 +194,7 @@ TEST_F(Guide, theFirstAppAsItsPageSays) {
          break;
    }
    EXPECT_EQ(client().get("guestbook", "/").status, 200);
+   EXPECT_NE(client().get("packages", "/api/apps").body.find(R"({"account":"guestbook")"), std::string::npos);
 }
 
 TEST_F(Guide, aHostWithoutAnAppSaysWhatToDo) {

@@ -1,8 +1,23 @@
 #include "packages_query.hpp"
 
 #include "format/json.hpp"
+#include "sites/service/sites.hpp"
 
 namespace polis::services {
+
+namespace {
+
+/// What a person can open: each account of a package that has a first page of its own.
+std::vector<App> installedApps() {
+   std::vector<App> apps;
+   for (const InstalledPackage& row : openOf<InstalledPackageTable>(Packages::account))
+      for (const auto account : row.accounts)
+         if (to<Sites>().getProps(account, "/index.html"))
+            apps.push_back({account, row.name, row.version, row.description, row.owner});
+   return apps;
+}
+
+} // namespace
 
 std::optional<HttpReply> PackagesQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                  std::optional<AccountNumber>) {
@@ -38,6 +53,8 @@ std::optional<HttpReply> PackagesQuery::serveSys(HttpRequest request, std::optio
          rows.push_back(row);
       return jsonReply(rows);
    }
+   if (path == "/api/apps")
+      return jsonReply(installedApps());
    return std::nullopt;
 }
 

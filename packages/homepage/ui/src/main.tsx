@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import { siblingUrl } from "@polis/client/common";
-import { Ago, Card, Id, mount, Shell } from "@polis/client/ui";
-import { apps, useChainId, useHead, useTotals } from "./data.js";
+import { Ago, Card, Id, mount, Notice, Shell } from "@polis/client/ui";
+import { useApps, useChainId, useHead, useTotals } from "./data.js";
 import { icons } from "./icons.js";
 import "./homepage.css";
 
@@ -17,22 +17,40 @@ function Home() {
       </section>
       <section aria-labelledby="apps" className="stack">
         <h2 id="apps">Apps</h2>
-        <ul className="tiles">
-          {apps.map(({ app, title, description }) => (
+        <Apps />
+      </section>
+      <Status />
+    </div>
+  );
+}
+
+function Apps() {
+  const { data, error } = useApps();
+  if (!data && error) return <Notice kind="bad">The apps cannot be listed now: {error.message} This page keeps trying.</Notice>;
+  return (
+    <ul className="tiles" aria-busy={!data}>
+      {data
+        ? data.map(({ app, title, description }) => (
             <li key={app}>
               <a className="tile" href={siblingUrl(null, app, "/")}>
-                <span className="tile-icon">{icons[app]}</span>
-                <span className="stack" style={{ gap: "0.15rem" }}>
+                <span className="tile-icon">{icons[app] ?? <strong aria-hidden="true">{title.slice(0, 1).toUpperCase()}</strong>}</span>
+                <span className="stack" style={{ gap: "0.15rem", minWidth: 0 }}>
                   <strong>{title}</strong>
                   <span className="muted small">{description}</span>
                 </span>
               </a>
             </li>
+          ))
+        : [0, 1, 2].map((place) => (
+            <li key={place} className="tile" aria-hidden="true">
+              <span className="skeleton tile-icon" />
+              <span className="stack" style={{ gap: "0.4rem", flex: 1 }}>
+                <span className="skeleton" style={{ width: "40%" }} />
+                <span className="skeleton" style={{ width: "80%" }} />
+              </span>
+            </li>
           ))}
-        </ul>
-      </section>
-      <Status />
-    </div>
+    </ul>
   );
 }
 
