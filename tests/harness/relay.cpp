@@ -50,7 +50,8 @@ Fd listenAnywhere(std::uint16_t& port) {
    auto address = loopback(0);
    socklen_t length = sizeof address;
    if (!fd || ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-       ::listen(fd.get(), 64) != 0 || ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0)
+       ::listen(fd.get(), SOMAXCONN) != 0 ||
+       ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0)
       throw std::runtime_error("no port to listen on");
    port = ntohs(address.sin_port);
    return fd;
