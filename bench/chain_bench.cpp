@@ -1,6 +1,7 @@
 // bench/run chain: a real node, real HTTP, real blocks. Transfers per second through the whole path (push → block) with
 // P-256 signatures and with auth-any, latency at idle, start-up time. Nothing is simulated; the load generator runs on
 // the same machine and takes its share of the cores.
+#include "bench/figures.hpp"
 #include "harness/chain_client.hpp"
 #include "harness/http_load.hpp"
 #include "harness/node_process.hpp"
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -18,21 +18,6 @@ namespace polis::bench {
 
 using namespace format::literals;
 using namespace harness;
-
-struct Options {
-   bool json = false;
-   bool quick = false;
-};
-
-void figure(const Options& options, const char* name, const char* metric, double value, const char* unit) {
-   if (options.json)
-      std::printf(R"({"suite":"chain","case":"%s","engine":"polis","metric":"%s","value":%.3f,"unit":"%s"})"
-                  "\n",
-                  name, metric, value, unit);
-   else
-      std::printf("%-28s %-12s %12.1f %s\n", name, metric, value, unit);
-   std::fflush(stdout);
-}
 
 double percentile(std::vector<std::int64_t> values, double share) {
    const auto at = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1));
@@ -46,12 +31,12 @@ void report(const LoadResult& result) {
                                " transactions failed; the first: " + result.firstBad);
 }
 
-int run(const Options& options) {
+void run(const Options& options, const Figures& figure) {
    NodeProcess node;
-   figure(options, "start_fresh", "time", node.startSeconds() * 1000, "ms");
+   figure("start_fresh", "time", node.startSeconds() * 1000, "ms");
    node.stop();
    node.start();
-   figure(options, "start_again", "time", node.startSeconds() * 1000, "ms");
+   figure("start_again", "time", node.startSeconds() * 1000, "ms");
 
    const ChainClient client(node.port());
    const char* const plain = "bench-a-1";
@@ -92,9 +77,9 @@ int run(const Options& options) {
          requests.push_back(client.pushRequest(transfer(tapos, withKey), "applied"));
       const auto result = load(node.port(), requests, 256, ChainClient::succeeded);
       report(result);
-      figure(options, name, "per_s", static_cast<double>(result.answered) / result.seconds, "transfers/s");
-      figure(options, name, "p50", percentile(result.latencyNs, 0.50), "ms");
-      figure(options, name, "p99", percentile(result.latencyNs, 0.99), "ms");
+      figure(name, "per_s", static_cast<double>(result.answered) / result.seconds, "transfers/s");
+      figure(name, "p50", percentile(result.latencyNs, 0.50), "ms");
+      figure(name, "p99", percentile(result.latencyNs, 0.99), "ms");
    };
    throughput("warm_up", false, 500);
    throughput("transfer_unsigned", false, options.quick ? 10'000 : 50'000);
@@ -109,33 +94,13 @@ int run(const Options& options) {
          report(one);
          samples.push_back(one.latencyNs.front());
       }
-      figure(options, name, "p50", percentile(samples, 0.50), "ms");
-      figure(options, name, "p99", percentile(samples, 0.99), "ms");
+      figure(name, "p50", percentile(samples, 0.50), "ms");
+      figure(name, "p99", percentile(samples, 0.99), "ms");
    };
    latency("push_applied_idle", "applied", options.quick ? 10 : 100);
    latency("push_irreversible_idle", "final", options.quick ? 10 : 100);
-   return 0;
 }
 
 } // namespace polis::bench
 
-int main(int argc, char** argv) {
-   polis::bench::Options options;
-   for (int i = 1; i < argc; ++i) {
-      const std::string argument = argv[i];
-      if (argument == "--json")
-         options.json = true;
-      else if (argument == "--quick")
-         options.quick = true;
-      else {
-         std::cerr << "chain_bench: unknown option " << argument << " (known: --json, --quick)\n";
-         return 2;
-      }
-   }
-   try {
-      return polis::bench::run(options);
-   } catch (const std::exception& error) {
-      std::cerr << "chain_bench: " << error.what() << "\n";
-      return 1;
-   }
-}
+int main(int argc, char** argv) { return polis::bench::suiteMain("chain", argc, argv, {}, polis::bench::run); }

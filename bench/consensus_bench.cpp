@@ -3,18 +3,18 @@
 // Real processes: nodes on a network of their own (tests/harness), which delays what passes between them; all share
 // this machine's processors with the load. Cases sim_…: the simulator, in virtual time with the real replica and a stub
 // chain; execution and disk take what `simulated` says, and a client's node passes a transaction on to the leader.
+#include "bench/figures.hpp"
 #include "format/ids.hpp"
 #include "harness/cluster.hpp"
 #include "harness/history.hpp"
 #include "harness/http_load.hpp"
 #include "harness/load.hpp"
-#include "harness/open_metrics.hpp"
 #include "sim/world.hpp"
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <iostream>
+#include <functional>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -27,41 +27,34 @@ using namespace harness;
 using namespace std::chrono_literals;
 using Steady = std::chrono::steady_clock;
 
-struct Options {
-   bool json = false;
-   bool quick = false;
-};
-
 class Bench {
 public:
-   explicit Bench(Options options) : options_(options) {}
+   static inline const std::vector<std::string_view> parts{"sim", "bft4", "cft3", "bft7", "one"};
+
+   Bench(const Options& options, const Figures& figure) : options_(options), figure_(figure) {}
 
    void run() {
-      simulate();
-      realBft();
-      realCft();
-      if (!options_.quick) {
+      if (options_.wants("sim"))
+         simulate();
+      if (options_.wants("bft4"))
+         realBft();
+      if (options_.wants("cft3"))
+         realCft();
+      if (options_.quick && options_.only.empty())
+         return;
+      if (options_.wants("bft7"))
          realSeven();
+      if (options_.wants("one"))
          realOne();
-      }
    }
 
 private:
-   void figure(const std::string& name, const char* metric, double value, const char* unit) const {
-      if (options_.json)
-         std::printf(R"({"suite":"consensus","case":"%s","engine":"polis","metric":"%s","value":%.3f,"unit":"%s"})"
-                     "\n",
-                     name.c_str(), metric, value, unit);
-      else
-         std::printf("%-26s %-20s %12.1f %s\n", name.c_str(), metric, value, unit);
-      std::fflush(stdout);
-   }
    void latencies(const std::string& name, std::vector<double> ms) const {
       if (ms.empty())
          throw std::runtime_error(name + ": nothing became irreversible");
       std::ranges::sort(ms);
-      figure(name, "final_p50_ms", ms[ms.size() / 2], "ms");
-      figure(name, "final_p99_ms", ms[ms.size() * 99 / 100], "ms");
+      figure_(name, "final_p50_ms", ms[ms.size() / 2], "ms");
+      figure_(name, "final_p99_ms", ms[ms.size() * 99 / 100], "ms");
    }
 
    /// So many that the nodes have time.
@@ -70,20 +63,13 @@ private:
    // ---- real processes
    // -----------------------------------------------------------------------------------------------
 
-   static Metrics metricsOf(const Cluster& cluster, std::size_t node) {
-      const auto answer = cluster.client(node).get("x-admin", "/native/admin/metrics");
-      auto metrics = parseOpenMetrics(answer.body);
-      if (!metrics)
-         throw std::runtime_error("metrics: " + metrics.error());
-      return *metrics;
-   }
    struct Sums {
       double frames = 0, bytes = 0, blocks = 0;
    };
    static Sums sums(const Cluster& cluster, const std::vector<std::size_t>& nodes) {
       Sums out;
       for (const auto node : nodes) {
-         const auto metrics = metricsOf(cluster, node);
+         const auto metrics = cluster.metrics(node);
          out.frames += metricValue(metrics, "polis_peer_frames_sent");
          out.bytes += metricValue(metrics, "polis_peer_sent_bytes");
          out.blocks = std::max(out.blocks, metricValue(metrics, "polis_irreversible_block"));
@@ -98,15 +84,15 @@ private:
       const auto before = sums(cluster, nodes);
       History history;
       load.start(history);
-      std::this_thread::sleep_for(options_.quick ? 4s : 30s);
+      std::this_thread::sleep_for(options_.quick ? 2s : 20s);
       load.stop();
       const auto after = sums(cluster, nodes);
       if (load.refused() > 0)
          throw std::runtime_error(name + ": refused: " + load.firstRefusal());
       latencies(name, history.latenciesMs());
       if (const double blocks = after.blocks - before.blocks; blocks > 0) {
-         figure(name, "messages_per_block", (after.frames - before.frames) / blocks, "messages");
-         figure(name, "bytes_per_block", (after.bytes - before.bytes) / blocks, "bytes");
+         figure_(name, "messages_per_block", (after.frames - before.frames) / blocks, "messages");
+         figure_(name, "bytes_per_block", (after.bytes - before.bytes) / blocks, "bytes");
       }
       throughput(cluster, name, load, nodes.front());
    }
@@ -120,7 +106,7 @@ private:
       const auto result = harness::load(cluster.network().clientPort(node), requests, 500, ChainClient::succeeded);
       if (result.bad)
          throw std::runtime_error(name + ": refused under load: " + result.firstBad);
-      figure(name, "tx_per_s", static_cast<double>(result.answered) / result.seconds, "transactions/s");
+      figure_(name, "tx_per_s", static_cast<double>(result.answered) / result.seconds, "transactions/s");
    }
 
    void idle(Cluster& cluster, const std::string& name) const {
@@ -132,12 +118,12 @@ private:
          return sum;
       };
       const double before = used();
-      const auto time = options_.quick ? 3s : 20s;
+      const auto time = options_.quick ? 2s : 20s;
       std::this_thread::sleep_for(time);
-      figure(name, "idle_cpu_per_node",
-             (used() - before) / static_cast<double>(cluster.producers() * static_cast<std::size_t>(time.count())) *
-                 100,
-             "% of one processor");
+      figure_(name, "idle_cpu_per_node",
+              (used() - before) / static_cast<double>(cluster.producers() * static_cast<std::size_t>(time.count())) *
+                  100,
+              "% of one processor");
    }
 
    static std::vector<std::size_t> allBut(const Cluster& cluster, std::optional<std::size_t> dead) {
@@ -174,35 +160,41 @@ private:
       while (cluster.standing(node).value_or(Standing{}).irreversible < goal)
          std::this_thread::sleep_for(10ms);
       const double seconds = std::chrono::duration<double>(Steady::now() - began).count();
-      figure("catch_up", "blocks_per_s", (goal - have) / seconds, "blocks/s");
-      figure("catch_up", "times_real", std::chrono::duration<double>(away).count() / seconds, "times");
+      figure_("catch_up", "blocks_per_s", (goal - have) / seconds, "blocks/s");
+      figure_("catch_up", "times_real", std::chrono::duration<double>(away).count() / seconds, "times");
    }
 
-   /// Kills one producer after the other; the longest stop was that of the leader.
+   /// Kills whoever leads, several times; the last one stays dead.
    void viewChange(Cluster& cluster, TransferLoad& load) const {
-      double longest = 0;
-      for (std::size_t victim = 0; victim < cluster.producers(); ++victim) {
-         const std::size_t witness = victim == 0 ? 1 : 0;
-         const auto at = [&] { return cluster.standing(witness).value_or(Standing{}).irreversible; };
-         cluster.node(victim).kill();
-         const auto killed = Steady::now();
-         auto last = at();
-         auto moved = killed;
-         while (Steady::now() - killed < 6s) {
+      std::vector<double> stops;
+      const std::size_t times = options_.quick ? 1 : 5;
+      for (std::size_t i = 0; i < times; ++i) {
+         const auto victim = cluster.leader();
+         if (!victim)
+            throw std::runtime_error("nobody leads");
+         const auto others = allBut(cluster, *victim);
+         const auto at = [&] { return cluster.standing(others.front()).value_or(Standing{}).irreversible; };
+         cluster.node(*victim).kill();
+         auto moved = Steady::now();
+         double longest = 0;
+         // Some were on their way.
+         for (auto last = at(), goal = last + 4; last < goal; std::this_thread::sleep_for(2ms))
             if (const auto now = at(); now > last) {
                longest = std::max(longest, std::chrono::duration<double, std::milli>(Steady::now() - moved).count());
                last = now;
                moved = Steady::now();
             }
-            std::this_thread::sleep_for(5ms);
+         stops.push_back(longest);
+         if (i + 1 == times) {
+            measure(cluster, load, "bft4_one_dead", others);
+         } else {
+            cluster.start(*victim);
+            std::this_thread::sleep_for(5s);
          }
-         if (victim + 1 < cluster.producers())
-            cluster.start(victim);
-         else
-            measure(cluster, load, "bft4_one_dead", allBut(cluster, victim));
-         std::this_thread::sleep_for(2s);
       }
-      figure("bft4_leader_killed", "stop", longest, "ms");
+      std::ranges::sort(stops);
+      figure_("bft4_leader_killed", "stop_p50_ms", stops[stops.size() / 2], "ms");
+      figure_("bft4_leader_killed", "stop_longest_ms", stops.back(), "ms");
    }
 
    void realCft() const {
@@ -308,32 +300,17 @@ private:
       const std::string name =
           "sim_bft" + std::to_string(producers) + "_delay" + std::to_string(delayMs) + (dead ? "_one_dead" : "");
       latencies(name, std::move(ms));
-      figure(name, "messages_per_block", static_cast<double>(outcome.messages) / (outcome.height - 10), "messages");
+      figure_(name, "messages_per_block", static_cast<double>(outcome.messages) / (outcome.height - 10), "messages");
    }
 
    const Options options_;
+   const Figures figure_;
 };
 
 } // namespace polis::bench
 
 int main(int argc, char** argv) {
-   polis::bench::Options options;
-   for (int i = 1; i < argc; ++i) {
-      const std::string argument = argv[i];
-      if (argument == "--json")
-         options.json = true;
-      else if (argument == "--quick")
-         options.quick = true;
-      else {
-         std::cerr << "consensus_bench: unknown option " << argument << " (known: --json, --quick)\n";
-         return 2;
-      }
-   }
-   try {
-      polis::bench::Bench(options).run();
-      return 0;
-   } catch (const std::exception& error) {
-      std::cerr << "consensus_bench: " << error.what() << "\n";
-      return 1;
-   }
+   using polis::bench::Bench;
+   return polis::bench::suiteMain("consensus", argc, argv, Bench::parts,
+                                  [](const auto& options, const auto& figure) { Bench(options, figure).run(); });
 }

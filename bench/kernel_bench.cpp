@@ -5,6 +5,7 @@
 // automatically, events on, resource monitoring off; blocks of 1,000, sealed and appended to the journal.
 #include "base/clock.hpp"
 #include "base/temporary_folder.hpp"
+#include "bench/figures.hpp"
 #include "cli/test_boot.hpp"
 #include "format/fracpack.hpp"
 #include "format/ids.hpp"
@@ -19,7 +20,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -30,11 +31,6 @@ namespace polis::bench {
 using namespace format::literals;
 using format::AccountNumber;
 namespace fs = std::filesystem;
-
-struct Options {
-   bool json = false;
-   bool quick = false;
-};
 
 /// An amount of a token, as its service takes it.
 struct Quantity {
@@ -114,7 +110,8 @@ format::Action action(std::string_view sender, std::string_view service, std::st
 /// debits automatically.
 class Suite {
 public:
-   explicit Suite(Options options) : options_(options), engine_(kernel::hostFunctions(), engineOptions()) {
+   Suite(const Options& options, const Figures& figure)
+      : options_(options), figure_(figure), engine_(kernel::hostFunctions(), engineOptions()) {
       const auto folder = node::PackageFolder::open(node::defaultPackageFolder());
       cli::TestBoot boot;
       boot.packages = node::defaultBootPackages(folder);
@@ -155,16 +152,6 @@ private:
       vm::EngineOptions out;
       out.instancesMax = 256;
       return out;
-   }
-
-   void figure(const char* name, const char* metric, double value, const char* unit) const {
-      if (options_.json)
-         std::printf(R"({"suite":"kernel","case":"%s","engine":"polis","metric":"%s","value":%.3f,"unit":"%s"})"
-                     "\n",
-                     name, metric, value, unit);
-      else
-         std::printf("%-32s %-12s %12.1f %s\n", name, metric, value, unit);
-      std::fflush(stdout);
    }
 
    /// Every transaction made afterwards references the chain's newest block.
@@ -240,7 +227,7 @@ private:
          auto warmUp = this->transfers(500), transfers = this->transfers(count * 1'000);
          (void)blocks(chain, warmUp, &made);
          produced = blocks(chain, transfers, &made);
-         figure("token_transfer", "ops_per_s", ops / produced, "1/s");
+         figure_("token_transfer", "ops_per_s", ops / produced, "1/s");
          chain.kernel.flush();
       }
       {
@@ -254,12 +241,12 @@ private:
          const double start = seconds();
          std::for_each(made.begin() + 1, made.end(), apply);
          const double applied = seconds() - start;
-         figure("replay_transfer", "ops_per_s", ops / applied, "1/s");
-         figure("replay_transfer", "ratio", produced / applied, "of production speed");
+         figure_("replay_transfer", "ops_per_s", ops / applied, "1/s");
+         figure_("replay_transfer", "ratio", produced / applied, "of production speed");
       }
       const double start = seconds();
       const Chain again(producing, engine_);
-      figure("open_journal", "ops_per_s", (ops + 500) / (seconds() - start), "1/s");
+      figure_("open_journal", "ops_per_s", (ops + 500) / (seconds() - start), "1/s");
    }
 
    void accounts(std::size_t count) {
@@ -274,7 +261,7 @@ private:
          creations.push_back(transaction(
              {action("prod", "accounts", "newAccount", AccountNumber{std::string_view(name)}, "auth-any"_a, true)}));
       }
-      figure("account_creation", "ops_per_s", static_cast<double>(count) / blocks(chain, creations), "1/s");
+      figure_("account_creation", "ops_per_s", static_cast<double>(count) / blocks(chain, creations), "1/s");
    }
 
    void queries(std::size_t count) {
@@ -300,9 +287,9 @@ private:
             (void)chain.serve(request);
             took.push_back(seconds() - before);
          }
-         figure(name.c_str(), "ops_per_s", static_cast<double>(count) / (seconds() - start), "1/s");
+         figure_(name, "ops_per_s", static_cast<double>(count) / (seconds() - start), "1/s");
          std::ranges::sort(took);
-         figure(name.c_str(), "p99", took[took.size() * 99 / 100] * 1e6, "us");
+         figure_(name, "p99", took[took.size() * 99 / 100] * 1e6, "us");
       };
       for (const auto& [name, request] : cases)
          measure(name, request);
@@ -328,10 +315,11 @@ private:
       producer.join();
       if (failure)
          std::rethrow_exception(failure);
-      figure("producer_beside_queries", "ops_per_s", produced / took, "1/s");
+      figure_("producer_beside_queries", "ops_per_s", produced / took, "1/s");
    }
 
    Options options_;
+   Figures figure_;
    TemporaryFolder scratch_{"bench"};
    vm::Engine engine_;
    format::Tapos tapos_;
@@ -342,29 +330,18 @@ private:
 } // namespace polis::bench
 
 int main(int argc, char** argv) {
-   polis::bench::Options options;
-   for (int i = 1; i < argc; ++i) {
-      const std::string argument = argv[i];
-      if (argument == "--json")
-         options.json = true;
-      else if (argument == "--quick")
-         options.quick = true;
-      else {
-         std::cerr << "kernel_bench: unknown option " << argument << " (known: --json, --quick)\n";
-         return 2;
-      }
-   }
-   int status = 0;
-   polis::vm::onExecutionStack([&] {
-      try {
-         polis::bench::Suite(options).run();
-      } catch (const polis::kernel::TesterError& error) {
-         std::cerr << "kernel_bench: " << error.text << "\n";
-         status = 1;
-      } catch (const std::exception& error) {
-         std::cerr << "kernel_bench: " << error.what() << "\n";
-         status = 1;
-      }
+   return polis::bench::suiteMain("kernel", argc, argv, {}, [](const auto& options, const auto& figures) {
+      std::optional<std::string> problem;
+      polis::vm::onExecutionStack([&] {
+         try {
+            polis::bench::Suite(options, figures).run();
+         } catch (const polis::kernel::TesterError& error) {
+            problem = error.text;
+         } catch (const std::exception& error) {
+            problem = error.what();
+         }
+      });
+      if (problem)
+         throw std::runtime_error(*problem);
    });
-   return status;
 }

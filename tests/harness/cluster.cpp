@@ -126,6 +126,26 @@ std::optional<Standing> Cluster::standing(std::size_t number, std::chrono::milli
    }
 }
 
+Metrics Cluster::metrics(std::size_t number) const {
+   auto metrics = parseOpenMetrics(client(number).get("x-admin", "/native/admin/metrics").body);
+   if (!metrics)
+      throw std::runtime_error("metrics: " + metrics.error());
+   return std::move(*metrics);
+}
+
+std::optional<std::size_t> Cluster::leader() const {
+   for (std::size_t i = 0; i < size(); ++i) {
+      try {
+         const auto role = metrics(i)["polis_role"];
+         for (const auto& sample : role.samples)
+            if (sample.value == 1 && sample.labels.contains("polis_role") && sample.labels.at("polis_role") == "leader")
+               return i;
+      } catch (const std::runtime_error&) { // it is away
+      }
+   }
+   return std::nullopt;
+}
+
 void Cluster::start(std::size_t number) {
    nodes_.at(number)->start();
    network_->nodeListens(number, nodes_.at(number)->port());

@@ -2,8 +2,10 @@
 
 #include "harness/chain_client.hpp"
 #include "harness/node_process.hpp"
+#include "harness/open_metrics.hpp"
 #include "harness/test_network.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +50,10 @@ public:
    /// Nothing when the node does not answer within the time.
    std::optional<Standing> standing(std::size_t number,
                                     std::chrono::milliseconds patience = std::chrono::seconds(2)) const;
+
+   Metrics metrics(std::size_t number) const;
+   /// The node that makes the blocks, as it says itself; nothing when none does.
+   std::optional<std::size_t> leader() const;
 
    /// Starts a node that was stopped or killed, and tells the network where it is.
    void start(std::size_t number);
