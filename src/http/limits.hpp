@@ -23,6 +23,7 @@ struct Limits {
    std::uint32_t transferBytesPerMs = 16;                 ///< slowest rate tolerated
    std::uint32_t lingerMs = 2'000;                        ///< reading on after a refusal, so that the client sees it
    std::uint32_t webSocketIdleMs = 300'000;               ///< pings go out at half of it
+   std::uint32_t webSocketSilenceMs = 20'000;             ///< nothing that was sent gets through
    std::uint32_t connectMs = 10'000;                      ///< outgoing
    std::uint32_t replyMs = 60'000;                        ///< outgoing: until the reply is whole
    std::uint32_t sweepMs = 500;                           ///< how often deadlines are looked at

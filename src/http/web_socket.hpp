@@ -120,6 +120,7 @@ private:
    };
 
    void prepare(Stream&& stream, boost::beast::role_type role) {
+      keepAlert(lowest(stream), net_.limits.webSocketSilenceMs);
       stream_.emplace(std::move(stream));
       setTimeouts(role == boost::beast::role_type::client ? net_.limits.connectMs : net_.limits.headerMs);
       stream_->read_message_max(net_.limits.webSocketMessageBytesMax);
