@@ -14,7 +14,8 @@ namespace {
 
 constexpr MethodNumber answeredMethod{"answered"}, messageMethod{"message"}, goneMethod{"gone"}, timerMethod{"onTimer"};
 constexpr std::int64_t second = 1'000'000;
-constexpr std::int64_t retryMax = 60 * second;
+/// A neighbour that was away is found again so soon after its return; finality may be waiting for it.
+constexpr std::int64_t retryMax = 4 * second;
 constexpr std::uint32_t binary = 2;
 /// Type byte of the first message of each side.
 constexpr std::uint8_t idType = 64;
