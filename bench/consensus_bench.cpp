@@ -84,7 +84,7 @@ private:
       const auto before = sums(cluster, nodes);
       History history;
       load.start(history);
-      std::this_thread::sleep_for(options_.quick ? 2s : 20s);
+      std::this_thread::sleep_for(options_.quick ? 2s : 15s);
       load.stop();
       const auto after = sums(cluster, nodes);
       if (load.refused() > 0)
@@ -167,7 +167,7 @@ private:
    /// Kills whoever leads, several times; the last one stays dead.
    void viewChange(Cluster& cluster, TransferLoad& load) const {
       std::vector<double> stops;
-      const std::size_t times = options_.quick ? 1 : 5;
+      const std::size_t times = options_.quick ? 1 : 3;
       for (std::size_t i = 0; i < times; ++i) {
          const auto victim = cluster.leader();
          if (!victim)

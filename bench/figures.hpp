@@ -16,9 +16,7 @@ struct Options {
    bool quick = false;
    std::vector<std::string> only{}; ///< parts; empty: all
 
-   bool wants(std::string_view part) const {
-      return only.empty() || std::ranges::find(only, part) != only.end();
-   }
+   bool wants(std::string_view part) const { return only.empty() || std::ranges::find(only, part) != only.end(); }
 };
 
 class Figures {

@@ -1,5 +1,6 @@
 #include "harness/chaos.hpp"
 
+#include "base/clock.hpp"
 #include "format/json.hpp"
 #include "format/types.hpp"
 #include "harness/history.hpp"
@@ -15,6 +16,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <random>
 #include <sstream>
@@ -54,8 +56,12 @@ struct BlockFacts {
 /// Follows what each node calls irreversible, and when the chain moved.
 class Watch {
 public:
-   Watch(Cluster& cluster, History& history, std::uint32_t first)
-      : cluster_(cluster), history_(history), next_(cluster.size(), first), moved_(Steady::now()) {
+   using Tell = std::function<void(const std::string&)>;
+
+   /// tell: for each gap of over a second, as it ends. Any thread.
+   Watch(Cluster& cluster, History& history, std::uint32_t first, Tell tell)
+      : cluster_(cluster), history_(history), tell_(std::move(tell)), next_(cluster.size(), first),
+        moved_(Steady::now()) {
       for (std::size_t node = 0; node < cluster.size(); ++node)
          threads_.emplace_back([this, node] { run(node); });
    }
@@ -137,9 +143,12 @@ private:
    void gapEnds() REQUIRES(mutex_) {
       const auto now = Steady::now();
       const double gap = secondsOf(now - moved_);
+      const bool expected = isBeyond_ || moved_ < beyondUntil_;
       moved_ = now;
-      if (isBeyond_ ||
-          now - std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(gap)) < beyondUntil_) {
+      if (gap > 1)
+         tell_("nothing was irreversible for " + std::to_string(gap) + " s" +
+               (expected ? ", as was to be expected" : ""));
+      if (expected) {
          longestBeyond_ = std::max(longestBeyond_, gap);
       } else {
          longest_ = std::max(longest_, gap);
@@ -150,6 +159,7 @@ private:
 
    Cluster& cluster_;
    History& history_;
+   const Tell tell_;
    std::vector<std::uint32_t> next_; ///< each entry belongs to the thread of its node
    std::atomic<bool> stopping_ = false;
    std::atomic<std::uint64_t> transfers_ = 0;
@@ -250,7 +260,7 @@ public:
       History history;
       TransferLoad load(cluster_, {.accounts = 4, .perSecond = options_.transfersPerSecond, .seed = options_.seed});
       const auto first = cluster_.standing(0).value_or(Standing{}).irreversible + 1;
-      Watch watch(cluster_, history, first);
+      Watch watch(cluster_, history, first, [this](const std::string& what) { tell(what); });
       watch_ = &watch;
       load.start(history);
       pause(2s);
@@ -264,6 +274,8 @@ public:
       settle(history);
       watch.finish(report_);
       conclude(history, watch, load, first);
+      for (std::size_t i = 0; i < cluster_.size() && !options_.logs.empty(); ++i)
+         std::ofstream(options_.logs / ("node" + std::to_string(i) + ".log")) << cluster_.node(i).log();
       return report_;
    }
 
@@ -273,7 +285,9 @@ private:
    void tell(const std::string& what) {
       if (!options_.tell)
          return;
-      std::printf("%8.2f  %s\n", secondsOf(Steady::now() - began_), what.c_str());
+      const auto time = SystemClock().realtimeNs() / 1'000'000'000;
+      std::printf("%02d:%02d:%02d %8.2f  %s\n", static_cast<int>(time / 3600 % 24), static_cast<int>(time / 60 % 60),
+                  static_cast<int>(time % 60), secondsOf(Steady::now() - began_), what.c_str());
       std::fflush(stdout);
    }
    void count(const std::string& what, const std::string& detail) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct ChaosOptions {
    bool beyondSpare = true;
    /// A file system of its own for each node's folder, so that it can be filled; 0: none.
    std::size_t diskBytes = 0;
+   /// Where the nodes' logs are left; empty: nowhere.
+   std::filesystem::path logs{};
    /// Tells what happens as it happens.
    bool tell = false;
 };

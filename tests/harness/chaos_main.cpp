@@ -17,13 +17,14 @@ using namespace polis::harness;
 constexpr const char* usage =
     "scripts/chaos [--minutes N | --seconds N] [--nodes N] [--followers N] [--cft] [--seed N] [--load "
     "TRANSFERS-PER-SECOND]\n"
-    "              [--delay MS] [--network packets|proxy] [--disk MIB] [--spare-only]\n"
+    "              [--delay MS] [--network packets|proxy] [--disk MIB] [--spare-only] [--logs FOLDER]\n"
     "Runs N producers (4), does things to them for so long (1 minute) and checks that what was reported irreversible\n"
     "stays, in one order, on all nodes. The same seed does the same things.\n"
     "  --delay       one-way delay of every link\n"
     "  --network     namespaces whose packets are delayed and lost, or a proxy; otherwise what this machine allows\n"
     "  --disk        a file system of so many MiB for each node (300; 0: none), which is filled now and then\n"
-    "  --spare-only  never more at a time than the chain must get over without a pause\n";
+    "  --spare-only  never more at a time than the chain must get over without a pause\n"
+    "  --logs        where the nodes' logs are left\n";
 
 long number(const char* text) {
    long value = 0;
@@ -67,6 +68,8 @@ int run(int argc, char** argv) {
          options.cluster.link.delay = std::chrono::milliseconds(number(value()));
       else if (name == "--disk")
          diskMiB = static_cast<std::size_t>(number(value()));
+      else if (name == "--logs")
+         options.logs = value();
       else if (name == "--spare-only")
          options.beyondSpare = false;
       else if (name == "--network") {
