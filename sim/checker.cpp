@@ -51,6 +51,7 @@ void Checker::made(const BlockPtr& block) {
    if (cftBlocks_.try_emplace({header.term, header.blockNum}, state->spot.id).first->second != state->spot.id)
       fail("I2: two blocks of CFT at height " + std::to_string(header.blockNum) + " in term " +
            std::to_string(header.term));
+   countConfirms(header.term, header.blockNum);
 }
 
 /// Commits may leave in a proof alone: their producer was down before it could send them.
@@ -119,9 +120,14 @@ void Checker::count(const CommitMessage& message) {
 void Checker::count(const ConfirmMessage& message) {
    BlockNum& highest = confirms_[{message.term, format::pack(message.signer)}];
    highest = std::max(highest, message.head_num);
-   // The greatest block of this term that enough have confirmed; its author has it too.
-   for (BlockNum num = message.head_num; num > 10; --num) {
-      const auto at = cftBlocks_.find({message.term, num});
+   countConfirms(message.term, message.head_num);
+}
+
+/// Finds the greatest block of a term, no higher than a height, that enough have confirmed; its author has it too, and
+/// may be enough.
+void Checker::countConfirms(TermNum term, BlockNum from) {
+   for (BlockNum num = from; num > 10; --num) {
+      const auto at = cftBlocks_.find({term, num});
       if (at == cftBlocks_.end())
          return;
       const StatePtr state = chain_.find(at->second);
@@ -130,7 +136,7 @@ void Checker::count(const ConfirmMessage& message) {
       const ProducerSets& sets = state->spot.end->sets;
       const auto enough = [&](const ProducerSet& set) {
          const auto votes = std::ranges::count_if(set.producers(), [&](const format::Producer& p) {
-            const auto confirm = confirms_.find({message.term, format::pack(p.auth)});
+            const auto confirm = confirms_.find({term, format::pack(p.auth)});
             return p.name == state->spot.header.producer || (confirm != confirms_.end() && confirm->second >= num);
          });
          return static_cast<std::size_t>(votes) >= set.strong();

@@ -40,6 +40,7 @@ private:
    void proven(const ChainState& in, ByteView aux);
    void count(const CommitMessage& message);
    void count(const ConfirmMessage& message);
+   void countConfirms(TermNum term, BlockNum from);
    void certify(const StatePtr& state);
    bool isCertified(const ChainState& state) const;
 

@@ -147,8 +147,11 @@ void Node::sync() {
 // ---- the replica ----------------------------------------------------------------------------------------------------
 
 void Node::step(const Event& event) {
-   if (up && replica)
-      handle(replica->step(event, clock()));
+   if (!up || !replica)
+      return;
+   handle(replica->step(event, clock()));
+   if (replica && replica->counters().unsettled)
+      world_.checker.fail("the rules of node " + std::to_string(index) + " contradict each other");
 }
 
 void Node::handle(Effects effects) {

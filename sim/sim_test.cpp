@@ -14,10 +14,16 @@ TEST(Seeds, hold) {
       }
 }
 
-/// Mended since: a lock that bound another term (77), heads that wanted each other (119), a Confirm across sets (241).
+/// Mended since: a lock that bound another term (77), heads that wanted each other (119, 12035), a Confirm across sets
+/// (241), leaders that began a term twice (10584, 12063, 10798), views that did not agree (11455), sole producers whom
+/// the checker doubted (11513, 12877).
 TEST(Seeds, thatFailedOnce) {
-   for (const auto& [seed, mix] : {std::pair(77, Mix::bftToBft), {119, Mix::bftToBft}, {241, Mix::bftToCft}}) {
-      const Outcome outcome = simulate(Plan::fromSeed(static_cast<std::uint64_t>(seed), mix));
+   constexpr std::pair<std::uint64_t, Mix> seeds[] = {
+       {77, Mix::bftToBft},    {119, Mix::bftToBft},  {12035, Mix::bftToBft}, {241, Mix::bftToCft},
+       {10584, Mix::bft},      {12063, Mix::bft},     {10798, Mix::bftToBft}, {11455, Mix::bftToBft},
+       {11513, Mix::bftToCft}, {12877, Mix::cftToBft}};
+   for (const auto& [seed, mix] : seeds) {
+      const Outcome outcome = simulate(Plan::fromSeed(seed, mix));
       EXPECT_FALSE(outcome.violation) << seed << ": " << *outcome.violation;
    }
 }

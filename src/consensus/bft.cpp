@@ -94,7 +94,7 @@ void ReplicaState::voteForBlocks() {
       // Whoever has no vote is bound by none.
       if (claims(block->sets()).empty())
          continue;
-      if (!termReady(block->sets()).ready || forbiddenFork(*block))
+      if (!hasBegun(block->sets(), *block) || forbiddenFork(*block))
          continue;
       if (!block->preparedHere && !suspicious(*block))
          prepare(*block);
@@ -200,6 +200,11 @@ ReplicaState::Readiness ReplicaState::termReady(const ProducerSets& sets) const 
    return {enough(sets.current) && (!sets.next || enough(*sets.next)), root};
 }
 
+bool ReplicaState::hasBegun(const ProducerSets& sets, const ForkBlock& block) const {
+   const Readiness readiness = termReady(sets);
+   return readiness.ready && (!readiness.root || ForkTree::isAncestor(*readiness.root, block));
+}
+
 /// Whether the block that a view change names is proven by it. A block that is not here yet is proven when it comes.
 bool ReplicaState::acceptNamed(const ViewChangeMessage& change) {
    ForkBlock* block = tree.find(change.best_prepared);
@@ -279,8 +284,14 @@ void ReplicaState::announceView() {
       return;
    View& view = views_[options.producer];
    const ProducerSet& leading = consensus->sets.current;
-   // B11: a leader whose term is not ready takes up what the others know.
-   if (leading.leader(term).name == options.producer && view.change && view.change->term == term &&
+   // B11: a leader whose term is not ready takes up what the others know, unless it has voted in this term for what
+   // began elsewhere: after a restart the others have yet to repeat that they agreed.
+   const auto fitsVotes = [&] {
+      const ForkBlock* locked = tree.find(bestConfirm_.id);
+      const ForkBlock* prepared = tree.find(bestPrepared_.block.id);
+      return bestConfirm_.term < term || (locked && prepared && ForkTree::onOneChain(*locked, *prepared));
+   };
+   if (leading.leader(term).name == options.producer && view.change && view.change->term == term && fitsVotes() &&
        bestPrepared_.block > viewBase_.block && bestPrepared_.block.term <= term && !termReady(consensus->sets).ready) {
       viewBase_ = bestPrepared_;
       remember();

@@ -278,66 +278,97 @@ void ReplicaState::certify(ForkBlock& block, Bytes proof) {
    }
 }
 
-/// F2, B11: below this block nothing is chosen any more.
-ForkBlock* ReplicaState::chooseRoot() {
-   // Whichever set is in force: before it agrees on another beginning, what is known to be prepared binds this node.
-   ForkBlock* root = &tree.root();
-   const ProducerSets& sets = active()->sets;
-   const Readiness readiness = sets.current.bft() && !sets.single() ? termReady(sets) : Readiness{};
-   ForkBlock* prepared = tree.find(bestPrepared_.block.id);
-   if (readiness.ready) {
-      if (readiness.root)
-         root = readiness.root;
-      // Of this term nothing else can be prepared any more. Were its rival head instead, another set could be in force
-      // there, and want the prepared one again.
-      if (prepared && prepared->term == term && prepared->state != BlockState::invalid &&
-          ForkTree::isAncestor(*root, *prepared))
-         root = prepared;
-   } else if (prepared) {
-      root = prepared;
+/// Whether head may descend from a block. What a quorum wants is not asked.
+bool ReplicaState::isReachable(const ForkBlock& block) {
+   if (block.state == BlockState::invalid || block.term > term)
+      return false;
+   if (suspicious(block)) {
+      const std::int64_t wait = block.timeUs - options.futureMaxUs - now_.real;
+      if (wait > 0 && wait < 60'000'000)
+         suspicionEndsAt_ = std::min(suspicionEndsAt_.value_or(now_.monotonic + wait), now_.monotonic + wait);
+      return false;
    }
-   if (target_ && !ForkTree::isAncestor(*target_, *root))
-      root = target_;
-   return root;
+   // Nobody can vote for it any more, and nobody build on it.
+   return block.term >= term || !isOpenEnd(block);
+}
+
+/// Where the term begins, by the sets that are in force there, whatever is head now: a head that decided which sets are
+/// asked, and these which head, could want each other for ever.
+std::vector<ForkBlock*> ReplicaState::beginnings() {
+   std::vector<ForkBlock*> out;
+   std::map<const ChainConsensus*, Readiness> known;
+   std::vector<ForkBlock*> todo{&tree.root()};
+   while (!todo.empty()) {
+      ForkBlock* block = todo.back();
+      todo.pop_back();
+      const ChainConsensusPtr consensus = activeOn(*block);
+      const ProducerSets& sets = consensus->sets;
+      const auto [at, fresh] = known.try_emplace(consensus.get());
+      if (fresh && sets.current.bft() && !sets.single())
+         at->second = termReady(sets);
+      const Readiness& readiness = at->second;
+      const bool wanted = block == &tree.root() || block == readiness.root;
+      if (!wanted && !isReachable(*block))
+         continue;
+      if (readiness.ready && (!readiness.root || ForkTree::isAncestor(*readiness.root, *block)) &&
+          (wanted || mayBeHead(*block)))
+         out.push_back(block); // and all that is built on it
+      else
+         todo.insert(todo.end(), block->children.begin(), block->children.end());
+   }
+   return out;
+}
+
+/// F2, B11: below these blocks nothing is chosen any more.
+std::vector<ForkBlock*> ReplicaState::chooseRoots() {
+   ForkBlock* prepared = tree.find(bestPrepared_.block.id);
+   std::vector<ForkBlock*> roots;
+   // Once something is prepared in a term nothing beside it can be any more. Before, a term may begin below or beside
+   // what was prepared in earlier ones; without any such agreement, that binds this node.
+   if (prepared && prepared->term == term && prepared->state != BlockState::invalid)
+      roots = {prepared};
+   else if (roots = beginnings(); roots.empty())
+      roots = {prepared ? prepared : &tree.root()};
+   if (target_) {
+      std::erase_if(roots, [&](const ForkBlock* root) { return !ForkTree::isAncestor(*target_, *root); });
+      if (roots.empty())
+         roots = {target_};
+   }
+   return roots;
 }
 
 /// F1: the greatest of (term, height, id) among what may be chosen.
 void ReplicaState::chooseHead() {
-   ForkBlock* root = chooseRoot();
-   if (root->state == BlockState::invalid) {
+   suspicionEndsAt_.reset();
+   std::vector<ForkBlock*> roots = chooseRoots();
+   if (std::erase_if(roots, [](const ForkBlock* root) { return root->state == BlockState::invalid; }); roots.empty()) {
       halted_ = true;
       return act(Halt{"a block that a quorum wants is invalid here"});
    }
-   ForkBlock* best = root;
-   ForkBlock* bestExecuted = root->state == BlockState::executed ? root : nullptr;
-   suspicionEndsAt_.reset();
-   std::vector<ForkBlock*> todo(root->children.begin(), root->children.end());
+   ForkBlock* best = nullptr;
+   ForkBlock* bestExecuted = nullptr;
    const auto better = [](const ForkBlock* a, const ForkBlock* b) {
-      return std::tuple(a->term, a->num, a->id) > std::tuple(b->term, b->num, b->id);
+      return !b || std::tuple(a->term, a->num, a->id) > std::tuple(b->term, b->num, b->id);
    };
+   const auto consider = [&](ForkBlock* block) {
+      if (better(block, best))
+         best = block;
+      if (block->state == BlockState::executed && better(block, bestExecuted))
+         bestExecuted = block;
+   };
+   std::vector<ForkBlock*> todo;
+   for (ForkBlock* root : roots) {
+      consider(root);
+      todo.insert(todo.end(), root->children.begin(), root->children.end());
+   }
    while (!todo.empty()) {
       ForkBlock* block = todo.back();
       todo.pop_back();
-      if (block->state == BlockState::invalid || block->term > term)
-         continue;
-      if (suspicious(*block)) {
-         const std::int64_t wait = block->timeUs - options.futureMaxUs - now_.real;
-         if (wait > 0 && wait < 60'000'000)
-            suspicionEndsAt_ = std::min(suspicionEndsAt_.value_or(now_.monotonic + wait), now_.monotonic + wait);
-         continue;
-      }
-      // Nobody can vote for it any more, and nobody build on it.
-      if (block->term < term && isOpenEnd(*block))
+      if (!isReachable(*block))
          continue;
       todo.insert(todo.end(), block->children.begin(), block->children.end());
-      // What this node may not vote for it does not build on either, until a quorum has decided otherwise. A later term
-      // may have built on it all the same.
-      if (!block->vouched && mayVote() && forbiddenFork(*block))
-         continue;
-      if (better(block, best))
-         best = block;
-      if (block->state == BlockState::executed && (!bestExecuted || better(block, bestExecuted)))
-         bestExecuted = block;
+      if (mayBeHead(*block))
+         consider(block);
    }
 
    ForkBlock* next = nullptr; // to execute on the way to best
@@ -451,27 +482,46 @@ bool ReplicaState::lockIsSettled() const {
 
 /// B4: in a term this node votes for one chain only.
 bool ReplicaState::forbiddenFork(const ForkBlock& block) const {
+   return breaksLock(block, block.term, block.sets(),
+                     [&](const ForkBlock& other) { return ForkTree::onOneChain(other, block); });
+}
+
+/// What this node may not vote for it does not build on either, until a quorum has decided otherwise. A later term may
+/// have built on it all the same.
+bool ReplicaState::mayBeHead(const ForkBlock& block) const {
+   return block.vouched || !mayVote() || !forbiddenFork(block);
+}
+
+/// A block is its author's first vote for it.
+bool ReplicaState::mayBuildOn(const ForkBlock& parent) const {
+   const ProducerSets& sets = active()->sets;
+   return sets.single() ||
+          !breaksLock(parent, term, sets, [&](const ForkBlock& other) { return ForkTree::isAncestor(other, parent); });
+}
+
+bool ReplicaState::breaksLock(const ForkBlock& tip, TermNum in, const ProducerSets& sets,
+                              const std::function<bool(const ForkBlock&)>& goesWith) const {
    if (bestConfirm_.none())
       return false;
    const ForkBlock* locked = tree.find(bestConfirm_.id);
-   if (locked && ForkTree::onOneChain(*locked, block))
+   if (locked && goesWith(*locked))
       return false;
-   if (bestConfirm_.term >= block.term)
+   if (bestConfirm_.term >= in)
       return true;
-   if (!confirmedByCft_ || lockIsSettled() || !block.sets().current.bft())
+   if (!confirmedByCft_ || lockIsSettled() || !sets.current.bft())
       return false;
    // A Confirm is no certificate that a view change could carry to others, so this lock holds across terms until an
    // election has chosen the other chain since, or the set that confirmed has prepared something on it. From BFT to CFT
    // that set prepares nothing.
-   if (block.sets().next && !block.sets().next->bft())
+   if (sets.next && !sets.next->bft())
       return true;
-   const ForkBlock* elected = &block;
+   const ForkBlock* elected = &tip;
    while (elected && elected->sets().current.bft())
       elected = elected->parent;
    if (elected && elected->term > bestConfirm_.term)
       return false;
    const ForkBlock* prepared = tree.find(bestPrepared_.block.id);
-   return !(prepared && bestPrepared_.block > bestConfirm_ && ForkTree::onOneChain(*prepared, block));
+   return !(prepared && bestPrepared_.block > bestConfirm_ && goesWith(*prepared));
 }
 
 } // namespace polis::consensus

@@ -312,6 +312,7 @@ public:
       std::uint64_t ignoredMessages = 0;
       std::uint64_t signatureChecks = 0;
       std::uint64_t blocksInMemory = 0;
+      std::uint64_t unsettled = 0; ///< events after which the rules did not agree: a bug
    };
    Counters counters() const;
 

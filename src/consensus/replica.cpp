@@ -52,6 +52,9 @@ ReplicaState::ReplicaState(Options given, Signatures& signer, Restored restored)
       ForkBlock& added = tree.insert(describe(block, *parent), *parent);
       added.state = BlockState::executed;
       added.own = added.producer == options.producer;
+      // It may have left before the record of it was durable, and binds all the same.
+      if (added.own)
+         lock(added, !added.sets().current.bft());
       if (added.id == bestPrepared_.block.id) {
          for (const ProducerConfirm& entry : bestPrepared_.prepares)
             added.prepares.of[0].emplace(entry.producer, entry.signature);
@@ -63,8 +66,6 @@ ReplicaState::ReplicaState(Options given, Signatures& signer, Restored restored)
       }
    }
 }
-
-ChainConsensusPtr ReplicaState::active() const { return isOpenEnd(*head) ? head->end : head->after; }
 
 void ReplicaState::multicast(const ProducerSets& sets, Bytes frame, std::optional<BlockId> about) {
    std::set<AccountNumber> to;
@@ -103,8 +104,15 @@ Effects ReplicaState::step(const Event& event, Now now) {
 
 void ReplicaState::settle() {
    // Each round moves something forward: a term, a head, a vote, the irreversible block.
+   constexpr unsigned roundsMax = 10'000;
+   unsigned rounds = 0;
    do {
       changed_ = false;
+      // Never seen. Whoever goes on all the same is better than one who is never heard of again.
+      if (++rounds > roundsMax) {
+         ++counters.unsettled;
+         break;
+      }
       chooseHead();
       commitCertified();
       const ChainConsensusPtr consensus = active();
@@ -361,14 +369,14 @@ void ReplicaState::lead() {
 std::optional<Produce> ReplicaState::production() {
    const ChainConsensusPtr consensus = active();
    const ProducerSets& sets = consensus->sets;
-   if (executing_ || isOpenEnd(*head) || sets.current.empty() || now_.monotonic < retryProduceAt_ ||
-       head->num - tree.root().num >= options.blocksAheadMax)
+   if (executing_ || isOpenEnd(*head) || !mayBuildOn(*head) || sets.current.empty() ||
+       now_.monotonic < retryProduceAt_ || head->num - tree.root().num >= options.blocksAheadMax)
       return std::nullopt;
    Produce out{head->id, options.producer, {}, term, tree.root().num, std::nullopt};
    if (sets.current.bft()) {
       const format::Producer& leader = sets.current.leader(term);
       const auto claim = claimIn(sets.current);
-      const bool leads = claim && leader.name == options.producer && termReady(sets).ready;
+      const bool leads = claim && leader.name == options.producer && hasBegun(sets, *head);
       role = leads ? Role::leader : claims(sets).empty() ? Role::observer : Role::follower;
       if (!leads)
          return std::nullopt;

@@ -6,6 +6,7 @@
 #include "consensus/fork_tree.hpp"
 
 #include <deque>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -31,7 +32,8 @@ public:
    Replica::Counters counters;
 
    /// The consensus for the next block on head.
-   ChainConsensusPtr active() const;
+   ChainConsensusPtr active() const { return activeOn(*head); }
+   ChainConsensusPtr activeOn(const ForkBlock& block) const { return isOpenEnd(block) ? block.end : block.after; }
    ChainConsensusPtr activeKept; ///< what Replica::sets refers to
 
 private:
@@ -77,13 +79,21 @@ private:
    void vouch(ForkBlock& block);
    /// The block is proven irreversible, executed or not.
    void certify(ForkBlock& block, Bytes proof);
-   ForkBlock* chooseRoot();
+   /// Head is one of these or descends from one. Never empty.
+   std::vector<ForkBlock*> chooseRoots();
+   std::vector<ForkBlock*> beginnings();
+   bool isReachable(const ForkBlock& block);
+   bool mayBeHead(const ForkBlock& block) const;
    void chooseHead();
    void commitCertified();
    void commit(ForkBlock& block);
    std::vector<ForkBlock*> uncommitted() const;
    void lock(const ForkBlock& block, bool byCft);
    bool forbiddenFork(const ForkBlock& block) const;
+   bool mayBuildOn(const ForkBlock& parent) const;
+   /// Whether a vote in a term on `tip` breaks the lock. goesWith: whether a block is on the chain that is voted for.
+   bool breaksLock(const ForkBlock& tip, TermNum in, const ProducerSets& sets,
+                   const std::function<bool(const ForkBlock&)>& goesWith) const;
    /// The last block of a BFT set before a CFT set, not known to be prepared: what follows could not be carried to
    /// those who are still in the joint set, so that it is not the new set's turn yet.
    bool isOpenEnd(const ForkBlock& block) const;
@@ -110,6 +120,8 @@ private:
    void becamePrepared(ForkBlock& block);
    /// B1
    Readiness termReady(const ProducerSets& sets) const;
+   /// Whether the term is ready, and began with this block or an ancestor of it.
+   bool hasBegun(const ProducerSets& sets, const ForkBlock& block) const;
    BlockOrder namedBy(const ViewChangeMessage& change) const;
    /// B2, B3
    void voteForBlocks();

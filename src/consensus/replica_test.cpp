@@ -167,6 +167,44 @@ TEST_F(BftTest, aRestartForgetsNoVote) { // D3
    EXPECT_TRUE(named);
 }
 
+TEST_F(BftTest, aLeaderThatIsBackKeepsToTheBeginningOfItsTerm) { // B4, B11, I2
+   begin(1);
+   views(1); // nobody knows of anything: the term begins at genesis
+   ASSERT_EQ(node.replica->term(), 1u);
+   // Late, the leader learns what was prepared before.
+   const Spot prepared = grow(node.genesis, {.mark = 1});
+   for (const std::size_t who : Who{0, 2, 3})
+      node.prepare(prepared.id, who);
+   const SafetyRecord before = node.records.back();
+   ASSERT_EQ(before.bestPrepared.block.id, prepared.id);
+   const BlockPtr own = node.build(node.genesis, {.author = 1, .term = 1});
+   node.step(BlockSealed{own});
+   const Spot spot = Spot::of(own, node.genesis);
+   ASSERT_TRUE(voted(spot.id));
+   const SafetyRecord after = node.records.back();
+
+   const BlockPtr other = node.replica->block(prepared.id);
+   const auto begins = [&](const SafetyRecord& record, std::vector<BlockPtr> journal) {
+      node.effects.clear();
+      node.begin(testConsensus(Algorithm::bft, node.some(0, 4)), record, std::move(journal));
+      // The others have yet to say again that they agreed.
+      for (const ViewChangeMessage& change : node.sent<ViewChangeMessage>())
+         EXPECT_EQ(change.best_prepared, BlockId{});
+      EXPECT_TRUE(node.taken<Produce>().empty());
+      views(1);
+   };
+   // The block may have left before its record was durable.
+   for (const SafetyRecord& record : {after, before}) {
+      begins(record, {other, own});
+      EXPECT_EQ(node.replica->head(), spot.id);
+      ASSERT_FALSE(node.taken<Produce>().empty());
+      EXPECT_EQ(node.taken<Produce>().back().parent, spot.id);
+   }
+   // And whoever has lost the block makes no other in its place.
+   begins(after, {other});
+   EXPECT_TRUE(node.taken<Produce>().empty());
+}
+
 TEST_F(BftTest, whoLostItsMemoryDoesNotVote) {
    node.be(1);
    node.options.producer = node.people[1].name;
@@ -654,6 +692,25 @@ TEST_F(HandoverTest, jointConsensusEndsWithAProof) { // H5
        grow(middle, {.commitNum = 11, .aux = node.proof(start, {0, 1, 2}, std::vector<std::size_t>{3, 4, 5})});
    EXPECT_EQ(node.disconnects(), 2u);
    EXPECT_EQ(node.replica->head(), end.id);
+}
+
+TEST_F(HandoverTest, aTermBeginsWhereItDidWhileTheSetToComeIsSilent) { // B1, B11
+   begin(2);
+   const Spot prepared = grow(node.genesis, {.mark = 1});
+   for (const std::size_t who : Who{0, 1, 3})
+      node.prepare(prepared.id, who);
+   views(1); // of which those who lead the next term do not know
+   ASSERT_EQ(node.replica->term(), 1u);
+   const Spot first = grow(node.genesis, {.term = 1});
+   ASSERT_EQ(node.replica->head(), first.id);
+   const Spot start = grow(first, {.term = 1, .newConsensus = testConsensus(Algorithm::bft, node.some(3, 7))});
+   // Members of the set to come have not entered the term: no reason to go back to what was prepared before it.
+   EXPECT_EQ(node.replica->head(), start.id);
+   EXPECT_FALSE(voted(start.id));
+   EXPECT_EQ(node.replica->counters().unsettled, 0u);
+   for (const std::size_t i : Who{4, 5, 6})
+      node.receive(node.viewChange(1, i));
+   EXPECT_TRUE(voted(start.id));
 }
 
 TEST_F(HandoverTest, aCftSetToComeCommitsButDoesNotPrepare) {
