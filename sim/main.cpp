@@ -120,6 +120,15 @@ int main(int argc, char** argv) {
    double hours = 0;
    std::uint64_t messages = 0, blocks = 0;
    std::int64_t slowest = 0;
+   const auto sums = [&](std::uint64_t count) {
+      std::printf("%llu seeds from %llu, %s: %.2f virtual hours, %llu blocks, %llu messages, healed within %.1f s, "
+                  "%.0f s of clock\n",
+                  static_cast<unsigned long long>(count), static_cast<unsigned long long>(seed),
+                  std::string(nameOf(mix)).c_str(), hours, static_cast<unsigned long long>(blocks),
+                  static_cast<unsigned long long>(messages), static_cast<double>(slowest) / 1e6,
+                  std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+      std::fflush(stdout);
+   };
    for (std::uint64_t i = 0; i < seeds; ++i) {
       current = seed + i;
       alarm(300);
@@ -131,6 +140,8 @@ int main(int argc, char** argv) {
       blocks += outcome.height > 10 ? outcome.height - 10 : 0;
       slowest = std::max(slowest, outcome.healedAfter);
       if (outcome.violation) {
+         if (i)
+            sums(i);
          std::printf("seed %llu after %lld ms: %s\n", static_cast<unsigned long long>(current),
                      static_cast<long long>(outcome.us / 1000), outcome.violation->c_str());
          if (!chosen) {
@@ -143,15 +154,8 @@ int main(int argc, char** argv) {
          show(plan);
          return 1;
       }
-      if ((i + 1) % 10'000 == 0 || i + 1 == seeds) {
-         std::printf("%llu seeds from %llu, %s: %.1f virtual hours, %llu blocks, %llu messages, healed within %.1f s, "
-                     "%.0f s of clock\n",
-                     static_cast<unsigned long long>(i + 1), static_cast<unsigned long long>(seed),
-                     std::string(nameOf(mix)).c_str(), hours, static_cast<unsigned long long>(blocks),
-                     static_cast<unsigned long long>(messages), static_cast<double>(slowest) / 1e6,
-                     std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
-         std::fflush(stdout);
-      }
+      if ((i + 1) % 10'000 == 0 || i + 1 == seeds)
+         sums(i + 1);
    }
    return 0;
 }
