@@ -484,10 +484,8 @@ void PeerThread::take(Event&& event) {
       step(*failed);
    } else if (std::get_if<ChainMade>(&event)) {
       life_ = wantedLife_.load();
-      begin();
       network_->chainReplaced();
-      for (const auto& [peer, link] : links_)
-         step(consensus::PeerConnected{peer});
+      begin();
    }
 }
 

@@ -136,9 +136,8 @@ void Network::chainChanged() {
 }
 
 void Network::chainReplaced() {
-   for (auto& [peer, link] : links_)
-      link.sync = BlockSync(view_);
-   chainChanged();
+   while (!links_.empty())
+      disconnect(links_.begin()->first, "a chain was made here, and the search for a common block begins anew");
 }
 
 void Network::tick(std::int64_t nowUs) {

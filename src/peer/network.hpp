@@ -73,7 +73,8 @@ public:
    void written(PeerId peer);
    /// Head, forks, the irreversible block or the votes changed: there may be something to send.
    void chainChanged();
-   /// The chain became another one, as by a boot: every search begins anew.
+   /// The chain becomes another one, as by a boot. The other side of a link takes its search for ended, so that every
+   /// link ends with it.
    void chainReplaced();
    void setProducers(std::set<AccountNumber> producers) { routes_.setProducers(std::move(producers)); }
    void tick(std::int64_t nowUs);

@@ -62,6 +62,18 @@ TEST_F(NetworkTest, anythingBeforeInitOrAnotherVersionClosesTheLink) {
    EXPECT_EQ(network->links(), 0u);
 }
 
+TEST_F(NetworkTest, aChainThatIsMadeHereEndsTheLinks) {
+   begin();
+   connect(5);
+   connect(6);
+   network->frame(5, consensus::encode(consensus::HelloMessage{beginning, true}), 0);
+   (void)network->take();
+   // The peer has said its last Hello: on this link it would never tell again where it stands.
+   network->chainReplaced();
+   EXPECT_EQ(network->links(), 0u);
+   EXPECT_EQ(taken<CloseLink>().size(), 2u);
+}
+
 TEST_F(NetworkTest, aPeerThatDoesNotReadIsSentNoMoreThanTheWindow) {
    limits.sendWindowBytes = 4096;
    limits.unsentBytesMax = 64 * 1024;

@@ -99,6 +99,19 @@ TEST_F(Follow, holdsTheSameChain) {
    EXPECT_FALSE(field(ours, "chainId").empty());
 }
 
+TEST_F(Follow, aChainThatIsMadeWhileOthersWait) {
+   // It waits for a neighbour that is not there, and so makes no chain by itself.
+   auto waiting = options({"--p2p", "--producer", "prod", "--peer", "http://polis.localhost:9"});
+   waiting.follows = true;
+   NodeProcess first(waiting);
+   NodeProcess second(following(first));
+   ASSERT_TRUE(soon([&] { return first.log().find("Connected to") != std::string::npos; })) << first.log();
+   const auto made = harness::runPolis({"boot", "--url", urlOf(first)});
+   ASSERT_EQ(made.status, 0) << made.output;
+   greet(first, "the first words");
+   EXPECT_TRUE(sees(second, "the first words")) << second.log();
+}
+
 TEST_F(Follow, oneConnectionIsEnough) {
    NodeProcess first(options({"--p2p"}));
    auto connected = following(first);
