@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <thread>
 
 namespace polis::e2e {
@@ -30,7 +31,7 @@ protected:
    }
 
 private:
-   static inline int serial_ = 0;
+   static inline std::atomic<int> serial_ = 0;
 };
 
 } // namespace
@@ -99,6 +100,50 @@ TEST_F(BadInput, whatWaitsIsBounded) {
    EXPECT_GT(taken, 0);
    // What has been dealt with makes room.
    EXPECT_NE(client().push(large.front()).status, 503);
+}
+
+TEST_F(BadInput, aLargeTransactionCostsNobodyTheAnswer) {
+   const auto withMemo = [](std::size_t bytes) {
+      auto transaction = fresh();
+      transaction.actions.push_back(action("prod", "accounts", "exists", "prod"_a, std::string(bytes, 'm')));
+      return transaction;
+   };
+   constexpr std::size_t kilobyte = 1024;
+   std::atomic<bool> over = false;
+   std::atomic<int> answered = 0;
+   std::mutex mutex;
+   std::vector<std::string> wrong;
+   const auto check = [&](const Answer& answer, const std::string& what) {
+      ++answered;
+      // A trace in JSON, whatever its length; error is null or left out.
+      if (answer.status == 200 && answer.body.find("aborted with") == std::string::npos)
+         return;
+      std::lock_guard lock(mutex);
+      wrong.push_back(what + ": " + std::to_string(answer.status) + " " + answer.body.substr(0, 200));
+   };
+   const auto push = [](const format::Transaction& transaction, const std::string& wait) {
+      return harness::requestWith(node().port(), client().host("transact"), "POST",
+                                  "/push_transaction?wait_for=" + wait,
+                                  "Content-Type: application/octet-stream\r\nAccept: application/json\r\n",
+                                  ChainClient::signedBytes(transaction, nullptr));
+   };
+   std::vector<std::thread> people;
+   for (const std::string wait : {"applied", "final"})
+      people.emplace_back([&, wait] {
+         while (!over) {
+            auto transaction = fresh();
+            transaction.actions[0] = action("prod", "accounts", "exists", "prod"_a, wait + std::to_string(answered));
+            check(push(transaction, wait), "small, " + wait);
+         }
+      });
+   for (const std::size_t bytes : {1000 * kilobyte, 1700 * kilobyte, 2000 * kilobyte, 3500 * kilobyte})
+      for (const std::string wait : {"applied", "final"})
+         check(push(withMemo(bytes), wait), std::to_string(bytes) + ", " + wait);
+   over = true;
+   for (auto& person : people)
+      person.join();
+   EXPECT_EQ(wrong, std::vector<std::string>());
+   EXPECT_GT(answered, 8);
 }
 
 TEST_F(BadInput, noActions) {

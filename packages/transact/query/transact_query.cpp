@@ -138,18 +138,35 @@ struct Answer {
    bool json;
 };
 
-void send(const Answer& answer, ByteView trace) {
-   HttpReply reply;
-   if (answer.json) {
-      reply.contentType = "application/json";
-      reply.body = toBytes(toJson(unpackOrAbort<TransactionTrace>(trace)));
-   } else {
-      reply.contentType = "application/octet-stream";
-      reply.body = toBytes(trace);
-   }
-   reply.headers = {{"Access-Control-Allow-Origin", "*"}};
-   to<Http>().sendReply(answer.socket, reply);
+/// JSON of a trace. All who wait are answered in one context: what one has sent must not take the memory of the others'
+/// answers.
+std::string jsonOf(ByteView packed) {
+   auto trace = unpackOrAbort<TransactionTrace>(packed);
+   if (packed.size() > TransactQuery::jsonTraceBytesMax)
+      trace.actionTraces.clear();
+   return toJson(trace);
 }
+
+/// Answers all who wait for one trace.
+void sendAll(const std::vector<Answer>& answers, ByteView trace) {
+   std::string json;
+   for (const auto& answer : answers) {
+      HttpReply reply;
+      if (answer.json) {
+         if (json.empty())
+            json = jsonOf(trace);
+         reply.contentType = "application/json";
+         reply.body = toBytes(json);
+      } else {
+         reply.contentType = "application/octet-stream";
+         reply.body = toBytes(trace);
+      }
+      reply.headers = {{"Access-Control-Allow-Origin", "*"}};
+      to<Http>().sendReply(answer.socket, reply);
+   }
+}
+
+void send(const Answer& answer, ByteView trace) { sendAll({answer}, trace); }
 
 /// Takes the waiting requests of a transaction out of the books; call within a subjective transaction, send after it.
 /// final: those that wait for irreversibility too.
@@ -180,11 +197,6 @@ std::vector<Answer> takeClients(const Checksum256& id, bool final) {
       clients.put(*row);
    }
    return answers;
-}
-
-void sendAll(const std::vector<Answer>& answers, ByteView trace) {
-   for (const auto& answer : answers)
-      send(answer, trace);
 }
 
 bool hasClients(const Checksum256& id) { return open<TransactQuery::Clients>(Mode::readWrite).contains(id); }
@@ -837,6 +849,8 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
    struct Reply {
       std::vector<Answer> answers;
       Bytes trace;
+      BlockNum appliedIn = 0; ///< then its trace is read when it is sent: together they may be too large
+      Checksum256 id{};
    };
    const auto replies = subjectively([&] {
       std::vector<Reply> result;
@@ -853,8 +867,7 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
          // whoever sent it once more after it was executed was too late for its trace
          if (!row.trace.empty() || hasClients(row.id))
             if (auto answers = takeClients(row.id, true); !answers.empty())
-               result.push_back(
-                   {std::move(answers), row.trace.empty() ? traceOfError("duplicate transaction") : row.trace});
+               result.push_back({std::move(answers), {}, row.blockNum, row.id});
          ++count;
       }
       if (count) {
@@ -867,7 +880,7 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
       if (const auto block = open<ReversibleBlocks>().get(blockNum)) {
          std::vector<TxFailed> over;
          for (const auto& row : open<Failed>(Mode::readWrite)) {
-            if (row.expiration.seconds * 1'000'000 > block->time.microseconds)
+            if (row.expiration.seconds * 1'000'000 > block->time.microseconds || over.size() == expiredPerCall)
                break;
             over.push_back(row);
          }
@@ -875,14 +888,20 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
             giveRoom(row.id, row.trace.size());
             open<Failed>(Mode::readWrite).remove(row);
             if (auto answers = takeClients(row.id, true); !answers.empty())
-               result.push_back({std::move(answers), std::move(row.trace)});
+               result.push_back({std::move(answers), std::move(row.trace), 0, {}});
          }
       }
       finals.put({blockNum});
       return result;
    });
-   for (const auto& reply : replies)
-      sendAll(reply.answers, reply.trace);
+   for (const auto& reply : replies) {
+      if (!reply.appliedIn) {
+         sendAll(reply.answers, reply.trace);
+         continue;
+      }
+      const auto row = open<Applied>().get(reply.appliedIn, reply.id);
+      sendAll(reply.answers, row && !row->trace.empty() ? row->trace : traceOfError("duplicate transaction"));
+   }
 }
 
 void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::optional<Bytes> token) {

@@ -121,6 +121,8 @@ public:
    /// A longer trace of a failure is kept as its error alone, which is cut.
    static constexpr std::size_t failedTraceBytesMax = 16384;
    static constexpr std::size_t failedErrorBytesMax = 4096;
+   /// Of a longer trace, JSON tells the error only.
+   static constexpr std::size_t jsonTraceBytesMax = 256 * 1024;
 
    using Pending =
        SubjectiveTable<0, PendingTransaction, &PendingTransaction::sequence, Index<&PendingTransaction::id>>;
