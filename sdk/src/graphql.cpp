@@ -471,7 +471,7 @@ std::expected<Request, Error> parseRequest(std::string_view json) {
       } else if (name == "variables" && reader.token() == JsonToken::beginObject) {
          Value value;
          std::size_t nodes = 0;
-         const std::size_t mark = reader.mark();
+         const auto mark = reader.mark();
          if (!readValue(reader, value, 1, nodes))
             return std::unexpected(Error{reader.error().message, 0});
          reader.rewind(mark);

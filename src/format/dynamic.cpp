@@ -5,9 +5,11 @@
 #include "format/time_text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <span>
 
 namespace polis::format {
 
@@ -52,7 +54,10 @@ struct Type {
 constexpr std::uint32_t sizeMax = std::uint32_t{1} << 30;
 constexpr std::uint64_t emptyValuesMax = 64; ///< values without bytes, which cost nothing to ask for
 /// A value by schema takes no more bytes than this many times its JSON text, and some for what the text may leave out.
-constexpr std::size_t packedMultipleMax = 24, packedExtraMax = 65536;
+constexpr std::size_t packedMultipleMax = 8, packedExtraMax = 65536;
+/// What a value in a list or a map claims of the reader, about what an object in memory would: that it takes time is
+/// what counts.
+constexpr std::size_t claimedByValue = 40, claimedByObject = 64, claimedByEntry = 96;
 constexpr std::uint32_t defaultArrayMax = 65536;
 constexpr unsigned defaultDepthMax = 64;
 constexpr unsigned typeDepthMax = 1000;
@@ -824,7 +829,9 @@ struct CompiledSchema::Types {
 
    // --- Packing JSON -------------------------------------------------------------------------------------------------
 
-   static constexpr std::size_t absent = std::numeric_limits<std::size_t>::max();
+   using Mark = JsonReader::Mark;
+   static constexpr Mark absent{std::numeric_limits<std::uint64_t>::max()};
+   static constexpr std::size_t appended = std::numeric_limits<std::size_t>::max(); ///< in the place of an offset
 
    /// The text that is read, and how deep packing is in it: types can nest where the text does not.
    class Input {
@@ -885,7 +892,7 @@ struct CompiledSchema::Types {
          return packNested(reader, type.children[0], out);
       case Kind::object:
       case Kind::structure:
-         return packMembers(reader, type, out, absent);
+         return packMembers(reader, type, out, appended);
       case Kind::integer:
       case Kind::floating:
          break;
@@ -931,25 +938,30 @@ struct CompiledSchema::Types {
       case Kind::custom:
          return packFixedCustom(reader, type, out, at);
       case Kind::integer:
-         return packInteger(reader, type, out.data() + at);
       case Kind::floating:
-         if (type.bits == 32) {
-            float value;
-            if (!reader->takeFloat(value))
-               return false;
-            std::memcpy(out.data() + at, &value, sizeof value);
-         } else {
-            double value;
-            if (!reader->takeDouble(value))
-               return false;
-            std::memcpy(out.data() + at, &value, sizeof value);
-         }
-         return true;
+         return packNumber(reader, type, out.data() + at);
       case Kind::array:
          return packElements(reader, type, out, at);
       default:
          return packMembers(reader, type, out, at);
       }
+   }
+
+   bool packNumber(Input& reader, const Type& type, std::uint8_t* at) const {
+      if (type.kind == Kind::integer)
+         return packInteger(reader, type, at);
+      if (type.bits == 32) {
+         float value;
+         if (!reader->takeFloat(value))
+            return false;
+         std::memcpy(at, &value, sizeof value);
+      } else {
+         double value;
+         if (!reader->takeDouble(value))
+            return false;
+         std::memcpy(at, &value, sizeof value);
+      }
+      return true;
    }
 
    bool packInteger(Input& reader, const Type& type, std::uint8_t* at) const {
@@ -991,13 +1003,37 @@ struct CompiledSchema::Types {
          return reader->fail("elements of this type have no bytes");
       if (count * std::uint64_t{slot} > sizeMax)
          return reader->fail("the list is too long");
+      const Kind kind = types[element].kind, plain = types[withoutCustom(element)].kind;
+      const bool isNumber = kind == Kind::integer || kind == Kind::floating;
+      const bool isObject = plain == Kind::object || plain == Kind::structure;
+      if (!isNumber && !reader->claim(count, isObject ? claimedByObject : claimedByValue))
+         return false;
+      if (isNumber && count) { // room is made for all of them when the first is good
+         const Mark first = reader->mark();
+         std::uint8_t trial[8];
+         if (!packNumber(reader, types[element], trial))
+            return false;
+         reader->rewind(first);
+      }
       const std::size_t start = out.size();
       if (!reader.grow(out, 4 + count * slot))
          return false;
       store32(out.data() + start, count * slot);
-      for (std::size_t i = 0; i < count; ++i)
-         if (!packSlot(reader, element, out, start + 4 + i * slot))
-            return false;
+      if (isNumber) { // nothing else is appended
+         std::uint8_t* const at = out.data() + start + 4;
+         const bool isDouble = kind == Kind::floating && slot == sizeof(double);
+         for (std::size_t i = isDouble ? reader->takeDoubles(at, count) : 0; i < count;) {
+            if (!packNumber(reader, types[element], at + i * slot))
+               return false;
+            ++i;
+            if (isDouble)
+               i += reader->takeDoubles(at + i * slot, count - i);
+         }
+      } else {
+         for (std::size_t i = 0; i < count; ++i)
+            if (!packSlot(reader, element, out, start + 4 + i * slot))
+               return false;
+      }
       reader->advance();
       return true;
    }
@@ -1039,11 +1075,17 @@ struct CompiledSchema::Types {
       return true;
    }
 
-   /// A struct whose fixed area is at `at`, or a value that is appended where `at` is absent.
+   /// A struct whose fixed area is at `at`, or a value that is `appended`.
    bool packMembers(Input& reader, const Type& type, Bytes& out, std::size_t at) const {
       // First find every member's last value; then pack in order, for bodies lie in the order of the members.
       const std::size_t count = type.children.size();
-      std::vector<std::size_t> marks(count, absent);
+      constexpr std::size_t fewMembers = 16; // as many need no allocation
+      std::array<Mark, fewMembers> few;
+      std::vector<Mark> many;
+      if (count > fewMembers)
+         many.resize(count);
+      const std::span<Mark> marks(count > fewMembers ? many.data() : few.data(), count);
+      std::ranges::fill(marks, absent);
       bool single = false; // a tuple given as its first member
       if (type.isTuple) {
          if (reader->token() == JsonToken::null) {
@@ -1084,7 +1126,7 @@ struct CompiledSchema::Types {
       }
       if (single)
          reader->skip();
-      const std::size_t behind = reader->mark();
+      const Mark behind = reader->mark();
 
       const bool isObject = type.kind == Kind::object;
       std::size_t written = count;
@@ -1092,7 +1134,7 @@ struct CompiledSchema::Types {
          while (written > type.required && !isPresent(reader, marks[written - 1]))
             --written;
       const std::uint32_t area = type.offsets[written];
-      if (at == absent) {
+      if (at == appended) {
          at = out.size();
          if (!reader.grow(out, area + (isObject ? 2u : 0u)))
             return false;
@@ -1116,7 +1158,7 @@ struct CompiledSchema::Types {
       return true;
    }
 
-   static bool isPresent(Input& reader, std::size_t mark) {
+   static bool isPresent(Input& reader, Mark mark) {
       if (mark == absent)
          return false;
       reader->rewind(mark);
@@ -1282,11 +1324,10 @@ struct CompiledSchema::Types {
    }
 
    static void appendSized(Bytes& out, ByteView bytes) {
-      const std::size_t start = out.size();
-      out.resize(start + 4 + bytes.size());
-      store32(out.data() + start, bytes.size());
-      if (!bytes.empty())
-         std::memcpy(out.data() + start + 4, bytes.data(), bytes.size());
+      std::uint8_t size[4];
+      store32(size, bytes.size());
+      append(out, size);
+      append(out, bytes);
    }
 
    /// A std::map, whose entries are first and second, goes in ascending order of its keys; any other list of pairs in
@@ -1294,36 +1335,57 @@ struct CompiledSchema::Types {
    bool packMap(Input& reader, const Type& list, Bytes& out) const {
       const TypeId entryId = list.plain[0];
       const Type& entry = types[entryId];
-      if (!reader->expect(JsonToken::beginObject, "{"))
-         return false;
+      // Keys as they are packed, and the order-preserving ones, each kind in one piece.
       struct Entry {
-         Bytes key; ///< packed
-         std::size_t value;
+         std::uint64_t prefix; ///< the first bytes of its order-preserving key, as a number
+         std::uint32_t key, keyEnd, order, orderEnd;
+         Mark value;
       };
+      const auto sizeOf = [](const Bytes& bytes) { return static_cast<std::uint32_t>(bytes.size()); };
+      Bytes keys, orders;
       std::vector<Entry> entries;
-      std::map<Bytes, std::size_t> byOrder; // by order-preserving key
+      const std::size_t count = reader->count();
+      if (!reader->expect(JsonToken::beginObject, "{") || !reader->claim(count, claimedByEntry))
+         return false;
+      entries.reserve(count);
       while (reader->token() == JsonToken::key) {
-         Bytes key;
-         if (!packKey(reader, entry.children[0], key))
+         Entry& added = entries.emplace_back(Entry{0, sizeOf(keys), 0, sizeOf(orders), 0, absent});
+         if (!packKey(reader, entry.children[0], keys))
             return false;
-         Bytes order;
-         keyOfTop(order, entry.plain[0], key.data());
-         const auto [at, isNew] = byOrder.emplace(std::move(order), entries.size());
-         if (isNew)
-            entries.push_back({std::move(key), reader->mark()});
-         else
-            entries[at->second].value = reader->mark();
+         keyOfTop(orders, entry.plain[0], keys.data() + added.key);
+         added.keyEnd = sizeOf(keys);
+         added.orderEnd = sizeOf(orders);
+         for (std::uint32_t i = 0; i < sizeof added.prefix; ++i)
+            added.prefix = added.prefix << 8 | (added.order + i < added.orderEnd ? orders[added.order + i] : 0u);
+         added.value = reader->mark();
          reader->skip();
       }
       if (!reader->expect(JsonToken::endObject, "}"))
          return false;
-      const std::size_t behind = reader->mark();
-      if (entry.names.size() == 2 && entry.names[0] == "first" && entry.names[1] == "second") {
-         std::vector<Entry> sorted;
-         for (const auto& [order, index] : byOrder)
-            sorted.push_back(std::move(entries[index]));
-         entries = std::move(sorted);
+      const Mark behind = reader->mark();
+
+      // Of equal keys the first keeps its place and the last its value.
+      const auto order = [&](const Entry& e) { return ByteView(orders).subspan(e.order, e.orderEnd - e.order); };
+      const auto isLess = [&](const Entry& a, const Entry& b) {
+         if (a.prefix != b.prefix)
+            return a.prefix < b.prefix;
+         const ByteView left = order(a), right = order(b);
+         const auto compared =
+             std::lexicographical_compare_three_way(left.begin(), left.end(), right.begin(), right.end());
+         return compared != 0 ? compared < 0 : a.key < b.key;
+      };
+      if (!std::ranges::is_sorted(entries, isLess))
+         std::ranges::sort(entries, isLess);
+      std::size_t kept = 0;
+      for (const Entry& next : entries) {
+         if (kept && std::ranges::equal(order(entries[kept - 1]), order(next)))
+            entries[kept - 1].value = next.value;
+         else
+            entries[kept++] = next;
       }
+      entries.resize(kept);
+      if (entry.names.size() != 2 || entry.names[0] != "first" || entry.names[1] != "second")
+         std::ranges::sort(entries, {}, &Entry::key);
 
       const std::size_t start = out.size();
       if (!reader.grow(out, 4 + entries.size() * entry.size))
@@ -1332,7 +1394,8 @@ struct CompiledSchema::Types {
       for (std::size_t i = 0; i < entries.size(); ++i) {
          const std::size_t slot = start + 4 + i * entry.size;
          reader->rewind(entries[i].value);
-         if (!packEntry(reader, entry, entries[i].key, out, slot))
+         const ByteView key = ByteView(keys).subspan(entries[i].key, entries[i].keyEnd - entries[i].key);
+         if (!packEntry(reader, entry, key, out, slot))
             return false;
       }
       reader->rewind(behind);
@@ -1340,7 +1403,7 @@ struct CompiledSchema::Types {
    }
 
    /// One pair of a map, whose slot is at `slot`; the reader stands at its value.
-   bool packEntry(Input& reader, const Type& entry, const Bytes& key, Bytes& out, std::size_t slot) const {
+   bool packEntry(Input& reader, const Type& entry, ByteView key, Bytes& out, std::size_t slot) const {
       std::size_t fixed = slot;
       const bool isObject = entry.kind == Kind::object;
       const bool elided = isObject && entry.required < 2 && reader->token() == JsonToken::null;
@@ -1364,18 +1427,15 @@ struct CompiledSchema::Types {
 
    /// The key is read as the text that it is; types that are no text take it as they take any string.
    bool packKey(Input& reader, TypeId id, Bytes& out) const {
-      std::string json;
-      JsonWriter(json).string(reader->text());
-      reader->advance();
-      JsonReader text(json);
-      Input input(text);
-      if (!pack(input, id, out) || text.token() != JsonToken::end)
-         return reader->fail("a key is no value of its type");
-      return true;
+      reader->keyAsString();
+      const bool subnormal = reader->allowSubnormal(false);
+      const bool fine = pack(reader, id, out);
+      reader->allowSubnormal(subnormal);
+      return fine;
    }
 
    /// Puts a packed value into a slot.
-   void placeKey(TypeId id, const Bytes& packed, Bytes& out, std::size_t slot) const {
+   void placeKey(TypeId id, ByteView packed, Bytes& out, std::size_t slot) const {
       const Type& type = types[id];
       if (type.isFixed) {
          std::memcpy(out.data() + slot, packed.data(), packed.size());
@@ -1385,7 +1445,7 @@ struct CompiledSchema::Types {
          // The packed form is the slot and then the body.
          const std::uint32_t word = load32(packed.data());
          const std::size_t body = out.size();
-         append(out, ByteView(packed).subspan(4));
+         append(out, packed.subspan(4));
          store32(out.data() + slot, word < 4 ? word : body - slot);
          return;
       }
@@ -1659,6 +1719,7 @@ std::expected<Bytes, JsonError> CompiledSchema::fromJson(TypeId type, std::strin
    JsonReader reader(json);
    reader.allowSubnormal(true);
    Bytes out;
+   out.reserve(json.size()); // mostly it is shorter; where not, it need not grow from nothing
    if (!readJson(type, reader, out) || !reader.expect(JsonToken::end, "nothing after the value"))
       return std::unexpected(reader.error());
    return out;

@@ -293,11 +293,11 @@ public:
 
    /// What is wrong; nothing if the text is one value. Either way the tokens end with `end`.
    std::string_view run() {
-      Token* out = reader_.fewTokens_;
-      const std::string_view wrong = tokens(out, out + shortTokens);
+      Word* out = reader_.fewWords_;
+      const std::string_view wrong = tokens(out, out + shortWords);
       if (!wrong.empty())
-         out = reader_.tokens_;
-      *out = token(JsonToken::end, 0, 0);
+         out = reader_.words_;
+      *out = word(JsonToken::end, reader_.textBytes_);
       return wrong;
    }
    /// Where `run` stopped.
@@ -307,40 +307,30 @@ private:
    static constexpr std::string_view malformed = "malformed JSON";
 
    struct Level {           // without initial values: there are many, and most stay unused
-      std::uint32_t token;  ///< that begins it
+      std::uint32_t begin;  ///< the place of the word that begins it
       std::uint32_t values; ///< in it so far
       bool isObject;
    };
 
-   static Token token(JsonToken kind, std::size_t offset, std::size_t size) {
-      Token out;
-      out.offset = static_cast<std::uint32_t>(offset);
-      out.size = static_cast<std::uint32_t>(size) & 0xFFFFFFFu;
-      out.kind = static_cast<std::uint32_t>(kind) & 15u;
-      return out;
-   }
-
-   static char* skipSpace(char* at) {
-      while (*at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
-         ++at;
-      return at;
-   }
-
-   /// New room behind the tokens up to `out`, for as many as there will be if the text goes on as it began.
-   [[gnu::noinline]] std::span<Token> grow(const Token* out, const char* at) {
-      const auto used = static_cast<std::size_t>(out - reader_.tokens_), bytes = static_cast<std::size_t>(at - start_);
-      const std::size_t foreseen = (used + used / 8) * reader_.textBytes_ / (bytes + 1);
-      const std::size_t room = std::max(2 * used, std::min(foreseen, reader_.textBytes_)) + endRoom;
-      auto more = std::make_unique_for_overwrite<Token[]>(room);
-      std::copy_n(reader_.tokens_, used, more.get());
-      reader_.manyTokens_ = std::move(more);
-      reader_.tokens_ = reader_.manyTokens_.get();
-      return {reader_.tokens_ + used, room - used};
+   /// New room behind the words up to `out`, for as many as there will be if the text goes on as it began. No text
+   /// needs more than three words for two characters, and two for each beginning without an end.
+   [[gnu::noinline]] std::span<Word> grow(const Word* out, const char* at) {
+      const auto used = static_cast<std::size_t>(out - reader_.words_), bytes = static_cast<std::size_t>(at - start_);
+      const std::size_t most = used + 3 * ((reader_.textBytes_ - bytes) / 2) + 2 * jsonDepthMax;
+      const std::uint64_t foreseen = (std::uint64_t{used} + used / 8) * reader_.textBytes_ / (bytes + 1);
+      const auto room =
+          static_cast<std::size_t>(std::min<std::uint64_t>(std::max<std::uint64_t>(2 * used, foreseen), most)) +
+          endRoom;
+      auto more = std::make_unique_for_overwrite<Word[]>(room);
+      std::copy_n(reader_.words_, used, more.get());
+      reader_.manyWords_ = std::move(more);
+      reader_.words_ = reader_.manyWords_.get();
+      return {reader_.words_ + used, room - used};
    }
 
    /// The tokens of the text but for its end, which has room at `out` then. What goes on for long is kept in locals.
-   std::string_view tokens(Token*& tokensEnd, Token* outEnd) {
-      Token* out = tokensEnd;
+   std::string_view tokens(Word*& wordsEnd, Word* outEnd) {
+      Word* out = wordsEnd;
       outEnd -= endRoom;
       char* at = start_;
       unsigned depth = 0;
@@ -349,16 +339,20 @@ private:
          at_ = at;
          return message;
       };
-      const auto put = [&] [[gnu::always_inline]] (JsonToken kind, std::size_t offset, std::size_t size) {
-         if (out == outEnd) [[unlikely]] {
-            const std::span<Token> room = grow(out, at);
+      const auto put = [&] [[gnu::always_inline]] (auto kind, std::size_t value, auto... second) {
+         if (out >= outEnd) [[unlikely]] {
+            const std::span<Word> room = grow(out, at);
             out = room.data();
             outEnd = out + room.size() - endRoom;
          }
-         *out++ = token(kind, offset, size);
+         *out++ = word(kind, value);
+         ((*out++ = static_cast<Word>(second)), ...);
+      };
+      const auto offset = [&] [[gnu::always_inline]] (const char* place) {
+         return static_cast<std::size_t>(place - start_);
       };
       const auto string = [&] [[gnu::always_inline]] (JsonToken kind) {
-         const auto from = static_cast<std::size_t>(++at - start_);
+         const std::size_t from = offset(++at);
          at += plainEnd<false>(at) - at;
          const char* end = at;
          if (*at != '"') [[unlikely]] {
@@ -369,15 +363,15 @@ private:
                return false;
          }
          ++at;
-         put(kind, from, static_cast<std::size_t>(end - start_) - from);
+         put(kind, from, offset(end) - from);
          return true;
       };
       const auto close = [&] [[gnu::always_inline]] {
+         Word* const begin = reader_.words_ + level.begin;
+         begin[0] = word(kindOf(begin[0]), level.values);
+         begin[1] = static_cast<Word>(out - reader_.words_);
+         put(level.isObject ? JsonToken::endObject : JsonToken::endArray, offset(at));
          ++at;
-         Token& begin = reader_.tokens_[level.token];
-         begin.offset = static_cast<std::uint32_t>(out - reader_.tokens_);
-         begin.size = level.values & 0xFFFFFFFu;
-         put(level.isObject ? JsonToken::endObject : JsonToken::endArray, 0, 0);
          level = levels_[--depth];
       };
       while (true) {
@@ -395,16 +389,20 @@ private:
          case '{':
          case '[': {
             const bool isObject = *at == '{';
+            const JsonToken kind = isObject ? JsonToken::beginObject : JsonToken::beginArray;
+            const char* const from = at;
             if (depth == jsonDepthMax)
                return fail("nested too deeply");
-            levels_[depth++] = level;
-            level = {static_cast<std::uint32_t>(out - reader_.tokens_), 0, isObject};
-            put(isObject ? JsonToken::beginObject : JsonToken::beginArray, 0, 0);
             at = skipSpace(at + 1);
-            if (*at != (isObject ? '}' : ']'))
-               continue;
-            close();
-            break;
+            if (*at == (isObject ? '}' : ']')) {
+               put(static_cast<unsigned>(kind) + emptyKinds, offset(from));
+               ++at;
+               break;
+            }
+            levels_[depth++] = level;
+            level = {static_cast<std::uint32_t>(out - reader_.words_), 0, isObject};
+            put(kind, 0, 0);
+            continue;
          }
          case '"':
             if (!string(JsonToken::string))
@@ -416,15 +414,21 @@ private:
             const std::string_view word = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
             if (std::memcmp(at, word.data(), word.size()) != 0)
                return fail();
-            put(*at == 'n' ? JsonToken::null : JsonToken::boolean, *at == 't', 0);
+            put(*at == 'n' ? JsonToken::null : JsonToken::boolean, offset(at));
             at += word.size();
             break;
          }
          default: {
-            char* const from = at;
-            if (!number(at))
-               return fail();
-            put(JsonToken::number, static_cast<std::size_t>(from - start_), static_cast<std::size_t>(at - from));
+            put(JsonToken::number, offset(at));
+            while (true) {
+               if (!number(at))
+                  return fail();
+               char* const next = level.isObject || !depth ? nullptr : nextNumber(at);
+               if (!next)
+                  break;
+               at = next;
+               ++level.values;
+            }
          }
          }
          // Behind a value: on to the next one, or out of what has ended.
@@ -433,7 +437,7 @@ private:
             if (*at == ',' && depth)
                break;
             if (depth == 0) {
-               tokensEnd = out;
+               wordsEnd = out;
                return at == end_ ? std::string_view() : fail();
             }
             if (*at != (level.isObject ? '}' : ']'))
@@ -448,7 +452,7 @@ private:
    static bool number(char*& at) {
       const auto digits = [&] {
          const char* from = at;
-         while (*at >= '0' && *at <= '9')
+         while (isDigit(*at))
             ++at;
          return at != from;
       };
@@ -563,8 +567,8 @@ private:
       return code;
    }
 
-   /// Kept free behind the tokens, for the last.
-   static constexpr std::size_t endRoom = 1;
+   /// Kept free behind the words, for a second one and the last.
+   static constexpr std::size_t endRoom = 3;
 
    JsonReader& reader_;
    char* const start_;
@@ -573,8 +577,10 @@ private:
    Level levels_[jsonDepthMax]; ///< around the innermost object or array that is begun and not ended
 };
 
-JsonReader::JsonReader(std::string_view text) : textBytes_(text.size()), text_(shortText_), tokens_(fewTokens_) {
-   fewTokens_[0] = {0, 0, static_cast<std::uint32_t>(JsonToken::end) & 15u};
+JsonReader::JsonReader(std::string_view text)
+   : textBytes_(text.size()), text_(shortText_), words_(fewWords_),
+     memoryLeft_(memoryMultipleMax * std::uint64_t{text.size()} + memoryExtraMax) {
+   fewWords_[0] = word(JsonToken::end, 0);
    if (text.size() > bytesMax) {
       fail("the text is too long");
       return;
@@ -593,128 +599,157 @@ JsonReader::JsonReader(std::string_view text) : textBytes_(text.size()), text_(s
       fail(wrong);
       errorAt_ = tokenizer.offset();
    } else {
-      token_ = static_cast<JsonToken>(tokens_[0].kind);
+      stand();
    }
 }
 
 void JsonReader::skip() {
    if (token_ == JsonToken::key)
       advance();
-   if (token_ == JsonToken::beginObject || token_ == JsonToken::beginArray)
-      rewind(tokens_[at_].offset);
+   if (isBeginning()) {
+      if (isEmptyWord())
+         advance();
+      else {
+         at_ = words_[at_ + 1];
+         stand();
+      }
+   }
    advance();
+}
+
+std::size_t JsonReader::offset() const {
+   const auto isBegin = [&](Word word) {
+      return kindOf(word) == static_cast<unsigned>(JsonToken::beginObject) ||
+             kindOf(word) == static_cast<unsigned>(JsonToken::beginArray);
+   };
+   if (token_ == JsonToken::number)
+      return static_cast<std::size_t>(number_ - text_);
+   std::size_t at = at_;
+   while (isBegin(words_[at])) // these have no place of their own: that of what is in them serves
+      at += wordsOf(words_[at]);
+   return valueOf(words_[at]);
 }
 
 bool JsonReader::fail(std::string_view message) {
    if (token_ != JsonToken::error) {
+      errorAt_ = offset();
       token_ = JsonToken::error;
       message_ = message;
-      // Structure marks carry no place of their own: that of the nearest text before them serves.
-      for (std::size_t i = at_ + 1; i-- > 0 && errorAt_ == 0;) {
-         const auto kind = static_cast<JsonToken>(tokens_[i].kind);
-         if (kind == JsonToken::number || kind == JsonToken::string || kind == JsonToken::key)
-            errorAt_ = tokens_[i].offset;
-      }
    }
    return false;
 }
 
 bool JsonReader::failExpecting(std::string_view what) { return fail("expected " + std::string(what)); }
 
-bool JsonReader::takeUnsigned(std::uint64_t& value, std::uint64_t max) {
-   std::string_view text;
-   if (!takeText(text, "an integer"))
-      return false;
-   if (text.empty())
-      return fail("expected an integer");
+namespace {
+
+/// What reading a number comes to.
+enum class NumberRead : std::uint8_t { good, malformed, outOfRange };
+
+/// The digits from `at` on, which must end at `end`.
+NumberRead readDigits(const char* at, const char* end, std::uint64_t& value) {
+   if (at == end)
+      return NumberRead::malformed;
    value = 0;
-   constexpr std::size_t safeDigits = std::numeric_limits<std::uint64_t>::digits10;
-   for (const char c : text.substr(0, safeDigits)) {
-      if (c < '0' || c > '9')
-         return fail("expected an integer");
-      value = value * 10 + static_cast<std::uint64_t>(c - '0');
+   bool over = false;
+   for (; at != end; ++at) {
+      if (*at < '0' || *at > '9')
+         return NumberRead::malformed;
+      over |= __builtin_mul_overflow(value, std::uint64_t{10}, &value) ||
+              __builtin_add_overflow(value, static_cast<std::uint64_t>(*at - '0'), &value);
    }
-   for (std::size_t i = safeDigits; i < text.size(); ++i) {
-      if (text[i] < '0' || text[i] > '9')
-         return fail("expected an integer");
-      if (__builtin_mul_overflow(value, std::uint64_t{10}, &value) ||
-          __builtin_add_overflow(value, static_cast<std::uint64_t>(text[i] - '0'), &value))
-         return fail("the number is out of range");
+   return over ? NumberRead::outOfRange : NumberRead::good;
+}
+
+} // namespace
+
+bool JsonReader::takeMagnitude(std::uint64_t& value, bool& negative, bool isSigned) {
+   if (token_ == JsonToken::number) { // mostly a few digits
+      const char* at = number_;
+      negative = isSigned && *at == '-';
+      at += negative;
+      const char* const from = at;
+      for (value = 0; isDigit(*at); ++at)
+         value = value * 10 + static_cast<std::uint64_t>(*at - '0');
+      if (at != from && at - from <= std::numeric_limits<std::uint64_t>::digits10 && !isFraction(*at)) {
+         behindNumber(at);
+         return true;
+      }
+   } else if (token_ != JsonToken::string) {
+      return failExpecting("an integer");
    }
-   return value <= max || fail("the number is out of range");
+   const std::string_view text = this->text();
+   negative = isSigned && text.starts_with('-');
+   switch (readDigits(text.data() + negative, text.data() + text.size(), value)) {
+   case NumberRead::good:
+      advance();
+      return true;
+   case NumberRead::malformed:
+      return failExpecting("an integer");
+   case NumberRead::outOfRange:
+      break;
+   }
+   return fail("the number is out of range");
+}
+
+bool JsonReader::takeUnsigned(std::uint64_t& value, std::uint64_t max) {
+   bool negative;
+   return takeMagnitude(value, negative, false) && (value <= max || fail("the number is out of range"));
 }
 
 bool JsonReader::takeSigned(std::int64_t& value, std::int64_t min, std::int64_t max) {
-   std::string_view text;
-   if (!takeText(text, "an integer"))
+   std::uint64_t magnitude;
+   bool negative;
+   if (!takeMagnitude(magnitude, negative, true))
       return false;
-   const bool negative = text.starts_with('-');
-   const std::string_view digits = text.substr(negative);
-   if (digits.empty())
-      return fail("expected an integer");
-   // Counted downwards, where there is room for every value.
-   value = 0;
-   for (const char c : digits) {
-      if (c < '0' || c > '9')
-         return fail("expected an integer");
-      if (__builtin_mul_overflow(value, std::int64_t{10}, &value) ||
-          __builtin_sub_overflow(value, std::int64_t{c - '0'}, &value))
-         return fail("the number is out of range");
-   }
-   if (!negative) {
-      if (value == std::numeric_limits<std::int64_t>::min())
-         return fail("the number is out of range");
-      value = -value;
-   }
-   return (value >= min && value <= max) || fail("the number is out of range");
+   const std::uint64_t most = negative ? 0 - static_cast<std::uint64_t>(min) : static_cast<std::uint64_t>(max);
+   value = static_cast<std::int64_t>(negative ? 0 - magnitude : magnitude);
+   return magnitude <= most || fail("the number is out of range");
 }
 
 namespace {
 
-/// The value of plain decimal text where that takes one correctly rounded operation; false for any other.
+/// Plain decimal text, as far as it goes, where its value takes one correctly rounded operation.
+/// Returns its end; null for any other text. A digit must not follow what is to be read.
 template <class T>
-bool readShort(std::string_view text, T& value) {
+const char* readShort(const char* at, T& value) {
    // Both factors are exact up to these.
    constexpr std::uint64_t mantissaMax = std::uint64_t{1} << std::numeric_limits<T>::digits;
    static constexpr T powers[] = {T(1e0),  T(1e1),  T(1e2),  T(1e3),  T(1e4),  T(1e5),  T(1e6),  T(1e7),
                                   T(1e8),  T(1e9),  T(1e10), T(1e11), T(1e12), T(1e13), T(1e14), T(1e15),
                                   T(1e16), T(1e17), T(1e18), T(1e19), T(1e20), T(1e21), T(1e22)};
-   constexpr std::size_t powerMax = sizeof(T) == 4 ? 10 : 22;
-   constexpr std::size_t digitsMax = std::numeric_limits<std::uint64_t>::digits10; // more may wrap
-   const char* at = text.data();
-   const char* const end = at + text.size();
+   constexpr std::ptrdiff_t powerMax = sizeof(T) == 4 ? 10 : 22;
+   constexpr std::ptrdiff_t digitsMax = std::numeric_limits<std::uint64_t>::digits10; // more may wrap
    std::uint64_t mantissa = 0;
    const auto digits = [&] {
       const char* const from = at;
-      for (; at != end && *at >= '0' && *at <= '9'; ++at)
+      for (; *at >= '0' && *at <= '9'; ++at)
          mantissa = 10 * mantissa + static_cast<std::uint64_t>(*at - '0');
-      return static_cast<std::size_t>(at - from);
+      return at - from;
    };
-   const bool negative = at != end && *at == '-';
+   const bool negative = *at == '-';
    at += negative;
-   const std::size_t whole = digits();
-   std::size_t decimals = 0;
-   if (at != end && *at == '.') {
+   const std::ptrdiff_t whole = digits();
+   std::ptrdiff_t decimals = 0;
+   if (*at == '.') {
       ++at;
       decimals = digits();
       if (decimals == 0)
-         return false;
+         return nullptr;
    }
-   if (at != end || whole == 0 || whole + decimals > digitsMax || mantissa > mantissaMax || decimals > powerMax)
-      return false;
-   value = static_cast<T>(mantissa);
+   if (whole == 0 || whole + decimals > digitsMax || mantissa > mantissaMax || decimals > powerMax)
+      return nullptr;
+   value = static_cast<T>(static_cast<std::int64_t>(mantissa));
    if (decimals)
       value /= powers[decimals];
    if (negative)
       value = -value;
-   return true;
+   return at;
 }
 
-/// Text as strtod reads it. Everything but plain decimal numbers is rare.
+/// Text as strtod reads it.
 template <class T>
 bool readFloating(std::string_view text, T& value, bool allowSubnormal) {
-   if (readShort(text, value))
-      return true;
 #ifdef __cpp_lib_to_chars
    // Without a copy where it can.
    if (const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -735,22 +770,55 @@ bool readFloating(std::string_view text, T& value, bool allowSubnormal) {
 
 } // namespace
 
-bool JsonReader::takeDouble(double& value) {
-   std::string_view text;
-   return takeText(text, "a number") &&
-          (readFloating(text, value, allowSubnormal_) || fail("expected a number in range"));
+template <class T>
+bool JsonReader::takeFloating(T& value) {
+   if (token_ != JsonToken::number && token_ != JsonToken::string)
+      return failExpecting("a number");
+   // Everything but plain decimal numbers is rare.
+   const char* const end = readShort(number_, value);
+   if (token_ == JsonToken::number && end && !isFraction(*end)) {
+      behindNumber(end);
+      return true;
+   }
+   const std::string_view text = this->text();
+   if (end != text.data() + text.size() && !readFloating(text, value, allowSubnormal_))
+      return fail("expected a number in range");
+   advance();
+   return true;
 }
 
-bool JsonReader::takeFloat(float& value) {
-   std::string_view text;
-   return takeText(text, "a number") &&
-          (readFloating(text, value, allowSubnormal_) || fail("expected a number in range"));
+bool JsonReader::takeDouble(double& value) { return takeFloating(value); }
+
+bool JsonReader::takeFloat(float& value) { return takeFloating(value); }
+
+std::size_t JsonReader::takeDoubles(std::uint8_t* out, std::size_t count) {
+   if (token_ != JsonToken::number)
+      return 0;
+   const char* at = number_;
+   for (std::size_t i = 0; i < count; ++i) {
+      double value;
+      const char* const end = readShort(at, value);
+      if (!end || isFraction(*end)) {
+         number_ = at;
+         return i;
+      }
+      std::memcpy(out + i * sizeof value, &value, sizeof value);
+      at = nextNumber(end);
+      if (!at) {
+         behindNumber(end);
+         return i + 1;
+      }
+   }
+   number_ = at;
+   return count;
 }
 
 bool JsonReader::takeHex(Bytes& bytes) {
    if (token_ != JsonToken::string && token_ != JsonToken::number)
       return fail("expected hexadecimal digits");
    const std::string_view digits = text();
+   if (!digits.empty() && !claim(1, allocationBytes))
+      return false;
    bytes.resize(digits.size() / 2);
    if (!readHex(digits, bytes.data()))
       return fail("expected hexadecimal digits");

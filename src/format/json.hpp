@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace polis::format {
 
@@ -90,8 +91,8 @@ enum class JsonToken : std::uint8_t {
    boolean,
    number,
    string,
-   beginObject,
    key,
+   beginObject,
    endObject,
    beginArray,
    endArray,
@@ -111,20 +112,28 @@ public:
    /// Bytes of the whole text.
    std::size_t size() const { return textBytes_; }
    JsonToken token() const { return token_; }
-   /// Of a number as written, of a string or key without escapes. Lives as long as the reader.
+   /// Of a number as written, of a string or key without escapes, of anything else nothing. Lives as long as the
+   /// reader.
    std::string_view text() const {
-      const Token& token = tokens_[at_];
-      return {text_ + token.offset, token.size};
+      if (token_ == JsonToken::string || token_ == JsonToken::key)
+         return {text_ + valueOf(words_[at_]), words_[at_ + 1]};
+      return token_ == JsonToken::number ? std::string_view(number_, numberEnd()) : std::string_view();
    }
-   bool boolean() const { return tokens_[at_].offset != 0; }
+   bool boolean() const { return token_ == JsonToken::boolean && text_[valueOf(words_[at_])] == 't'; }
    /// Elements of the array, or members of the object, that the reader stands at the beginning of; otherwise 0.
-   std::size_t count() const {
-      return token_ == JsonToken::beginArray || token_ == JsonToken::beginObject ? tokens_[at_].size : 0;
-   }
+   std::size_t count() const { return isBeginning() && !isEmptyWord() ? valueOf(words_[at_]) : 0; }
 
    void advance() {
-      if (token_ < JsonToken::end)
-         token_ = static_cast<JsonToken>(tokens_[++at_].kind);
+      if (token_ >= JsonToken::end)
+         return;
+      if (isEmptyWord() && isBeginning()) {
+         token_ = static_cast<JsonToken>(static_cast<unsigned>(token_) + 1); // the end, in the same word
+         return;
+      }
+      if (token_ == JsonToken::number)
+         return behindNumber(numberEnd());
+      at_ += wordsOf(words_[at_]);
+      stand();
    }
    /// Moves behind the value or the member that the reader stands at.
    void skip();
@@ -137,16 +146,44 @@ public:
    }
 
    /// Whether floats may be so small that they lose precision. Typed input refuses them, as it refuses overflow.
-   void allowSubnormal(bool allow) { allowSubnormal_ = allow; }
+   /// Returns what held before.
+   bool allowSubnormal(bool allow) { return std::exchange(allowSubnormal_, allow); }
 
-   /// A place to come back to.
-   std::size_t mark() const { return at_; }
-   void rewind(std::size_t mark) {
+   /// A place to come back to; not the end of an empty object or array.
+   enum class Mark : std::uint64_t {};
+   Mark mark() const {
+      const std::size_t number = token_ == JsonToken::number ? static_cast<std::size_t>(number_ - text_) : 0;
+      const bool asString = token_ == JsonToken::string && kindOf(words_[at_]) == static_cast<unsigned>(JsonToken::key);
+      return static_cast<Mark>((std::uint64_t{at_} << valueBits | number) << 1 | asString);
+   }
+   void rewind(Mark mark) {
       if (token_ == JsonToken::error)
          return;
-      at_ = mark;
-      token_ = static_cast<JsonToken>(tokens_[at_].kind);
+      const std::uint64_t place = static_cast<std::uint64_t>(mark) >> 1;
+      at_ = static_cast<std::size_t>(place >> valueBits);
+      stand();
+      if (token_ == JsonToken::number)
+         number_ = text_ + (place & valueMask);
+      else if (static_cast<std::uint64_t>(mark) & 1)
+         keyAsString();
    }
+   /// Takes the key that the reader stands at for the string that it is.
+   void keyAsString() {
+      if (token_ == JsonToken::key)
+         token_ = JsonToken::string;
+   }
+
+   /// Memory that what is read will take: in all at most `memoryMultipleMax` times the text, and `memoryExtraMax`.
+   /// Fails where lists ask for more; to be asked before they get it.
+   static constexpr std::size_t memoryMultipleMax = 4, memoryExtraMax = 1 << 20;
+   bool claim(std::size_t values, std::size_t bytesEach) {
+      const std::uint64_t bytes = std::uint64_t{values} * bytesEach;
+      if (bytes > memoryLeft_) [[unlikely]]
+         return fail("a list takes too much memory for its text");
+      memoryLeft_ -= bytes;
+      return true;
+   }
+   static constexpr std::size_t allocationBytes = 32; ///< what one costs besides its bytes, or the least that it takes
 
    /// Keeps the first message. Always false.
    bool fail(std::string_view message);
@@ -164,35 +201,104 @@ public:
    bool takeUnsigned(std::uint64_t& value, std::uint64_t max);
    bool takeDouble(double& value);
    bool takeFloat(float& value);
+   /// The numbers that follow one another here, as packed doubles: up to `count`, and no further than plain decimal
+   /// numbers go. Returns how many.
+   std::size_t takeDoubles(std::uint8_t* out, std::size_t count);
    bool takeHex(Bytes& bytes);
    bool takeHex(std::uint8_t* out, std::size_t size);
 
-   /// One token: 8 bytes, so that no text needs a large multiple of its size.
-   struct Token {
-      std::uint32_t offset;    ///< of the text; 1 or 0 for a boolean; the ending token of an object or array
-      std::uint32_t size : 28; ///< of the text; the count of an object's or array's values
-      std::uint32_t kind : 4;
-   };
-
 private:
+   // A token is a word, its kind above a value of `valueBits`, or two. No text needs more than six times its size:
+   //
+   //   null, boolean, endObject, endArray, end; an empty object or array: the offset
+   //   number: the offset; it stands for all numbers that follow with nothing between them, too
+   //   string, key: the offset, of what is between the quotes; then the size without escapes
+   //   beginObject, beginArray: how many values are in it; then the place of the word that ends it
+   using Word = std::uint32_t;
+   static constexpr unsigned valueBits = 28;
+   static constexpr unsigned emptyKinds = 8; ///< added to the kind of the beginning
+   static constexpr Word valueMask = (Word{1} << valueBits) - 1;
+   static constexpr Word word(unsigned kind, std::size_t value) {
+      return kind << valueBits | (static_cast<Word>(value) & valueMask);
+   }
+   static constexpr Word word(JsonToken kind, std::size_t value) { return word(static_cast<unsigned>(kind), value); }
+   static constexpr unsigned kindOf(Word word) { return word >> valueBits; }
+   static constexpr std::size_t valueOf(Word word) { return word & valueMask; }
+   static constexpr std::size_t wordsOf(Word word) {
+      constexpr unsigned two =
+          1u << static_cast<unsigned>(JsonToken::string) | 1u << static_cast<unsigned>(JsonToken::key) |
+          1u << static_cast<unsigned>(JsonToken::beginObject) | 1u << static_cast<unsigned>(JsonToken::beginArray);
+      return 1 + (two >> kindOf(word) & 1);
+   }
+
+   bool isEmptyWord() const { return kindOf(words_[at_]) > static_cast<unsigned>(JsonToken::error); }
+   bool isBeginning() const { return token_ == JsonToken::beginArray || token_ == JsonToken::beginObject; }
+   /// The token of the word that the reader is at now.
+   void stand() {
+      const unsigned kind = kindOf(words_[at_]);
+      token_ = static_cast<JsonToken>(kind > static_cast<unsigned>(JsonToken::error) ? kind - emptyKinds : kind);
+      number_ = text_ + valueOf(words_[at_]);
+   }
+   template <class Char>
+   static Char* skipSpace(Char* at) {
+      while (*at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+         ++at;
+      return at;
+   }
+   static bool isDigit(char c) { return c >= '0' && c <= '9'; }
+   /// Whether a number goes on behind its first digits.
+   static bool isFraction(char c) { return c == '.' || c == 'e' || c == 'E'; }
+   /// The number that follows behind the one that ends at `at`; null if something else does.
+   template <class Char>
+   static Char* nextNumber(Char* at) {
+      at = skipSpace(at);
+      if (*at != ',')
+         return nullptr;
+      at = skipSpace(at + 1);
+      return isDigit(*at) || *at == '-' ? at : nullptr;
+   }
+   const char* numberEnd() const {
+      const char* at = number_;
+      while (isDigit(*at) || isFraction(*at) || *at == '-' || *at == '+')
+         ++at;
+      return at;
+   }
+   /// Moves on from the number that ends at `end`.
+   void behindNumber(const char* end) {
+      if (const char* next = nextNumber(end)) {
+         number_ = next;
+      } else {
+         ++at_;
+         stand();
+      }
+   }
+
    class Tokenizer;
+   /// The digits of an integer, moving on. A sign is taken only where there may be one.
+   bool takeMagnitude(std::uint64_t& value, bool& negative, bool isSigned);
+   template <class T>
+   bool takeFloating(T& value);
+   /// Where in the text the reader stands.
+   std::size_t offset() const;
    [[gnu::noinline, gnu::cold]] bool failExpecting(std::string_view what);
 
    /// What a short text needs, without an allocation.
-   static constexpr std::size_t shortBytes = 256, shortTokens = 48;
+   static constexpr std::size_t shortBytes = 256, shortWords = 96;
 
    std::size_t textBytes_;
-   char* text_;    ///< a copy, its strings unescaped in place, and some zeros behind it
-   Token* tokens_; ///< the last is `end`
+   char* text_;  ///< a copy, its strings unescaped in place, and some zeros behind it
+   Word* words_; ///< the last is `end`
    std::size_t at_ = 0;
+   const char* number_ = text_; ///< that the reader stands at, if it is one
    JsonToken token_ = JsonToken::end;
    bool allowSubnormal_ = false;
+   std::uint64_t memoryLeft_;
    std::size_t errorAt_ = 0;
    std::string message_;
    std::unique_ptr<char[]> longText_;
-   std::unique_ptr<Token[]> manyTokens_;
+   std::unique_ptr<Word[]> manyWords_;
    char shortText_[shortBytes];
-   Token fewTokens_[shortTokens];
+   Word fewWords_[shortWords];
 };
 
 namespace json {
@@ -251,6 +357,16 @@ bool isMissingNested(const M& member) {
       return !frac::Codec<M>::emptyAllowed && member.packed.empty();
    else
       return false;
+}
+
+/// Claims the memory of a list, a set or a map of `count` values.
+template <class T>
+bool claimList(JsonReader& reader, std::size_t count) {
+   using E = typename frac::ListElement<T>::type;
+   if constexpr (Vector<T>)
+      return reader.claim(count, sizeof(E)) && reader.claim(count != 0, JsonReader::allocationBytes);
+   else // every value has a node of its own, with three pointers and a colour
+      return reader.claim(count, sizeof(E) + 4 * sizeof(void*));
 }
 
 /// Alternatives whose name starts with `@` stand without a tag.
@@ -434,9 +550,12 @@ bool readJson(JsonReader& reader, T& out) {
          return reader.fail("no such alternative");
       return read && reader.expect(JsonToken::endObject, "} after the alternative");
    } else if constexpr (json::TextMap<T>) {
+      const std::size_t count = reader.count();
       if (!reader.expect(JsonToken::beginObject, "{"))
          return false;
       out.clear();
+      if (!json::claimList<T>(reader, count))
+         return false;
       while (reader.token() == JsonToken::key) {
          typename T::key_type key(reader.text());
          reader.advance();
@@ -447,11 +566,8 @@ bool readJson(JsonReader& reader, T& out) {
    } else if constexpr (Vector<T> || Set<T> || Map<T>) {
       using E = typename frac::ListElement<T>::type;
       out.clear();
-      [[maybe_unused]] std::size_t count = reader.count();
-      // With its comma, what is not read from a number takes three characters; what is not there gets no memory.
-      if constexpr (!Scalar<E> && !std::is_same_v<E, std::string>)
-         count = std::min(count, reader.size() / 3 + 1);
-      if (!reader.expect(JsonToken::beginArray, "["))
+      const std::size_t count = reader.count();
+      if (!json::claimList<T>(reader, count) || !reader.expect(JsonToken::beginArray, "["))
          return false;
       constexpr std::size_t fewElements = 8; // as many get their memory at once, more once the first is good
       if constexpr (Vector<T>)
@@ -459,8 +575,15 @@ bool readJson(JsonReader& reader, T& out) {
             out.reserve(count);
       while (reader.token() != JsonToken::endArray) {
          if constexpr (Vector<T>)
-            if (out.size() == 1)
+            if (out.size() == 1) {
                out.reserve(count);
+               if constexpr (std::is_same_v<E, double>) {
+                  out.resize(count);
+                  out.resize(1 + reader.takeDoubles(reinterpret_cast<std::uint8_t*>(&out[1]), count - 1));
+                  if (reader.token() == JsonToken::endArray)
+                     break;
+               }
+            }
          if constexpr (std::is_same_v<T, std::vector<std::string>>) {
             std::string_view text;
             if (!reader.takeText(text, "a string"))

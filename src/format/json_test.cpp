@@ -217,5 +217,75 @@ TEST(TimeText, readsAndRejects) {
       EXPECT_EQ(parseTimeSec(timeText(TimePointSec{day * 86400 + 1})), TimePointSec{day * 86400 + 1}) << day;
 }
 
+/// Each of the numbers that follow one another, an empty list, and a key that is read as a string can be come back to.
+TEST(Json, theReaderGoesBack) {
+   JsonReader reader(R"({"k" :[1 , -2.5,3, [ ] ,"x",4],"l":5})");
+   const auto object = reader.mark();
+   EXPECT_EQ(reader.count(), 2u);
+   reader.advance();
+   reader.keyAsString();
+   const auto key = reader.mark();
+   std::string_view text;
+   ASSERT_TRUE(reader.takeText(text, "a key"));
+   EXPECT_EQ(text, "k");
+   EXPECT_EQ(reader.count(), 6u);
+   reader.advance();
+   std::vector<std::pair<JsonReader::Mark, std::string>> values;
+   for (; reader.token() != JsonToken::endArray; reader.skip())
+      values.emplace_back(reader.mark(), reader.token() == JsonToken::beginArray ? "[]" : std::string(reader.text()));
+   reader.advance();
+   EXPECT_EQ(reader.text(), "l");
+   reader.skip();
+   EXPECT_EQ(reader.token(), JsonToken::endObject);
+   const std::vector<std::string> expected{"1", "-2.5", "3", "[]", "x", "4"};
+   ASSERT_EQ(values.size(), expected.size());
+   for (std::size_t i = expected.size(); i-- > 0;) {
+      reader.rewind(values[i].first);
+      EXPECT_EQ(values[i].second, expected[i]);
+      if (expected[i] != "[]") {
+         EXPECT_EQ(reader.text(), expected[i]);
+      } else {
+         EXPECT_EQ(reader.count(), 0u);
+         reader.advance();
+         EXPECT_EQ(reader.token(), JsonToken::endArray);
+      }
+      reader.advance();
+      EXPECT_EQ(reader.token() == JsonToken::endArray, i + 1 == expected.size());
+      if (i + 1 < expected.size() && expected[i + 1] != "[]")
+         EXPECT_EQ(reader.text(), expected[i + 1]);
+   }
+   reader.rewind(key);
+   EXPECT_EQ(reader.token(), JsonToken::string);
+   EXPECT_EQ(reader.text(), "k");
+   reader.rewind(object);
+   reader.skip();
+   EXPECT_EQ(reader.token(), JsonToken::end);
+}
+
+TEST(Json, aListTakesNoMoreMemoryThanItsTextAllows) {
+   const auto list = [](std::size_t count, std::string_view element) {
+      std::string text = "[";
+      for (std::size_t i = 0; i < count; ++i)
+         (text += element) += ',';
+      text.back() = ']';
+      return text;
+   };
+   EXPECT_EQ(fromJson<std::vector<std::string>>(list(40'000, "\"\""))->size(), 40'000u);
+   EXPECT_EQ(fromJson<std::vector<double>>(list(1'000'000, "1"))->size(), 1'000'000u);
+   EXPECT_EQ(fromJson<std::vector<std::string>>(list(1'000'000, "\"a text of some length\""))->size(), 1'000'000u);
+   const auto tooMany = fromJson<std::vector<std::string>>(list(1'000'000, "\"\""));
+   ASSERT_FALSE(tooMany);
+   EXPECT_EQ(tooMany.error().message, "a list takes too much memory for its text");
+   EXPECT_FALSE((fromJson<std::vector<std::vector<std::uint64_t>>>(list(1'000'000, "[1]"))));
+   EXPECT_FALSE(fromJson<std::vector<Bytes>>(list(1'000'000, "\"00\"")));
+}
+
+TEST(Json, whereItFailed) {
+   EXPECT_EQ(fromJson<std::vector<std::uint16_t>>(R"([1, 2,-3])").error().offset, 6u);
+   EXPECT_EQ((fromJson<std::vector<std::vector<std::uint16_t>>>(R"([[1],[2],["x"]])").error().offset), 11u);
+   EXPECT_EQ(fromJson<std::vector<bool>>("[true,  null]").error().offset, 8u);
+   EXPECT_EQ(fromJson<std::string>("\"a\" b").error().offset, 4u);
+}
+
 } // namespace
 } // namespace polis::format
