@@ -400,6 +400,125 @@ CHAIN_TEST(BlockTest, verifiesByTheServicesInForce) {
    EXPECT_FALSE(verifies(unknown, "yes"));
 }
 
+CHAIN_TEST(BlockTest, databasesThatFollowForks) {
+   installLocal({alice, xHttp});
+   boot();
+   const auto parent = kernel->head()->id;
+   const format::ScheduledSnapshotRow row{77};
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program()
+                                     .open(db::service, prefixOf(alice), 2)
+                                     .put(0, "k", "0")
+                                     .open(db::writeOnly, prefixOf(alice), 2)
+                                     .put(1, "k", "1")
+                                     .open(db::native, {}, 2)
+                                     .put(2, row.key(), format::pack(row)))}),
+             "");
+   const auto there = seal().id;
+   for (const std::uint32_t database : {db::subjective, db::session})
+      EXPECT_EQ(run(format::RunMode::rpc, alice,
+                    Program().checkout().open(database, prefixOf(alice), 3).put(0, "k", "node").commit()),
+                "");
+   Bytes key = prefixOf(alice);
+   key.push_back('k');
+   const auto found = [&] {
+      const auto& version = kernel->head()->version;
+      const auto has = [&](std::uint32_t database, ByteView raw) {
+         return version.get(storeKey(database, raw)).has_value();
+      };
+      return std::tuple(has(db::service, key), has(db::writeOnly, key), has(db::native, row.key()),
+                        has(db::blockLog, bigEndian32(3)), has(db::blockProof, bigEndian32(3)));
+   };
+   EXPECT_EQ(found(), std::tuple(true, true, true, true, true));
+   ASSERT_TRUE(kernel->switchHead(parent));
+   EXPECT_EQ(found(), std::tuple(false, false, false, false, false));
+   // What is the node's own stays.
+   for (const std::uint32_t database : {db::subjective, db::session}) {
+      EXPECT_EQ(run(format::RunMode::rpc, alice,
+                    Program().checkout().open(database, prefixOf(alice), 1).get(0, "k").abortCheckout()),
+                "");
+      auto out = runOutput();
+      out.word();
+      EXPECT_EQ(out.found(), "node");
+   }
+   ASSERT_TRUE(kernel->switchHead(there));
+   EXPECT_EQ(found(), std::tuple(true, true, true, true, true));
+}
+
+CHAIN_TEST(BlockTest, stateHashCoversServiceAndNative) {
+   boot();
+   const auto rootsAfter = [&](const Program& p) {
+      EXPECT_EQ(one(alice, p), "");
+      const auto sum = stateChecksum(*kernel->head());
+      EXPECT_EQ(sum.serviceRoot, kernel->head()->version.merkle(Bytes{db::service}));
+      EXPECT_EQ(sum.nativeRoot, kernel->head()->version.merkle(Bytes{db::native}));
+      return sum;
+   };
+   const auto before = rootsAfter(Program());
+   const auto hidden = rootsAfter(Program().open(db::writeOnly, prefixOf(alice), 2).put(0, "k", "v"));
+   EXPECT_EQ(hidden.serviceRoot, before.serviceRoot);
+   EXPECT_NE(hidden.nativeRoot, before.nativeRoot); // the status row
+   EXPECT_NE(rootsAfter(Program().open(db::service, prefixOf(alice), 2).put(0, "k", "v")).serviceRoot,
+             before.serviceRoot);
+}
+
+CHAIN_TEST(BlockTest, replayNeverTimesOut) {
+   boot();
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program().recurse(20'000).maxCpu(1'000'000'000).again(50))}), "");
+   const auto block = seal().block;
+   TestHost otherHost;
+   auto otherStore = store::Store::open(folder / "other");
+   auto otherJournal = store::Journal::open(folder / "otherJournal");
+   KernelOptions otherOptions;
+   otherOptions.transactionCpuNs = otherOptions.queryCpuNs = 1;
+   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, otherOptions);
+   ASSERT_TRUE(other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(2))));
+   const auto applied = other.applyBlock(block);
+   EXPECT_TRUE(applied) << applied.error().reason;
+   EXPECT_FALSE(other.startBlock({time + 1'000'000, "prod"_a, 0, 0})); // there the limit holds
+}
+
+CHAIN_TEST(BlockTest, blocksAreSigned) {
+   // Once the producers have a key, a block needs its signature: the verify service answers for it.
+   boot();
+   startBlock();
+   auto status =
+       *format::unpack<format::StatusRow>(*kernel->head()->version.get(storeKey(db::native, format::StatusRow::key())));
+   status.current.time.microseconds = time;
+   auto next = status.consensus.next->consensus;
+   std::get<format::CftConsensus>(next.data).producers = {{"prod"_a, {verify, {}}}};
+   status.consensus.current = next;
+   status.consensus.next.reset();
+   EXPECT_EQ(
+       push({action(alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}),
+       "");
+   (void)seal();
+   startBlock();
+   Bytes preimage;
+   const auto sealed = kernel->sealBlock([&](ByteView bytes) {
+      preimage = toBytes(bytes);
+      return toBytes("yes");
+   });
+   ASSERT_TRUE(sealed);
+   EXPECT_EQ(preimage, toBytes(ByteView(format::blockSignaturePreimage(sealed->id))));
+   TestHost otherHost;
+   auto otherStore = store::Store::open(folder / "other");
+   auto otherJournal = store::Journal::open(folder / "otherJournal");
+   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
+   for (const std::uint32_t num : {2u, 3u})
+      ASSERT_TRUE(other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(num))));
+   for (const char* wrong : {"", "no"}) {
+      auto bad = std::make_shared<format::SignedBlock>(*sealed->block);
+      bad->signature = toBytes(wrong);
+      const auto refused = other.applyBlock(bad);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().reason, "invalid block signature");
+   }
+   EXPECT_TRUE(other.applyBlock(sealed->block));
+   EXPECT_EQ(other.block(4)->signature, toBytes("yes"));
+}
+
 CHAIN_TEST(BlockTest, restartReplaysJournal) {
    installLocal({alice, xHttp});
    boot();

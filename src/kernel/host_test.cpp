@@ -1,6 +1,7 @@
 // Every host function: what it does, and each way it fails. Rules: spec, kernel §1, §2 and §4.
 #include "kernel/databases.hpp"
 #include "kernel/test/test_chain.hpp"
+#include "vm/wat.hpp"
 
 #include <set>
 
@@ -117,6 +118,76 @@ CHAIN_TEST(HostTest, openPerModeAndDatabase) {
    EXPECT_HAS(inTransaction(Program().open(0, {}, 4)), "Invalid mode");
    EXPECT_EQ(inTransaction(Program().open(0, Bytes(128), 1)), "");
    EXPECT_HAS(inTransaction(Program().open(0, Bytes(129), 1)), "too long");
+}
+
+CHAIN_TEST(HostTest, openChecksInOrder) {
+   // Length of the prefix, mode, privilege, database, number of handles.
+   EXPECT_HAS(inTransaction(Program().open(99, Bytes(129), 7), plain), "too long");
+   EXPECT_HAS(inTransaction(Program().open(99, {}, 7), plain), "Invalid mode");
+   EXPECT_HAS(inTransaction(Program().open(99, {}, 3), plain), "service may not open databases");
+   Program full;
+   for (int i = 0; i < 64; ++i)
+      full.open(0, {}, 1);
+   EXPECT_HAS(inTransaction(Program(full).open(99, {}, 1)), "not available here");
+   EXPECT_HAS(inTransaction(Program(full).open(0, {}, 1)), "Too many database handles");
+}
+
+CHAIN_TEST(HostTest, limitsOfTheConfigRow) {
+   const format::ConfigRow config{20, 10};
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program()
+                                     .open(db::native, {}, 2)
+                                     .put(0, config.key(), format::pack(config))
+                                     .open(0, {}, 3)
+                                     .put(1, std::string(100, 'k'), "not before the next transaction"))}),
+             "");
+   EXPECT_EQ(push({action(alice, atAlice().put(0, std::string(12, 'k'), "0123456789"))}), "");
+   EXPECT_HAS(push({action(alice, atAlice().put(0, std::string(13, 'k'), ""))}), "key is too long");
+   EXPECT_HAS(push({action(alice, atAlice().put(0, "k", "0123456789a"))}), "value is too long");
+   EXPECT_HAS(push({action(alice, Program().open(0, Bytes(21), 1))}), "too long");
+   EXPECT_HAS(push({action(alice, Program().open(0, Bytes(10), 1).openAt(0, Bytes(11), 1))}), "too long");
+   // Whatever only looks takes any length.
+   const std::string key(200, 'k');
+   EXPECT_EQ(
+       push({action(alice,
+                    atAlice().get(0, key).greaterEqual(0, key, 200).lessThan(0, key, 200).max(0, key).remove(0, key))}),
+       "");
+   kernel->abortBlock();
+}
+
+CHAIN_TEST(HostTest, handlesWithoutPrivilege) {
+   // The rules of kvOpen are not run again: who was given a handle may narrow it.
+   EXPECT_EQ(
+       inTransaction(atAlice()
+                         .put(0, "ab", "v")
+                         .exportHandles({0})
+                         .call(action(plain, Program().importHandles().openAt(0, asBytes("a"), 1).get(1, "b"), alice))),
+       "");
+   EXPECT_HAS(inTransaction(atAlice().exportHandles({0}).call(
+                  action(plain, Program().importHandles().openAt(0, {}, 1).put(1, "x", "y"), alice))),
+              "Cannot write to this db handle");
+}
+
+CHAIN_TEST(HostTest, storedFlagsAreMasked) {
+   // Bits that are never stored mean nothing when they are.
+   const auto hash = format::sha256(ByteView(puppetCode()));
+   for (const std::uint64_t flags : {std::uint64_t{1} << 63, std::uint64_t{1} << 62, std::uint64_t{1} << 5,
+                                     ~std::uint64_t{CodeRow::isPrivileged | CodeRow::isVerify}}) {
+      const CodeRow row{plain, flags, hash, 0, 0};
+      EXPECT_EQ(one(alice, Program().open(db::native, {}, 2).put(0, row.key(), format::pack(row))), "");
+      EXPECT_HAS(run(RunMode::rpc, plain, Program().readFile("/there")), "privileged node-local");
+      EXPECT_HAS(run(RunMode::rpc, plain, Program().open(0, {}, 1)), "service may not open databases");
+      // They are kept, though.
+      EXPECT_EQ(format::unpack<CodeRow>(*kernel->head()->version.get(storeKey(db::native, row.key())))->flags, flags);
+   }
+   // Local rows: those of a replacement and no more.
+   const CodeRow local{bob, ~std::uint64_t{CodeRow::isPrivileged}, hash, 0, 0};
+   EXPECT_EQ(
+       run(RunMode::rpc, xHttp,
+           Program().checkout().open(db::nativeSubjective, {}, 3).put(0, local.key(), format::pack(local)).commit()),
+       "");
+   EXPECT_HAS(run(RunMode::rpc, bob, Program().readFile("/there")), "privileged node-local");
+   EXPECT_HAS(run(RunMode::verify, bob, Program()), "cannot be used in verify mode");
 }
 
 CHAIN_TEST(HostTest, handles) {
@@ -288,6 +359,144 @@ CHAIN_TEST(HostTest, accountedWritesNotify) {
    EXPECT_TRUE(last.actionTraces[0].innerTraces.empty());
 }
 
+CHAIN_TEST(HostTest, kvNotifyComesBeforeTheWrite) {
+   // A transact that calls the only action of each transaction, and answers notices as `onNotice` says.
+   const Action writes = action(alice, atAlice().put(0, "k", "v").put(0, "k", "w"));
+   const Bytes packed = format::pack(writes);
+   const Bytes whole = format::pack(Action{
+       AccountNumber(), transact, {}, format::pack(format::ProcessTransactionArgs{transaction({writes}).transaction})});
+   const auto at = std::search(whole.begin(), whole.end(), packed.begin(), packed.end());
+   ASSERT_EQ(static_cast<std::size_t>(whole.end() - at), packed.size()); // it lies at the end
+   const auto actionAt = std::to_string(at - whole.begin());
+   std::string key = "\"";
+   for (const std::uint8_t byte : prefixOf(alice))
+      key += std::string("\\") + "0123456789abcdef"[byte >> 4] + "0123456789abcdef"[byte & 15];
+   const auto install = [&](const std::string& onNotice) {
+      const auto code = vm::fromText(R"((module
+         (import "env" "getCurrentAction" (func $action (result i32)))
+         (import "env" "getResult" (func $result (param i32 i32 i32) (result i32)))
+         (import "env" "kvOpen" (func $open (param i32 i32 i32 i32) (result i32)))
+         (import "env" "kvGet" (func $get (param i32 i32 i32) (result i32)))
+         (import "env" "kvPut" (func $put (param i32 i32 i32 i32 i32)))
+         (import "env" "call" (func $call (param i32 i32 i64) (result i32)))
+         (import "env" "writeConsole" (func $print (param i32 i32)))
+         (import "env" "abortMessage" (func $abort (param i32 i32)))
+         (memory 1) (data (i32.const 0) )" +
+                                     key + R"(k")
+         (global $notices (mut i32) (i32.const 0))
+         (func $fetch (result i32) (local $size i32)
+            (local.set $size (call $action))
+            (drop (call $result (i32.const 1024) (local.get $size) (i32.const 0)))
+            (local.get $size))
+         (func (export "start") (param i64))
+         (func (export "processTransaction")
+            (drop (call $call (i32.const )" +
+                                     std::to_string(1024 + (at - whole.begin())) + R"()
+                     (i32.sub (call $fetch) (i32.const )" +
+                                     actionAt + R"()) (i64.const 0))))
+         (func (export "called") (param i64 i64)
+            (drop (call $fetch))
+            (if (i64.eq (i64.load (i32.const 1042)) (i64.const )" +
+                                     std::to_string(("kvNotify"_m).value) + R"())
+               (then (global.set $notices (i32.add (global.get $notices) (i32.const 1))) )" +
+                                     onNotice + "))))");
+      ASSERT_TRUE(code) << code.error();
+      const format::CodeByHashRow blob{format::sha256(ByteView(*code)), 0, 0, *code};
+      const CodeRow row{transact, priv, blob.codeHash, 0, 0};
+      startBlock();
+      EXPECT_EQ(push({action(alice, Program()
+                                        .open(db::native, {}, 2)
+                                        .put(0, blob.key(), format::pack(blob))
+                                        .put(0, row.key(), format::pack(row)))}),
+                "");
+   };
+   const auto noticesOf = [](const format::ActionTrace& trace) {
+      std::vector<const format::ActionTrace*> out;
+      for (const auto& i : trace.innerTraces)
+         if (const auto* a = std::get_if<format::ActionTrace>(&i.inner); a && a->action.method == "kvNotify"_m)
+            out.push_back(a);
+      return out;
+   };
+   // The first finds nothing under the key, the second what the first write left.
+   install(R"((if (i32.eq (call $get (call $open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1)) (i32.const 0)
+      (i32.const 9)) (i32.const -1)) (then (call $print (i32.const 8) (i32.const 1)))))");
+   EXPECT_EQ(push({writes}), "");
+   auto notices = noticesOf(*lastAction());
+   ASSERT_EQ(notices.size(), 2u);
+   EXPECT_EQ(notices[0]->innerTraces.size(), 1u);
+   EXPECT_EQ(notices[1]->innerTraces.size(), 0u);
+   kernel->abortBlock();
+   // Its own writes notify it, too.
+   install(R"((if (i32.lt_u (global.get $notices) (i32.const 4)) (then
+      (call $put (call $open (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 3)) (i32.const 0) (i32.const 1)
+         (i32.const 0) (i32.const 1)))))");
+   EXPECT_EQ(push({writes}), "");
+   std::size_t depth = 0;
+   for (const auto* within = lastAction(); within; ++depth) {
+      notices = noticesOf(*within);
+      within = notices.empty() ? nullptr : notices[0];
+   }
+   EXPECT_EQ(depth, 5u); // the action, and four notices within each other
+   kernel->abortBlock();
+   // It may refuse.
+   install("(call $abort (i32.const 8) (i32.const 1))");
+   EXPECT_EQ(push({writes}), "service 'transact' aborted with message: k");
+   kernel->abortBlock();
+}
+
+CHAIN_TEST(HostTest, entryPoints) {
+   // spec §3: the exports are needed with exactly these parameters; start runs once, before anything else.
+   const auto with = [&](const std::string& body) {
+      const auto code = vm::fromText(R"((module
+         (import "env" "getCurrentAction" (func $action (result i32)))
+         (import "env" "writeConsole" (func $print (param i32 i32)))
+         (memory 1) (data (i32.const 0) "abc"))" +
+                                     body + ")");
+      EXPECT_TRUE(code) << code.error();
+      const format::CodeByHashRow blob{format::sha256(ByteView(*code)), 0, 0, *code};
+      const CodeRow row{plain, 0, blob.codeHash, 0, 0};
+      startBlock();
+      EXPECT_EQ(push({action(alice, Program()
+                                        .open(db::native, {}, 2)
+                                        .put(0, blob.key(), format::pack(blob))
+                                        .put(0, row.key(), format::pack(row)))}),
+                "");
+      const std::string error = push({{plain, plain, "run"_m, {}}, {plain, plain, "run"_m, {}}});
+      kernel->abortBlock();
+      return error;
+   };
+   const auto print = [](int letter) {
+      return "(call $print (i32.const " + std::to_string(letter) + ") (i32.const 1))";
+   };
+   const std::string start = R"((func (export "start") (param i64)))";
+   EXPECT_EQ(with("(start $first) (func $first " + print(0) + R"() (func (export "start") (param i64) )" + print(1) +
+                  R"() (func (export "called") (param i64 i64) )" + print(2) + ")"),
+             "");
+   std::string printed;
+   for (const auto& i : last.actionTraces[0].innerTraces)
+      for (const auto& text : std::get<format::ActionTrace>(i.inner).innerTraces)
+         printed += std::get<format::ConsoleTrace>(text.inner).console;
+   EXPECT_EQ(printed, "abcc"); // one instance for both actions
+   // Results are ignored.
+   EXPECT_EQ(with(start + R"((func (export "called") (param i64 i64) (result i32) (i32.const 7)))"), "");
+   EXPECT_NE(with(start), "");
+   EXPECT_NE(with(R"((func (export "called") (param i64 i64)))"), "");
+   EXPECT_NE(with(start + R"((func (export "called") (param i64)))"), "");
+   EXPECT_NE(with(start + R"((func (export "called") (param i32 i64)))"), "");
+   EXPECT_NE(with(R"((func (export "start") (param i32)) (func (export "called") (param i64 i64)))"), "");
+   // What start is shown is the first action; processTransaction, a packed transaction from nobody.
+   EXPECT_EQ(with(R"((func (export "start") (param i64) (if (i32.ne (call $action) (i32.const 30)) (then unreachable)))
+                     (func (export "called") (param i64 i64)))"),
+             "");
+   startBlock();
+   const auto trx = transaction({action(alice, Program())});
+   last = kernel->push(trx);
+   ASSERT_EQ(last.actionTraces.size(), 1u);
+   EXPECT_EQ(last.actionTraces[0].action,
+             (Action{AccountNumber(), transact, {}, format::pack(format::ProcessTransactionArgs{trx.transaction})}));
+   kernel->abortBlock();
+}
+
 CHAIN_TEST(HostTest, nativeRows) {
    const auto nativePut = [&](const Bytes& key, const Bytes& value) {
       return inTransaction(Program().open(db::native, {}, 2).put(0, key, value));
@@ -399,6 +608,77 @@ CHAIN_TEST(HostTest, resultAndKeyBuffers) {
    out = output();
    EXPECT_EQ(out.word(), 0u);
    EXPECT_EQ(out.word(), 0u);
+}
+
+CHAIN_TEST(HostTest, buffersPerFunction) {
+   // Spec §2, column buf. Before each: result "value", key "key".
+   struct Row {
+      const char* what;
+      Program step;
+      std::uint32_t result, key;
+   };
+   constexpr std::uint32_t kept = 5, keptKey = 3;
+   const Bytes set = format::pack(std::vector<std::uint32_t>{0});
+   const auto setBytes = static_cast<std::uint32_t>(format::pack(std::vector<std::uint32_t>{}).size());
+   const auto check = [&](const Row& row, bool subjective) {
+      Program p = Program().open(0, prefixOf(alice), subjective ? 1 : 3);
+      if (!subjective)
+         p.put(0, "key", "value").put(0, "other", "12");
+      p.max(0, "key");
+      Bytes all = p.bytes();
+      append(all, row.step.bytes());
+      append(all, Program().forget().keySize().fetchPart(0, 0).bytes());
+      Output out{Bytes()};
+      if (subjective) {
+         last = kernel->runAction(RunMode::rpc, {bob, bob, "run"_m, all});
+         EXPECT_FALSE(last.error) << row.what << *last.error;
+         out = runOutput();
+      } else {
+         startBlock();
+         EXPECT_EQ(push({{alice, alice, "run"_m, all}}), "") << row.what;
+         out = output();
+         kernel->abortBlock();
+      }
+      EXPECT_EQ(out.word(), row.key) << row.what;
+      EXPECT_EQ(out.word(), row.result) << row.what;
+   };
+   for (const Row& row : {
+            Row{"writeConsole", Program().console("x"), kept, keptKey},
+            Row{"kvOpen", Program().open(0, {}, 1), kept, keptKey},
+            Row{"kvOpenAt", Program().openAt(0, {}, 1), kept, keptKey},
+            Row{"kvClose", Program().open(0, {}, 1).close(1), kept, keptKey},
+            Row{"exportHandles", Program().exportRaw(set), kept, keptKey},
+            Row{"importHandles", Program().importHandles(), setBytes, 0},
+            Row{"call", Program().call(action(bob, Program().ret(toBytes("back")), alice)), 4, 0},
+            Row{"kvPut", Program().put(0, "x", "y"), 0, 0},
+            Row{"kvRemove", Program().remove(0, "none"), 0, 0},
+            Row{"kvGet", Program().get(0, "other"), 2, 0},
+            Row{"kvGet, none", Program().get(0, "none"), 0, 0},
+            Row{"kvGreaterEqual", Program().greaterEqual(0, "other", 0), 2, 5},
+            Row{"kvGreaterEqual, none", Program().greaterEqual(0, "z", 0), 0, 0},
+            Row{"kvLessThan", Program().lessThan(0, "other", 0), kept, keptKey},
+            Row{"kvLessThan, none", Program().lessThan(0, "a", 0), 0, 0},
+            Row{"kvMax", Program().max(0, "o"), 2, 5},
+            Row{"kvMax, none", Program().max(0, "z"), 0, 0},
+            Row{"setMaxCpuTime", Program().maxCpu(1'000'000'000), 0, 0},
+            Row{"checkoutSubjective", Program().checkout(), kept, keptKey},
+            Row{"commitSubjective", Program().checkout().commit(), kept, keptKey},
+            Row{"abortSubjective", Program().checkout().abortCheckout(), kept, keptKey},
+        })
+      check(row, false);
+   EXPECT_EQ(one(bob, Program().open(0, prefixOf(alice), 3).put(0, "key", "value").put(0, "other", "12")), "");
+   for (const Row& row : {
+            Row{"clockTimeGet", Program().clock(0), 0, 0},
+            Row{"getRandom", Program().random(1), kept, keptKey},
+            Row{"socketOpen", Program().socketOpen(format::pack(std::tuple(format::HttpRequest{}))), kept, keptKey},
+            Row{"socketSend", Program().socketSend(77, {}, 0), kept, keptKey},
+            Row{"socketSetFlags", Program().setFlags(77, 0, 0), kept, keptKey},
+            Row{"readFile", Program().readFile("/there"), 4, 0},
+            Row{"readFile, none", Program().readFile("/not"), 0, 0},
+        })
+      check(row, true);
+   EXPECT_EQ(inTransaction(atAlice().put(0, "key", "value").max(0, "").currentAction().forget().keySize()), "");
+   EXPECT_EQ(output().word(), 0u); // getCurrentAction sets the result, and clears the key
 }
 
 CHAIN_TEST(HostTest, guestMemoryIsBounded) {

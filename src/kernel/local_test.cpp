@@ -162,6 +162,100 @@ CHAIN_TEST(LocalTest, levels) {
    EXPECT_EQ(run(RunMode::verify, verify, Program().checkout().commit()), "");
 }
 
+CHAIN_TEST(LocalTest, whatACheckoutDoesNotRollBack) {
+   // Memory of services, data sent, chain databases.
+   auto socket = std::make_shared<TestSocket>();
+   const auto fd = static_cast<std::uint32_t>(kernel->attach(socket));
+   EXPECT_EQ(run(RunMode::callback, alice,
+                 Program()
+                     .open(db::writeOnly, prefixOf(alice), 3)
+                     .count()
+                     .checkout()
+                     .count()
+                     .put(0, "k", "stays")
+                     .socketSend(fd, asBytes("sent"), 0)
+                     .abortCheckout()
+                     .forget()
+                     .count()
+                     .get(0, "k")),
+             "");
+   auto out = runOutput();
+   EXPECT_EQ(out.word(), 3u);
+   EXPECT_EQ(out.found(), "stays");
+   EXPECT_EQ(socket->sent.size(), 1u);
+}
+
+CHAIN_TEST(LocalTest, commitsOutliveAFailedTransaction) {
+   // What a switched call commits to the node's databases is not the transaction's to undo.
+   startBlock();
+   const Program commits =
+       Program().checkout().open(db::subjective, prefixOf(alice), 3).put(0, "side", "effect").commit();
+   const format::CodeRow replacement{bob, CodeRow::isPrivileged | CodeRow::isReplacement,
+                                     format::sha256(ByteView(puppetCode())), 0, 0};
+   putNative(db::nativeSubjective, replacement.key(), format::pack(replacement));
+   EXPECT_HAS(push({action(alice, Program().call(action(bob, commits, alice), 2).abort("no"))}), "no");
+   EXPECT_EQ(read("side"), "effect");
+   kernel->abortBlock();
+}
+
+CHAIN_TEST(LocalTest, callbacksOnAValidator) {
+   // Types 0 to 2 are told there, too; what they write into writeOnly belongs to the block's revision.
+   const auto note = [&](std::string_view key) {
+      return Program()
+          .argument()
+          .open(db::writeOnly, prefixOf(alice), 3)
+          .put(0, key, Program::reg)
+          .checkout()
+          .open(db::subjective, prefixOf(alice), 3)
+          .put(1, key, Program::reg)
+          .commit();
+   };
+   startBlock();
+   EXPECT_EQ(push({action(alice, storing(alice, "told"_m.value, note("told")))}), "");
+   EXPECT_EQ(push({action(alice, storing(alice, "block"_m.value, note("block")))}), "");
+   for (const auto type : {format::NotifyType::acceptBlock, format::NotifyType::acceptTransaction}) {
+      const bool block = type == format::NotifyType::acceptBlock;
+      const format::NotifyRow row{
+          type, {{AccountNumber(), alice, block ? "block"_m : "told"_m, block ? toBytes("own data") : Bytes()}}};
+      EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).put(0, row.key(), format::pack(row)))}), "");
+   }
+   const auto trx = transaction({action(alice, Program().console("heard").call(action(bob, Program(), alice)))});
+   EXPECT_FALSE(kernel->push(trx).error);
+   (void)seal();
+
+   TestHost otherHost;
+   auto otherStore = store::Store::open(folder / "other");
+   auto otherJournal = store::Journal::open(folder / "otherJournal");
+   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
+   LocalTemplate local;
+   local.services.push_back({alice, CodeRow::isPrivileged, puppetCode()});
+   ASSERT_TRUE(other.firstStart(local, {}, {"test", "{}"}));
+   for (std::uint32_t num = 2; num <= kernel->head()->num; ++num) {
+      const auto done = other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(num)));
+      ASSERT_TRUE(done) << done.error().reason;
+   }
+   const auto stored = [&](std::string_view name) {
+      Bytes key = prefixOf(alice);
+      append(key, asBytes(name));
+      const auto found = other.head()->version.get(storeKey(db::writeOnly, key));
+      return found ? toBytes(*found) : Bytes();
+   };
+   EXPECT_EQ(stored("block"), toBytes("own data"));
+   const Bytes arguments = stored("told");
+   const auto told = format::unpackStrict<std::tuple<format::Checksum256, format::TransactionTrace>>(arguments);
+   ASSERT_TRUE(told);
+   EXPECT_EQ(std::get<0>(*told), format::transactionId(trx));
+   const auto& outer = std::get<1>(*told).actionTraces.at(0);
+   const auto& heard = std::get<format::ActionTrace>(outer.innerTraces.at(0).inner);
+   EXPECT_EQ(std::get<format::ConsoleTrace>(heard.innerTraces.at(0).inner).console, "heard");
+   EXPECT_EQ(std::get<format::ActionTrace>(heard.innerTraces.at(1).inner).action.service, bob);
+   const auto trace = other.runAction(
+       RunMode::rpc, action(alice, Program().checkout().open(db::subjective, prefixOf(alice), 1).get(0, "block")));
+   Output out(trace.actionTraces.at(0).rawRetval);
+   out.word();
+   EXPECT_EQ(out.found(), "own data");
+}
+
 CHAIN_TEST(LocalTest, conflicts) {
    // While alice has a checkout open, bob commits in between: his action is called through a socket that runs it.
    struct Meddler : TestSocket {
