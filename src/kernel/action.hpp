@@ -46,4 +46,16 @@ struct ActionNode {
 
 format::ActionTrace toTrace(const ActionNode& node);
 
+/// What became of a transaction. Becomes a trace only when somebody asks.
+struct Outcome {
+   std::optional<std::string> error;
+   /// What ran; none when the transaction was refused before.
+   std::optional<ActionNode> action;
+
+   format::TransactionTrace trace() const;
+};
+
+/// What a transaction callback is given: frac(tuple(id, TransactionTrace)), without making the trace first.
+Bytes packTold(const format::Checksum256& id, const Outcome& outcome);
+
 } // namespace polis::kernel

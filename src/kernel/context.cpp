@@ -55,7 +55,7 @@ Context::Context(Machine& machine, ChainState& state, ContextOptions options)
    : consoleBytesLeft(machine.options.consoleBytes), machine_(machine), state_(state), options_(options),
      sockets_(machine.sockets), own_(machine.local, machine.sockets, options.view),
      checkout_(options.within ? options.within : &own_), levelsAtStart_(checkout_->levels()),
-     limited_(options.producing), traceBytesLeft_(machine.options.traceBytes) {
+     startedNs_(machine.host.monotonicNs()), limited_(options.producing), traceBytesLeft_(machine.options.traceBytes) {
    machine.counters.contexts.fetch_add(1, std::memory_order_relaxed);
    config_ = readRow<format::ConfigRow>(state, db::native, format::ConfigRow::key());
    wasm_ = readRow<format::WasmConfigRow>(state, options.codeDatabase,
@@ -152,14 +152,18 @@ void Context::countWritten(std::size_t bytes) {
       throw Abort("too many bytes are written");
 }
 
+std::int64_t Context::now() const {
+   return options_.producing ? machine_.host.monotonicNs() : startedNs_ + static_cast<std::int64_t>(cpuNs());
+}
+
 void Context::execute(ActionNode& node, Entry entry, Mode mode, bool switched) {
    machine_.counters.actions.fetch_add(1, std::memory_order_relaxed);
-   const std::int64_t start = machine_.host.monotonicNs();
+   const std::int64_t start = now();
    Frame frame{node, nullptr, checkout_->levels()};
    try {
       if (mode == Mode::verify && entry == Entry::called && verifyNatively(node)) {
          settleArguments(node);
-         node.totalTimeNs = machine_.host.monotonicNs() - start;
+         node.totalTimeNs = now() - start;
          return;
       }
       ServiceInstance& callee = instance(node.action.service, mode, switched, frame);
@@ -173,7 +177,7 @@ void Context::execute(ActionNode& node, Entry entry, Mode mode, bool switched) {
    letGo(node.retval.size());
    while (checkout_->levels() > frame.levels)
       checkout_->drop();
-   node.totalTimeNs = machine_.host.monotonicNs() - start;
+   node.totalTimeNs = now() - start;
    if (node.error)
       throw Abort(*node.error);
 }
@@ -281,7 +285,7 @@ ServiceInstance& Context::instance(format::AccountNumber service, Mode mode, boo
    instances_.push_back(std::make_unique<ServiceInstance>(*this, service, std::move(found), mode, switched));
    ServiceInstance& made = *instances_.back();
    FrameScope scope(made, frame);
-   const CodeGuard::Running note(machine_.guard, made.code().hash, service, purpose(), machine_.host.monotonicNs());
+   const CodeGuard::Running note(machine_.guard, made.code().hash, service, purpose(), now());
    if (auto result = made.vm().runStartSection(); !result)
       fail(result.error());
    if (auto result = made.vm().call("start", {service.value}); !result)

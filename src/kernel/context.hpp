@@ -170,6 +170,10 @@ private:
    bool verifyNatively(ActionNode& node);
    [[noreturn]] void fail(const vm::Trap& trap);
 
+   /// Monotonic time. Where a finished block is executed, which looks at no clock, the start of the context and what
+   /// has been billed since.
+   std::int64_t now() const;
+
    struct CodeLookup {
       format::CodeRow row;
       bool local;
@@ -193,6 +197,7 @@ private:
    std::size_t levelsAtStart_;
    std::optional<format::Checksum256> waitsForCode_;
    std::vector<format::Checksum256> storedCode_;
+   const std::int64_t startedNs_;
    /// Whether what one node may decide for itself is limited: not where a block is replayed.
    bool limited_;
    std::size_t traceBytesLeft_;

@@ -302,9 +302,9 @@ std::expected<SealedBlock, Rejection> Kernel::Impl::apply(const format::SignedBl
       return std::unexpected(opened.error());
    OpenBlock& built = **opened;
    for (const format::SignedTransaction& transaction : block.block.transactions) {
-      const auto trace = built.push(transaction, purpose == BlockPurpose::replay);
-      if (trace.error)
-         return reject("a transaction of the block failed: " + *trace.error);
+      const auto outcome = built.push(transaction, purpose == BlockPurpose::replay);
+      if (outcome.error)
+         return reject("a transaction of the block failed: " + *outcome.error);
    }
    const auto id = built.finish();
    if (!id)
@@ -386,14 +386,14 @@ Pull Kernel::Impl::pushNext() {
             return Pull::refused;
       }
    }
-   auto trace = open->push(std::move(*transaction), false, true);
+   const auto outcome = open->push(std::move(*transaction), false, true);
    if (auto waiting = open->takeWaiting()) {
       if (mayWait(*waiting))
          waitingForCode.push_back(std::move(*waiting));
       else
-         open->tell(waiting->id, trace);
+         open->tell(waiting->id, outcome);
    }
-   return trace.error ? Pull::refused : Pull::included;
+   return outcome.error ? Pull::refused : Pull::included;
 }
 
 // ---- durability ----------------------------------------------------------------------------------------------------
@@ -657,7 +657,7 @@ Kernel::pushBoot(const std::vector<format::SignedTransaction>& transactions, for
       return std::unexpected(block.error());
    format::TransactionTrace all;
    for (const auto& t : transactions) {
-      format::TransactionTrace trace = (*block)->push(t, true);
+      format::TransactionTrace trace = (*block)->push(t, true).trace();
       if (trace.error)
          return trace;
       for (auto& action : trace.actionTraces)
@@ -679,8 +679,8 @@ std::expected<void, Rejection> Kernel::startBlock(const BlockStart& start) {
    auto block = OpenBlock::start(impl_->machine, impl_->head(), start, BlockPurpose::produce);
    if (!block)
       return std::unexpected(block.error());
-   if (auto trace = (*block)->pushStartBlock(); trace.error)
-      return std::unexpected(Rejection{"startBlock: " + *trace.error});
+   if (const auto outcome = (*block)->pushStartBlock(); outcome.error)
+      return std::unexpected(Rejection{"startBlock: " + *outcome.error});
    impl_->open = std::move(*block);
    impl_->openOwn = impl_->open->transactionCount();
    return {};
@@ -713,7 +713,7 @@ std::optional<format::SignedTransaction> Kernel::nextTransaction(std::int64_t ti
 
 format::TransactionTrace Kernel::push(const format::SignedTransaction& transaction, bool proofsChecked) {
    ASSERT(impl_->open);
-   return impl_->open->push(transaction, proofsChecked);
+   return impl_->open->push(transaction, proofsChecked).trace();
 }
 
 std::expected<SealedBlock, Rejection> Kernel::sealBlock(const std::function<Bytes(ByteView)>& sign,

@@ -33,13 +33,6 @@ format::Checksum256 hashOf(const std::vector<Bytes>& list) {
    return list.empty() ? ofNone : format::sha256Of(list);
 }
 
-format::TransactionTrace traceOf(const ActionNode& node) {
-   format::TransactionTrace out;
-   out.actionTraces.push_back(toTrace(node));
-   out.error = node.error;
-   return out;
-}
-
 } // namespace
 
 Bytes proofToken(const format::Action& action, bool success, format::RunMode mode, const format::StatusRow& status) {
@@ -226,16 +219,17 @@ bool OpenBlock::codeReady(const format::Checksum256& code) const {
    return machine_.ahead.isReady(code, vmOptions(wasm.vmOptions));
 }
 
-format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, bool proofsChecked, bool awaitCode) {
+Outcome OpenBlock::push(format::SignedTransaction transaction, bool proofsChecked, bool awaitCode) {
    const bool producing = purpose_ == BlockPurpose::produce;
    const format::Checksum256 id = format::transactionId(transaction);
    const auto unpacked = transaction.transaction.unpack();
-   format::TransactionTrace trace;
-   const auto mark = state_.mark();
+   Outcome outcome;
+   // A transaction of a finished block is not undone: the block goes with it.
+   const auto mark = producing ? state_.mark() : std::nullopt;
    SubjectiveRecord record;
    record.replaying = !producing;
 
-   const auto refuse = [&](std::string text) { trace.error = std::move(text); };
+   const auto refuse = [&](std::string text) { outcome.error = std::move(text); };
    if (!unpacked)
       refuse("transaction is malformed");
    else if (transaction.proofs.size() != unpacked->claims.size())
@@ -247,14 +241,14 @@ format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, 
    else if (unpacked->tapos.flags & format::Tapos::doNotBroadcast)
       refuse("cannot commit a transaction that must not be broadcast");
    else if (beforeGenesis()) {
-      trace.error = runGenesis(*unpacked);
-      if (!trace.error && !transaction.proofs.empty())
+      outcome.error = runGenesis(*unpacked);
+      if (!outcome.error && !transaction.proofs.empty())
          refuse("genesis transaction cannot have proofs");
    } else {
       if (!proofsChecked)
          if (auto error = checkProofs(transaction, *unpacked, id))
             refuse("verification failed: " + *error);
-      if (!trace.error) {
+      if (!outcome.error) {
          if (!producing)
             record.entries = *transaction.subjectiveData;
          Context context(machine_, state_,
@@ -269,22 +263,23 @@ format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, 
          PackedAction action =
              packAction(format::AccountNumber(), transact, format::MethodNumber(), format::pack(arguments));
          transaction.transaction = std::move(arguments.transaction);
-         trace = traceOf(context.run(std::move(action), Entry::processTransaction));
-         if (!trace.error)
+         outcome.action = context.run(std::move(action), Entry::processTransaction);
+         outcome.error = outcome.action->error;
+         if (!outcome.error)
             context.compileStored();
          else if (context.waitsForCode()) {
             state_.rollBack(mark);
             waiting_ = Waiting{std::move(transaction), id, *context.waitsForCode()};
-            return trace;
+            return outcome;
          }
       }
    }
 
-   if (trace.error)
+   if (outcome.error)
       state_.rollBack(mark);
    else
       state_.keep(mark);
-   if (!trace.error) {
+   if (!outcome.error) {
       if (producing)
          transaction.subjectiveData = std::move(record.entries);
       machine_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
@@ -294,21 +289,18 @@ format::TransactionTrace OpenBlock::push(format::SignedTransaction transaction, 
       bytes_ += transaction.transaction.packed.size();
       transactions_.push_back(std::move(transaction));
    }
-   if (producing || !trace.error)
-      tell(id, trace);
-   return trace;
+   if (producing || !outcome.error)
+      tell(id, outcome);
+   return outcome;
 }
 
-void OpenBlock::tell(const format::Checksum256& id, format::TransactionTrace& trace) {
-   const NotifyType type = trace.error ? NotifyType::rejectTransaction : NotifyType::acceptTransaction;
-   if (!state_.get(storeKey(db::native, format::NotifyRow::key(type))))
-      return;
-   std::tuple arguments(id, std::move(trace));
-   notify(type, format::pack(arguments));
-   trace = std::move(std::get<1>(arguments));
+void OpenBlock::tell(const format::Checksum256& id, const Outcome& outcome) {
+   const NotifyType type = outcome.error ? NotifyType::rejectTransaction : NotifyType::acceptTransaction;
+   if (state_.get(storeKey(db::native, format::NotifyRow::key(type))))
+      notify(type, packTold(id, outcome));
 }
 
-format::TransactionTrace OpenBlock::pushStartBlock() {
+Outcome OpenBlock::pushStartBlock() {
    // The block number makes it unique when blocks are less than a second apart (spec, consensus D25).
    format::Transaction transaction;
    transaction.tapos.expiration = format::ceilToSec({header_.time.microseconds + second});

@@ -35,9 +35,9 @@ public:
    bool beforeGenesis() const { return !parent_->header && ids_.empty(); }
 
    /// Runs one transaction. While producing: without subjectiveData, undone when it fails, callbacks told.
-   /// Otherwise: with it; the block is lost when it fails.
+   /// Otherwise: with it; when it fails the block is lost, and its state half-changed.
    /// awaitCode: see below.
-   format::TransactionTrace push(format::SignedTransaction transaction, bool proofsChecked, bool awaitCode = false);
+   Outcome push(format::SignedTransaction transaction, bool proofsChecked, bool awaitCode = false);
    /// The last transaction, if it was undone because code that it brings is still to be compiled; no callback was told.
    /// `code` is ready when it may be pushed again.
    struct Waiting {
@@ -46,10 +46,10 @@ public:
    };
    std::optional<Waiting> takeWaiting() { return std::exchange(waiting_, std::nullopt); }
    /// Tells the callbacks what became of a transaction.
-   void tell(const format::Checksum256& id, format::TransactionTrace& trace);
+   void tell(const format::Checksum256& id, const Outcome& outcome);
    bool codeReady(const format::Checksum256& code) const;
    /// The transaction by which every block after genesis begins.
-   format::TransactionTrace pushStartBlock();
+   Outcome pushStartBlock();
 
    std::size_t transactionCount() const { return ids_.size(); }
    std::size_t bytes() const { return bytes_; }

@@ -356,10 +356,13 @@ format::TransactionTrace TestChain::push(const format::SignedTransaction& transa
       throw TesterError{"no block is open"};
    OpenBlock& block = *impl_->open;
    block.setPurpose(transaction.subjectiveData ? BlockPurpose::validate : BlockPurpose::produce);
-   format::TransactionTrace trace = block.push(transaction, true);
+   // The block goes on, also after one that fails as part of a finished block.
+   const auto mark = transaction.subjectiveData ? block.state().mark() : std::nullopt;
+   const Outcome outcome = block.push(transaction, true);
+   outcome.error ? block.state().rollBack(mark) : block.state().keep(mark);
    block.setPurpose(BlockPurpose::produce);
    impl_->host.runWork();
-   return trace;
+   return outcome.trace();
 }
 
 format::TransactionTrace TestChain::runAction(format::RunMode runMode, bool onHead, const format::Action& action) {
