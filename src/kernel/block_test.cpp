@@ -479,6 +479,33 @@ CHAIN_TEST(BlockTest, replayNeverTimesOut) {
    EXPECT_FALSE(other.startBlock({time + 1'000'000, "prod"_a, 0, 0})); // there the limit holds
 }
 
+CHAIN_TEST(BlockTest, proofsOfAFinishedBlock) {
+   // More than one thread takes at a time; one that is wrong spoils the block, wherever it is.
+   boot();
+   startBlock();
+   for (int i = 0; i < 30; ++i)
+      EXPECT_FALSE(kernel
+                       ->push(transaction({action(alice, Program().count())}, {{verify, {}}, {verify, {}}},
+                                          {toBytes("y" + std::to_string(i)), toBytes("yes")}))
+                       .error);
+   const auto good = seal().block;
+   TestHost otherHost;
+   auto otherStore = store::Store::open(folder / "other");
+   auto otherJournal = store::Journal::open(folder / "otherJournal");
+   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
+   ASSERT_TRUE(other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(2))));
+   for (const std::size_t at : {1u, 15u, 30u}) {
+      auto bad = std::make_shared<format::SignedBlock>(*good);
+      bad->block.transactions.at(at).proofs.at(at % 2) = toBytes("no");
+      const auto refused = other.applyBlock(bad);
+      ASSERT_FALSE(refused);
+      EXPECT_NE(refused.error().reason.find("bad proof"), std::string::npos) << refused.error().reason;
+      EXPECT_EQ(other.head()->num, 2u);
+   }
+   const auto applied = other.applyBlock(good);
+   EXPECT_TRUE(applied) << applied.error().reason;
+}
+
 CHAIN_TEST(BlockTest, blocksAreSigned) {
    // Once the producers have a key, a block needs its signature: the verify service answers for it.
    boot();

@@ -301,11 +301,15 @@ std::expected<SealedBlock, Rejection> Kernel::Impl::apply(const format::SignedBl
    if (!opened)
       return std::unexpected(opened.error());
    OpenBlock& built = **opened;
+   if (purpose == BlockPurpose::validate)
+      built.verifyProofs(block.block.transactions);
    for (const format::SignedTransaction& transaction : block.block.transactions) {
-      const auto outcome = built.push(transaction, purpose == BlockPurpose::replay);
+      const auto outcome = built.push(transaction, true);
       if (outcome.error)
          return reject("a transaction of the block failed: " + *outcome.error);
    }
+   if (const auto error = built.failedProofs())
+      return reject("verification failed: " + *error);
    const auto id = built.finish();
    if (!id)
       return std::unexpected(id.error());

@@ -20,8 +20,6 @@ namespace {
 
 constexpr auto transact = "transact"_a;
 constexpr std::int64_t second = 1'000'000;
-/// CPU limit of one proof while producing, in nanoseconds.
-constexpr std::int64_t proofCpuNs = 200'000'000;
 
 const format::Consensus& newest(const format::JointConsensus& consensus) {
    return consensus.next ? consensus.next->consensus : consensus.current;
@@ -158,30 +156,46 @@ std::vector<std::optional<Bytes>> OpenBlock::tokens(const format::SignedTransact
    return {};
 }
 
-std::optional<std::string> OpenBlock::checkProofs(const format::SignedTransaction& transaction,
-                                                  const format::Transaction& unpacked, const format::Checksum256& id) {
+std::vector<PackedAction> OpenBlock::unverified(const format::SignedTransaction& transaction,
+                                                const format::Transaction& unpacked, const format::Checksum256& id) {
+   std::vector<PackedAction> out;
    if (transaction.proofs.empty())
-      return std::nullopt;
+      return out;
    const auto known = tokens(transaction);
    for (std::size_t i = 0; i < transaction.proofs.size(); ++i) {
       const format::Claim& claim = unpacked.claims[i];
       const format::Action action{format::AccountNumber(), claim.service, "verifySys"_m,
                                   format::pack(format::VerifyArgs{id, claim, transaction.proofs[i]})};
-      if (i < known.size() && known[i] && known[i]->size() == 32 &&
-          *known[i] == proofToken(action, true, format::RunMode::verify, parent_->status))
-         continue;
-      ChainState parent(parent_->version);
-      const bool producing = purpose_ == BlockPurpose::produce;
-      Context context(machine_, parent,
-                      {.mode = Mode::verify,
-                       .view = Checkout::View::empty,
-                       .cpuNs = producing ? std::optional(proofCpuNs) : std::nullopt,
-                       .producing = producing});
-      const ActionNode node = context.run(packAction(action), Entry::called);
-      if (node.error)
-         return *node.error;
+      if (i >= known.size() || !known[i] || known[i]->size() != 32 ||
+          *known[i] != proofToken(action, true, format::RunMode::verify, parent_->status))
+         out.push_back(packAction(action));
    }
+   return out;
+}
+
+std::optional<std::string> OpenBlock::checkProofs(const format::SignedTransaction& transaction,
+                                                  const format::Transaction& unpacked, const format::Checksum256& id) {
+   for (const PackedAction& proof : unverified(transaction, unpacked, id))
+      if (auto error = failedProof(machine_, *parent_, proof, purpose_ == BlockPurpose::produce))
+         return error;
    return std::nullopt;
+}
+
+void OpenBlock::verifyProofs(const std::vector<format::SignedTransaction>& transactions) {
+   std::vector<PackedAction> proofs;
+   for (const format::SignedTransaction& transaction : transactions) {
+      if (transaction.proofs.empty())
+         continue;
+      const auto unpacked = transaction.transaction.unpack();
+      if (unpacked && unpacked->claims.size() == transaction.proofs.size())
+         for (PackedAction& proof : unverified(transaction, *unpacked, format::transactionId(transaction)))
+            proofs.push_back(std::move(proof));
+   }
+   proofChecks_ = std::make_unique<ProofChecks>(machine_, parent_, std::move(proofs));
+}
+
+std::optional<std::string> OpenBlock::failedProofs() {
+   return proofChecks_ ? proofChecks_->firstError() : std::nullopt;
 }
 
 std::optional<std::string> OpenBlock::runGenesis(const format::Transaction& transaction) {

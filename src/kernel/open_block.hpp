@@ -3,6 +3,7 @@
 
 #include "kernel/context.hpp"
 #include "kernel/kernel.hpp"
+#include "kernel/proof_checks.hpp"
 #include "kernel/verify_services.hpp"
 
 #include <expected>
@@ -48,6 +49,10 @@ public:
    /// Tells the callbacks what became of a transaction.
    void tell(const format::Checksum256& id, const Outcome& outcome);
    bool codeReady(const format::Checksum256& code) const;
+   /// Begins to verify the proofs of a finished block's transactions; until `failedProofs`.
+   void verifyProofs(const std::vector<format::SignedTransaction>& transactions);
+   /// Waits for their verdicts. The error of one that is wrong. Throws Fault.
+   std::optional<std::string> failedProofs();
    /// The transaction by which every block after genesis begins.
    Outcome pushStartBlock();
 
@@ -74,6 +79,9 @@ private:
    std::optional<std::string> runGenesis(const format::Transaction& transaction);
    std::optional<std::string> checkProofs(const format::SignedTransaction& transaction,
                                           const format::Transaction& unpacked, const format::Checksum256& id);
+   /// The proofs that no token answers for.
+   std::vector<PackedAction> unverified(const format::SignedTransaction& transaction,
+                                        const format::Transaction& unpacked, const format::Checksum256& id);
    std::vector<std::optional<Bytes>> tokens(const format::SignedTransaction& transaction);
    /// Runs the actions of a notify row, each on its own: `rawData` empty passes the action's own.
    void notify(format::NotifyType type, const std::optional<Bytes>& rawData);
@@ -98,6 +106,7 @@ private:
    std::size_t bytes_ = 0;
    format::Checksum256 id_{};
    std::optional<Waiting> waiting_;
+   std::unique_ptr<ProofChecks> proofChecks_;
 };
 
 /// The node-private name of a verified proof (spec, kernel §6.1, Tokens).
