@@ -1,0 +1,206 @@
+// Any request that GraphQL is asked, over tables of a few rows: answered with JSON within the limits, or not at all.
+// The first byte says how it is asked; the rest is the query, or the JSON around it.
+#define POLIS_SERVICE_PRIVILEGED 1
+#include <polis/graphql.hpp>
+#include <polis/sdk.hpp>
+
+#include "base/assert.hpp"
+
+#include <cstring>
+#include <map>
+
+namespace polis::sdk {
+namespace {
+
+struct Aborted {};
+
+/// One database, as host functions show it.
+struct Rows {
+   std::map<Bytes, Bytes> rows;
+   Bytes prefix, result, key;
+
+   std::uint32_t found(std::map<Bytes, Bytes>::const_iterator at, ByteView shared) {
+      if (at == rows.end() ||
+          !std::equal(shared.begin(), shared.end(), at->first.begin(),
+                      at->first.begin() + static_cast<std::ptrdiff_t>(std::min(shared.size(), at->first.size()))))
+         return env::none;
+      result = at->second;
+      key.assign(at->first.begin() + static_cast<std::ptrdiff_t>(prefix.size()), at->first.end());
+      return static_cast<std::uint32_t>(result.size());
+   }
+   Bytes full(const void* part, std::uint32_t size) const {
+      Bytes out = prefix;
+      append(out, {static_cast<const std::uint8_t*>(part), size});
+      return out;
+   }
+};
+Rows host;
+
+std::uint32_t fetch(const Bytes& from, void* to, std::uint32_t size, std::uint32_t offset) {
+   if (offset < from.size() && size)
+      std::memcpy(to, from.data() + offset, std::min<std::size_t>(size, from.size() - offset));
+   return static_cast<std::uint32_t>(from.size());
+}
+
+} // namespace
+
+namespace env {
+extern "C" {
+std::uint32_t polis_getResult(void* to, std::uint32_t size, std::uint32_t offset) {
+   return fetch(host.result, to, size, offset);
+}
+std::uint32_t polis_getKey(void* to, std::uint32_t size) { return fetch(host.key, to, size, 0); }
+void polis_abortMessage(const void*, std::uint32_t) { throw Aborted{}; }
+void polis_writeConsole(const void*, std::uint32_t) {}
+std::uint32_t polis_call(const void*, std::uint32_t, std::uint64_t) { throw Aborted{}; }
+std::uint32_t polis_importHandles() { throw Aborted{}; }
+std::uint32_t polis_kvOpen(std::uint32_t, const void* prefix, std::uint32_t size, std::uint32_t) {
+   const auto* bytes = static_cast<const std::uint8_t*>(prefix);
+   host.prefix.assign(bytes, bytes + size); // one handle, of one owner
+   return 0;
+}
+void polis_kvClose(std::uint32_t) {}
+void polis_kvPut(std::uint32_t, const void* key, std::uint32_t keySize, const void* value, std::uint32_t size) {
+   const auto* bytes = static_cast<const std::uint8_t*>(value);
+   host.rows[host.full(key, keySize)] = Bytes(bytes, bytes + size);
+}
+void polis_kvRemove(std::uint32_t, const void* key, std::uint32_t size) { host.rows.erase(host.full(key, size)); }
+std::uint32_t polis_kvGet(std::uint32_t, const void* key, std::uint32_t size) {
+   const auto at = host.rows.find(host.full(key, size));
+   return host.found(at, {});
+}
+std::uint32_t polis_kvGreaterEqual(std::uint32_t, const void* key, std::uint32_t size, std::uint32_t match) {
+   const Bytes from = host.full(key, size);
+   return host.found(host.rows.lower_bound(from), ByteView(from).first(host.prefix.size() + match));
+}
+std::uint32_t polis_kvLessThan(std::uint32_t, const void* key, std::uint32_t size, std::uint32_t match) {
+   const Bytes before = host.full(key, size);
+   const auto at = host.rows.lower_bound(before);
+   return host.found(at == host.rows.begin() ? host.rows.end() : std::prev(at),
+                     ByteView(before).first(host.prefix.size() + match));
+}
+std::uint32_t polis_kvMax(std::uint32_t, const void* key, std::uint32_t size) {
+   const Bytes prefix = host.full(key, size);
+   auto at = host.rows.end();
+   for (auto it = host.rows.lower_bound(prefix); it != host.rows.end() && it->first.size() >= prefix.size() &&
+                                                 std::equal(prefix.begin(), prefix.end(), it->first.begin());
+        ++it)
+      at = it;
+   return host.found(at, prefix);
+}
+}
+} // namespace env
+
+namespace {
+
+struct Part {
+   std::string text;
+   std::optional<std::uint64_t> big;
+   std::vector<std::int16_t> small;
+};
+struct Item {
+   std::uint32_t id = 0;
+   AccountNumber owner;
+   std::optional<Part> part;
+   std::vector<Part> parts;
+   Bytes bytes;
+   bool flag = false;
+   double real = 0;
+   TimePointUSec time;
+};
+using Items = Table<0, Item, &Item::id, Index<&Item::owner, &Item::id>>;
+
+/// Fields that nest without end.
+struct Deep {
+   std::uint32_t level = 0;
+   Deep below() const { return {level + 1}; }
+   std::vector<Deep> many(std::uint32_t count) const {
+      std::vector<Deep> out;
+      for (std::uint32_t i = 0; i < count && graphql::current->charge(1); ++i)
+         out.push_back({i});
+      return out;
+   }
+};
+POLIS_GRAPHQL(Deep, field(below), field(many, count))
+
+struct Query {
+   Connection<Item> items(Page<std::uint32_t> page) const {
+      return connection(openOf<Items>("items"_a).index<0>(), page);
+   }
+   Connection<Item> ownedItems(AccountNumber owner, Page<std::uint32_t> page) const {
+      return connection(openOf<Items>("items"_a).index<1>(), page, owner);
+   }
+   std::optional<Item> item(std::uint32_t id) const { return openOf<Items>("items"_a).get(id); }
+   Deep deep() const { return {}; }
+   std::string echo(std::string text, std::optional<std::vector<std::int64_t>> numbers, std::optional<Part> part,
+                    std::optional<bool> flag) const {
+      return text + std::to_string(numbers ? numbers->size() : 0) + (part ? part->text : "") + (flag ? "!" : "");
+   }
+};
+POLIS_GRAPHQL(Query, field(items, page), field(ownedItems, owner, page), field(item, id), field(deep),
+              field(echo, text, numbers, part, flag))
+
+void fill() {
+   const auto table = openOf<Items>("items"_a, Mode::readWrite);
+   for (std::uint32_t i = 0; i < 40; ++i)
+      table.put({.id = i * 3,
+                 .owner = i % 3 ? "alice"_a : "bob"_a,
+                 .part = i % 2 ? std::optional(Part{"text \"" + std::to_string(i), i, {1, -2}}) : std::nullopt,
+                 .parts = std::vector<Part>(i % 4),
+                 .bytes = Bytes(i, 7),
+                 .flag = i % 5 == 0,
+                 .real = i / 7.0,
+                 .time = {std::int64_t{i} * 1'000'000}});
+}
+
+/// Whether the text is one JSON value.
+bool isJson(std::string_view text) {
+   JsonReader reader(text);
+   reader.skip();
+   return reader.error().message.empty() && reader.token() == JsonToken::end;
+}
+
+void ask(const HttpRequest& request, graphql::ErrorForm form) {
+   try {
+      const auto reply = serveGraphql(Query{}, request, form);
+      if (!reply)
+         return;
+      ASSERT(reply->status == 200 || reply->status == 405 || reply->status == 415);
+      ASSERT(reply->body.size() <= graphql::limits::replyBytesMax + 4096);
+      if (reply->contentType.starts_with("application/json"))
+         ASSERT(isJson(asText(reply->body)));
+   } catch (const Aborted&) { // the service fails with a text
+   }
+}
+
+} // namespace
+} // namespace polis::sdk
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+   using namespace polis::sdk;
+   static const bool filled = (fill(), true);
+   static_cast<void>(filled);
+   if (size == 0)
+      return 0;
+   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
+   HttpRequest request{.host = "items.test", .method = "POST", .target = "/graphql", .headers = {}, .body = {}};
+   switch (data[0] % 4) {
+   case 0:
+      request.contentType = "application/graphql";
+      request.body = polis::toBytes(text);
+      break;
+   case 1:
+      request.contentType = "application/json";
+      request.body = polis::toBytes(text);
+      break;
+   case 2:
+      request.method = "GET";
+      request.target += "?query=" + std::string(text);
+      break;
+   default:
+      request.method = "GET";
+      request.target = text;
+   }
+   ask(request, data[0] & 4 ? graphql::ErrorForm::list : graphql::ErrorForm::object);
+   return 0;
+}
