@@ -5,8 +5,6 @@ namespace {
 
 /// An inner node with at most this many entries becomes a leaf when they fill no more than half of one.
 constexpr std::uint64_t mergeEntriesMax = 8;
-/// So much of a node is fetched ahead.
-constexpr std::size_t prefetchLines = 16;
 
 /// Writes the entry's bytes below those there are; returns where.
 std::uint16_t writeEntry(Leaf& leaf, ByteView key, const std::uint8_t* value, std::uint32_t word) {
@@ -89,11 +87,11 @@ void Edit::killBlob(const Leaf& leaf, std::uint32_t at) {
       kill(loadRef(leaf.valueAt(at)));
 }
 
-void Edit::put(Ref& root, ByteView key, ByteView value) {
+void Edit::put(Ref& root, ByteView key, ByteView value, Witness* witness) {
    Item item{key.data(), value.data(), static_cast<std::uint32_t>(value.size()),
              static_cast<std::uint16_t>(key.size())};
    if (value.size() <= inlineValueBytesMax)
-      return putItem(root, item);
+      return putItem(root, item, witness);
    Fresh blob(*this, allocate(Kind::blob, sizeof(Blob) + value.size()));
    Blob& node = *pool_.blob(blob.get());
    node.spare = 0;
@@ -101,44 +99,52 @@ void Edit::put(Ref& root, ByteView key, ByteView value) {
    std::memcpy(node.value(), value.data(), value.size());
    item.value = reinterpret_cast<const std::uint8_t*>(&blob.ref());
    item.word |= blobFlag;
-   putItem(root, item);
+   putItem(root, item, witness);
    blob.take();
 }
 
-void Edit::putItem(Ref& root, const Item& item) {
+void Edit::putItem(Ref& root, const Item& item, Witness* witness) {
+   const ByteView key = item.keyView();
+   const auto absent = [&] {
+      if (witness)
+         witness->before(std::nullopt);
+   };
    if (!root) {
+      absent();
       root = makeLeaf({&item, 1}, 0);
       return;
    }
-   const ByteView key = item.keyView();
    Inner* path[keyBytesMax + 1];
    std::size_t length = 0, depth = 0;
    Ref* slot = &root;
    bool added = true;
    for (;;) {
       if (pool_.node(*slot)->kind == Kind::leaf) {
-         added = putInLeaf(*slot, depth, item);
+         added = putInLeaf(*slot, depth, item, witness);
          break;
       }
       Inner& inner = ownInner(*slot);
       const ByteView prefix{inner.prefix(), inner.prefixBytes};
       const std::size_t common = commonBytes(key.subspan(depth), prefix);
       if (common < prefix.size()) {
+         absent();
          fork(*slot, depth, common, item);
          break;
       }
       depth += common;
       if (key.size() == depth) {
          if (inner.own) {
-            putInLeaf(inner.own, depth, item);
+            putInLeaf(inner.own, depth, item, witness);
             return;
          }
+         absent();
          inner.own = makeLeaf({&item, 1}, 0);
          ++inner.count;
          break;
       }
       const std::uint8_t byte = key[depth++];
       if (!inner.has(byte)) {
+         absent();
          Fresh leaf(*this, makeLeaf({&item, 1}, 0));
          addChild(*slot, byte, leaf);
          ++pool_.inner(*slot)->count;
@@ -172,11 +178,6 @@ void Edit::fork(Ref& slot, std::size_t depth, std::size_t common, const Item& it
    slot = above;
 }
 
-void Edit::prefetch(Ref ref) const {
-   for (std::size_t line = 0; line < prefetchLines; ++line)
-      __builtin_prefetch(pool_.at(ref) + line * 64);
-}
-
 Inner& Edit::ownInner(Ref& slot) {
    Inner& old = *pool_.inner(slot);
    if (owns(slot)) {
@@ -194,12 +195,12 @@ Inner& Edit::ownInner(Ref& slot) {
 Ref& Edit::ownChild(Inner& inner, std::uint8_t byte) {
    if (!inner.wide) {
       Ref& slot = inner.refs()[inner.below(byte)];
-      prefetch(slot);
+      pool_.prefetch(slot);
       return slot;
    }
    Ref& slot = inner.refs()[byte / groupBytes];
    // Underway while the group is copied.
-   prefetch(pool_.group(slot)->refs()[inner.groupIndex(byte)]);
+   pool_.prefetch(pool_.group(slot)->refs()[inner.groupIndex(byte)]);
    if (owns(slot)) {
       touch(slot);
    } else {
@@ -351,11 +352,13 @@ Leaf& Edit::ownLeaf(Ref& slot) {
    return *pool_.leaf(slot);
 }
 
-bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item) {
+bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item, Witness* witness) {
    const Leaf& leaf = *pool_.leaf(slot);
    const ByteView key = item.keyView();
    const std::uint32_t at = leafLowerBound(leaf, key);
    const bool found = at < leaf.count && same(leaf.key(at), key);
+   if (witness)
+      witness->before(found ? std::optional(leafValue(pool_, leaf, at)) : std::nullopt);
    if (found) {
       const std::uint32_t word = leaf.valueWord(at);
       const std::size_t before = storedValueBytes(word), after = storedValueBytes(item.word);

@@ -24,7 +24,17 @@ public:
    /// What it no longer sees and did not own.
    std::vector<Dead> dead;
 
-   void put(Ref& root, ByteView key, ByteView value);
+   /// Told what is at the key of a put, right before it changes; the view lives until then.
+   class Witness {
+   public:
+      virtual void before(std::optional<ByteView> value) = 0;
+
+   protected:
+      ~Witness() = default;
+   };
+
+   /// `witness` may be null. It is told nothing when allocation throws before the key's place was found.
+   void put(Ref& root, ByteView key, ByteView value, Witness* witness);
    /// The key is there.
    void removeExisting(Ref& root, ByteView key);
    void removeRange(Ref& root, ByteView low, std::optional<ByteView> high);
@@ -50,9 +60,9 @@ private:
       Items view() const { return {items, count}; }
    };
 
-   void putItem(Ref& root, const Item& item);
+   void putItem(Ref& root, const Item& item, Witness* witness);
    /// True when the key was not there.
-   bool putInLeaf(Ref& slot, std::size_t depth, const Item& item);
+   bool putInLeaf(Ref& slot, std::size_t depth, const Item& item, Witness* witness);
    void removeFromLeaf(Ref& slot, std::uint32_t at);
    /// The old node's key bytes differ from the item's after `common` of its prefix: a new node above both.
    void fork(Ref& slot, std::size_t depth, std::size_t common, const Item& item);
@@ -94,7 +104,6 @@ private:
    /// The inner node at `slot`, copied first unless we own it.
    Inner& ownInner(Ref& slot);
    Leaf& ownLeaf(Ref& slot);
-   void prefetch(Ref ref) const;
    /// The child for a byte that has one, in a place that may be written: we own `inner`, and its group then.
    Ref& ownChild(Inner& inner, std::uint8_t byte);
    Ref makeInner(ByteView prefix, std::size_t refs);

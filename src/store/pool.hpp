@@ -71,6 +71,11 @@ public:
       return inner.refs()[inner.below(byte)];
    }
    Blob* blob(Ref ref) const { return reinterpret_cast<Blob*>(at(ref)); }
+   /// Lets the first KiB of a node come nearer, all at once, before any of it is wanted.
+   void prefetch(Ref ref) const {
+      for (std::size_t line = 0; line < 16; ++line)
+         __builtin_prefetch(at(ref) + line * 64);
+   }
 
    /// A node of at least `bytes`, its head filled in, not sealed.
    Ref allocate(Cache& cache, Kind kind, std::size_t bytes, std::uint64_t birth);

@@ -3,6 +3,7 @@
 
 #include "base/fault.hpp"
 #include "base/mutex.hpp"
+#include "store/file.hpp"
 #include "store/long_run.hpp"
 #include "store/test_folder.hpp"
 
@@ -200,6 +201,135 @@ TEST(Store, MarksNest) {
    EXPECT_EQ(contents(writer.snapshot()), before);
    EXPECT_EQ(writer.marks(), 0u);
    writer.reset(store->empty());
+   session.reset();
+   store->verify();
+   EXPECT_EQ(store->stat().nodes, 0u);
+}
+
+TEST(Store, EachKindOfPutIsRolledBack) {
+   const TestFolder folder;
+   auto store = Store::open(folder.path(), small);
+   const Bytes large(100'000, 7), medium(600, 8), inlined(500, 9);
+   Map base;
+   // Nodes of every kind: leaves, inner nodes narrow and wide, keys that end at one, blobs.
+   for (int i = 0; i < 200; ++i)
+      base[b("node/" + std::string(1, static_cast<char>(i + 20)) + "/leaf")] = inlined;
+   for (int i = 0; i < 20; ++i)
+      base[b("node/few/" + std::string(1, static_cast<char>('a' + i)))] = inlined;
+   base[b("node/")] = b("ends at a node");
+   base[b("node/few/a/blob")] = large;
+   base[b("node/few/b/blob")] = medium;
+   const std::pair<const char*, Bytes> puts[] = {
+       {"node/few/k", inlined},          // as long as before
+       {"node/few/k", b("shorter")},     //
+       {"node/few/a", medium},           // now a blob
+       {"node/few/a/blob", large},       // one blob for another
+       {"node/few/a/blob", medium},      //
+       {"node/few/b/blob", b("inline")}, // no blob any more
+       {"node/", medium},                // ends at a node, where there is a value
+       {"node/few/", inlined},           // and where there is none
+       {"node", b("above")},             // parts a prefix, and ends there
+       {"nodes", b("beside")},           // parts a prefix
+       {"", b("the least")},             //
+       {"node/few/kk", inlined},         // into a leaf
+       {"node/few/kl", large},           // makes the leaf an inner node
+       {"node/\x05", b("new child")},    // one more child of a wide node
+       {"node/few/z", b("new child")},   // and of a narrow one
+   };
+   for (const bool owned : {false, true})
+      for (const bool empty : {true, false}) {
+         Writer writer(store->empty());
+         Map model = empty ? Map() : base;
+         for (const auto& [key, value] : model)
+            writer.put(key, value);
+         const Version version = owned ? Version() : writer.snapshot();
+         const auto outer = writer.mark();
+         for (const auto& [key, value] : puts) {
+            SCOPED_TRACE(key);
+            const auto mark = writer.mark();
+            writer.put(asBytes(key), value);
+            ASSERT_EQ(text(writer.get(asBytes(key))), text(value));
+            writer.rollBack(mark);
+            ASSERT_EQ(contents(writer.snapshot()), model);
+         }
+         // All of them, and some twice.
+         for (int times = 0; times < 2; ++times)
+            for (const auto& [key, value] : puts)
+               writer.put(asBytes(key), value);
+         writer.rollBack(outer);
+         ASSERT_EQ(contents(writer.snapshot()), model);
+         ASSERT_NO_THROW(writer.snapshot().verify());
+      }
+   store->verify();
+   EXPECT_EQ(store->stat().nodes, 0u);
+}
+
+/// A disk that has no more room while `full`.
+struct FullDisk final : FileWatch {
+   bool full = false;
+   std::size_t on(FileStep step, int, std::size_t bytes) override {
+      if (full && step == FileStep::allocate)
+         throw Fault("no room");
+      return bytes;
+   }
+};
+
+TEST(Store, RollsBackWhatAFullDiskBrokeOff) {
+   const TestFolder folder;
+   FullDisk disk;
+   Options options = small;
+   options.watch = &disk;
+   auto store = Store::open(folder.path(), options);
+   auto session = std::make_unique<Writer>(store->empty());
+   Writer& writer = *session;
+   std::mt19937_64 random(5);
+   Map model;
+   const auto put = [&] {
+      // Half of them new, so that there is an end to the room.
+      const Bytes key = b("key" + std::to_string(random() % (random() % 2 ? 1000 : 1'000'000))),
+                  value(random() % (random() % 8 ? 300 : 20'000), static_cast<std::uint8_t>(random()));
+      writer.put(key, value);
+      model[key] = value;
+   };
+   int refusedRollBacks = 0, allPuts = 0;
+   for (int round = 0; round < 10; ++round) {
+      SCOPED_TRACE("round " + std::to_string(round));
+      for (int i = 0; i < 300; ++i)
+         put();
+      const Map before = model;
+      const Version kept = writer.snapshot();
+      const auto mark = writer.mark();
+      disk.full = true;
+      int puts = 0;
+      for (bool refused = false; !refused;)
+         try {
+            put();
+            ++puts;
+         } catch (const Fault&) {
+            refused = true;
+         }
+      ASSERT_EQ(contents(writer.snapshot()), model);
+      allPuts += puts;
+      if (round % 4 == 3) {
+         writer.keep(mark);
+      } else {
+         try {
+            writer.rollBack(mark);
+         } catch (const Fault&) {
+            ++refusedRollBacks;
+            ASSERT_EQ(writer.marks(), 1u);
+            disk.full = false;
+            writer.rollBack(mark);
+         }
+         model = before;
+      }
+      disk.full = false;
+      ASSERT_EQ(contents(writer.snapshot()), model);
+      ASSERT_EQ(contents(kept), before);
+      ASSERT_NO_THROW(writer.snapshot().verify());
+   }
+   EXPECT_GT(allPuts, 100);
+   EXPECT_GT(refusedRollBacks, 0);
    session.reset();
    store->verify();
    EXPECT_EQ(store->stat().nodes, 0u);

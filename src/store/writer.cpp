@@ -25,7 +25,7 @@ struct Undo {
 
 } // namespace
 
-struct Writer::State {
+struct Writer::State final : Edit::Witness {
    explicit State(Generations& generations) : edit(generations) {}
    ~State() { edit.generations().abandon(edit.mine, root, std::move(edit.dead)); }
 
@@ -36,11 +36,11 @@ struct Writer::State {
       return !marks.empty() && !(undo.size() > marks.back() && undo.back().kind == Undo::Kind::root);
    }
 
-   /// Notes the present value of `key` before it changes.
-   void note(ByteView key) {
-      Undo item{Undo::Kind::insert, static_cast<std::uint16_t>(key.size()), 0, undoBytes.size()};
-      append(undoBytes, key);
-      if (const auto value = treeGet(pool(), root, key)) {
+   /// Notes the present value of `noted` before it changes.
+   void before(std::optional<ByteView> value) override {
+      Undo item{Undo::Kind::insert, static_cast<std::uint16_t>(noted.size()), 0, undoBytes.size()};
+      append(undoBytes, noted);
+      if (value) {
          item.kind = Undo::Kind::value;
          item.valueBytes = static_cast<std::uint32_t>(value->size());
          append(undoBytes, *value);
@@ -59,6 +59,8 @@ struct Writer::State {
 
    Edit edit;
    Ref root = 0;
+   /// The key that is about to change.
+   ByteView noted;
    std::vector<Undo> undo;
    Bytes undoBytes;
    /// One for each item of kind root.
@@ -88,10 +90,12 @@ void Writer::noteRoot() {
    s.undo.push_back({Undo::Kind::root, 0, 0, s.undoBytes.size()});
 }
 
-void Writer::noteKey(ByteView key) {
+bool Writer::noteKey(ByteView key) {
    State& s = *state_;
-   if (s.noting())
-      s.undoBytes.size() > undoBytesMax ? noteRoot() : s.note(key);
+   s.noted = key;
+   if (s.noting() && s.undoBytes.size() > undoBytesMax)
+      noteRoot();
+   return s.noting();
 }
 
 Writer::~Writer() = default;
@@ -113,14 +117,16 @@ std::uint64_t Writer::rangeCount(ByteView low, std::optional<ByteView> high) con
 void Writer::put(ByteView key, ByteView value) {
    ASSERT(key.size() <= keyBytesMax);
    ASSERT(value.size() <= valueBytesMax);
-   noteKey(key);
-   state_->edit.put(state_->root, key, value);
+   const bool noting = noteKey(key);
+   state_->edit.put(state_->root, key, value, noting ? state_.get() : nullptr);
 }
 
 bool Writer::remove(ByteView key) {
-   if (!treeGet(state_->pool(), state_->root, key))
+   const auto value = get(key);
+   if (!value)
       return false;
-   noteKey(key);
+   if (noteKey(key))
+      state_->before(value);
    state_->edit.removeExisting(state_->root, key);
    return true;
 }
@@ -142,7 +148,8 @@ std::uint64_t Writer::removeRange(ByteView low, std::optional<ByteView> high) {
             entry = upperBound(entry->key);
          }
          for (const Bytes& key : keys)
-            noteKey(key);
+            if (noteKey(key))
+               s.before(get(key));
       }
    }
    s.edit.removeRange(s.root, low, high);
@@ -191,7 +198,7 @@ void Writer::rollBack(Mark mark) {
             s.edit.removeExisting(s.root, key);
          break;
       case Undo::Kind::value:
-         s.edit.put(s.root, key, ByteView(key.data() + key.size(), item.valueBytes));
+         s.edit.put(s.root, key, ByteView(key.data() + key.size(), item.valueBytes), nullptr);
          break;
       case Undo::Kind::root:
          startFrom(s.undoRoots.back());

@@ -60,7 +60,8 @@ public:
 private:
    struct State;
    void startFrom(const Version& version);
-   void noteKey(ByteView key);
+   /// Before a change at `key`: true when the value there is still to be noted.
+   bool noteKey(ByteView key);
    void noteRoot();
    std::unique_ptr<State> state_;
 };
