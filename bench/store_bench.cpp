@@ -1,14 +1,15 @@
 // bench/run store: the store beside LMDB (plain and writable map) and RocksDB, each in a process of its own.
-// store_bench [--json] [--quick] [--rows N]... [--only ENGINE]... [--part PART]... [--folder DIR]
+// store_bench [--json] [--quick] [--rows N]... [--only ENGINE]... [--part PART]... [--blocks N] [--folder DIR]
 //
 // Keys: 8-byte service, 2-byte table, 6 to 22 random bytes; values 32 to 256 bytes.
 //   upsert  random upserts into an empty set, transactions of 100, no sync; update: the same once full
-//   get     random point reads; get_beside_writer and write_beside_reader: one thread of each; get_beside_reader: two
+//   get     random point reads; get_4_together: four keys asked for at once, where the engine has a way to, by the
+//   writer;
+//           get_beside_writer and write_beside_reader: one thread of each; get_beside_reader: two
 //           threads that read, which tells what the machine alone takes from the first
 //   scan100 100 entries from a random start, entries a second
 //   block   transactions of 4 reads, 3 updates, 1 insert, 1,000 to a block; each block is kept as a version for the
-//   next
-//           ten; one transaction in twenty is abandoned midway
+//           next ten; one transaction in twenty is abandoned midway
 //   block_durable  the same, each block on the disk before the next begins
 #include "store_bench_engine.hpp"
 
@@ -214,6 +215,7 @@ private:
       double from = seconds();
       gets(*reader, p_.operations, 1);
       rate("get", static_cast<double>(p_.operations), from);
+      getsTogether();
       Random random{9};
       const std::uint64_t scans = p_.operations / 20;
       std::size_t bytes = 0;
@@ -230,6 +232,21 @@ private:
          times.push_back(static_cast<float>(1e9 * (seconds() - start)));
       }
       percentiles("get", times);
+   }
+
+   void getsTogether() {
+      Random random{4};
+      std::size_t found = 0;
+      engine_->begin();
+      const double from = seconds();
+      for (std::uint64_t i = 0; i < p_.operations / 4; ++i) {
+         const Row row[] = {Row(random() % rows_), Row(random() % rows_), Row(random() % rows_), Row(random() % rows_)};
+         const ByteView keys[] = {row[0].keyView(), row[1].keyView(), row[2].keyView(), row[3].keyView()};
+         found += engine_->get(keys);
+      }
+      rate("get_4_together", static_cast<double>(found), from);
+      ASSERT(found == p_.operations / 4 * 4);
+      engine_->commit();
    }
 
    void both() {
@@ -397,6 +414,8 @@ int main(int argc, char** argv) {
          p.only.push_back(next());
       else if (option == "--part")
          p.parts.push_back(next());
+      else if (option == "--blocks")
+         p.blocks = p.durableBlocks = std::max(1, std::stoi(next()));
       else if (option == "--folder")
          p.folder = next();
       else if (option == "--json")
@@ -404,7 +423,7 @@ int main(int argc, char** argv) {
       else
          return std::fprintf(stderr, "store_bench [--json] [--quick] [--rows N]... [--only "
                                      "polis|lmdb|lmdb_writemap|rocksdb]... [--part "
-                                     "get|beside|block|durable|open]... [--folder DIR]\n"),
+                                     "get|beside|block|durable|open]... [--blocks N] [--folder DIR]\n"),
                 2;
    }
    if (p.rows.empty())

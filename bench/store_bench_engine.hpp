@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 
 namespace polis::bench {
 
@@ -18,6 +19,13 @@ public:
    virtual void begin() = 0;
    virtual void put(ByteView key, ByteView value) = 0;
    virtual bool get(ByteView key) = 0;
+   /// Gets several keys, together where the engine has a way to; returns how many are there.
+   virtual std::size_t get(std::span<const ByteView> keys) {
+      std::size_t found = 0;
+      for (const ByteView key : keys)
+         found += get(key);
+      return found;
+   }
    virtual void beginInner() = 0;
    virtual void endInner(bool keep) = 0;
    /// Publishes it to readers. Not durable yet.

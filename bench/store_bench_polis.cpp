@@ -6,6 +6,7 @@
 #include "store/journal.hpp"
 #include "store/store.hpp"
 
+#include <algorithm>
 #include <deque>
 
 namespace polis::bench {
@@ -28,6 +29,11 @@ public:
       }
    }
    bool get(ByteView key) override { return writer_.get(key).has_value(); }
+   std::size_t get(std::span<const ByteView> keys) override {
+      values_.resize(keys.size());
+      writer_.get(keys, values_);
+      return keys.size() - static_cast<std::size_t>(std::count(values_.begin(), values_.end(), std::nullopt));
+   }
    void beginInner() override {
       mark_ = writer_.mark();
       recordMark_ = record_.size();
@@ -103,6 +109,7 @@ private:
    Mutex mutex_;
    store::Version newest_ GUARDED_BY(mutex_);
    std::deque<store::Version> kept_;
+   std::vector<std::optional<ByteView>> values_;
    bool log_ = false;
    Bytes record_;
    std::size_t recordMark_ = 0;

@@ -52,6 +52,20 @@ public:
       value_.Reset();
       return db_->Get({}, db_->DefaultColumnFamily(), slice(key), &value_).ok();
    }
+   std::size_t get(std::span<const ByteView> keys) override {
+      slices_.clear();
+      for (const ByteView key : keys)
+         slices_.push_back(slice(key));
+      values_.resize(keys.size());
+      statuses_.resize(keys.size());
+      db_->MultiGet({}, db_->DefaultColumnFamily(), keys.size(), slices_.data(), values_.data(), statuses_.data());
+      std::size_t found = 0;
+      for (std::size_t i = 0; i < keys.size(); ++i) {
+         found += statuses_[i].ok();
+         values_[i].Reset();
+      }
+      return found;
+   }
    void beginInner() override {}
    void endInner(bool keep) override {
       if (keep)
@@ -105,6 +119,9 @@ private:
    rocksdb::WriteOptions write_;
    rocksdb::WriteBatch batch_;
    rocksdb::PinnableSlice value_;
+   std::vector<rocksdb::Slice> slices_;
+   std::vector<rocksdb::PinnableSlice> values_;
+   std::vector<rocksdb::Status> statuses_;
    std::deque<const rocksdb::Snapshot*> kept_;
 };
 

@@ -72,6 +72,31 @@ TEST(Store, ReadsWhatWasWritten) {
    EXPECT_EQ(writer.size(), 3u);
 }
 
+TEST(Store, ReadsSeveralKeysAtOnce) {
+   const TestFolder folder;
+   auto store = Store::open(folder.path(), small);
+   Writer writer(store->empty());
+   std::vector<Bytes> keys{b(""), b("key"), b("key12345678")};
+   for (int i = 0; i < 3000; ++i) {
+      keys.push_back(b("key" + std::to_string(i)));
+      if (i % 3)
+         writer.put(keys.back(), i % 50 ? keys.back() : Bytes(3000, static_cast<std::uint8_t>(i)));
+   }
+   writer.put(asBytes("key"), asBytes("ends at a node"));
+   const std::vector<ByteView> views(keys.begin(), keys.end());
+   std::vector<std::optional<ByteView>> values(keys.size(), asBytes("left over"));
+   const auto expect = [&](const auto& reads) {
+      reads.get(views, values);
+      for (std::size_t i = 0; i < keys.size(); ++i)
+         ASSERT_EQ(text(values[i]), text(reads.get(keys[i]))) << i;
+   };
+   expect(writer);
+   expect(writer.snapshot());
+   expect(store->empty());
+   expect(Version());
+   writer.get({}, {});
+}
+
 TEST(Store, DefaultVersionIsEmpty) {
    const Version version;
    EXPECT_TRUE(version.empty());

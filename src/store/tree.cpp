@@ -2,6 +2,8 @@
 
 #include "base/fault.hpp"
 
+#include <algorithm>
+
 namespace polis::store::detail {
 namespace {
 
@@ -49,31 +51,65 @@ Entry leafEntry(const Pool& pool, const Leaf& leaf, std::uint32_t at) {
    return {leaf.key(at), leafValue(pool, leaf, at)};
 }
 
+namespace {
+
+std::optional<ByteView> valueIn(const Pool& pool, const Leaf& leaf, ByteView key) {
+   const std::int32_t at = leafFind(leaf, key);
+   return at < 0 ? std::nullopt : std::optional(leafValue(pool, leaf, static_cast<std::uint32_t>(at)));
+}
+
+/// The node below an inner one that may have the key; 0 when there is none. `depth`: how far the key has been followed.
+/// Prefixes are not compared: the leaf holds the whole key.
+Ref below(const Pool& pool, const Inner& inner, ByteView key, std::size_t& depth) {
+   depth += inner.prefixBytes;
+   if (key.size() <= depth)
+      return key.size() == depth ? inner.own : 0;
+   const std::uint8_t byte = key[depth++];
+   return inner.has(byte) ? pool.childOf(inner, byte) : 0;
+}
+
+} // namespace
+
 std::optional<ByteView> treeGet(const Pool& pool, Ref ref, ByteView key) {
-   std::size_t depth = 0;
-   while (ref) {
-      if (pool.node(ref)->kind == Kind::leaf) {
-         const Leaf& leaf = *pool.leaf(ref);
-         const std::int32_t at = leafFind(leaf, key);
-         if (at < 0)
-            return std::nullopt;
-         return leafValue(pool, leaf, static_cast<std::uint32_t>(at));
-      }
-      // Prefixes are not compared: the leaf holds the whole key.
-      const Inner& inner = *pool.inner(ref);
-      depth += inner.prefixBytes;
-      if (key.size() <= depth) {
-         if (key.size() < depth)
-            return std::nullopt;
-         ref = inner.own;
-         continue;
-      }
-      const std::uint8_t byte = key[depth++];
-      if (!inner.has(byte))
-         return std::nullopt;
-      ref = pool.childOf(inner, byte);
+   for (std::size_t depth = 0; ref; pool.prefetch(ref)) {
+      if (pool.node(ref)->kind == Kind::leaf)
+         return valueIn(pool, *pool.leaf(ref), key);
+      ref = below(pool, *pool.inner(ref), key, depth);
    }
    return std::nullopt;
+}
+
+void treeGet(const Pool& pool, Ref root, std::span<const ByteView> keys, std::span<std::optional<ByteView>> values) {
+   ASSERT(keys.size() == values.size());
+   struct Way {
+      Ref ref;
+      std::size_t depth;
+   };
+   constexpr std::size_t atOnce = 16;
+   for (std::size_t from = 0; from < keys.size(); from += atOnce) {
+      const std::size_t count = std::min(atOnce, keys.size() - from);
+      Way ways[atOnce];
+      std::fill_n(ways, count, Way{root, 0});
+      std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(from), count, std::nullopt);
+      // A step of each in turn: when it comes to the next one of a way, that node is underway.
+      for (bool going = true; going;) {
+         going = false;
+         for (std::size_t i = 0; i < count; ++i) {
+            auto& [ref, depth] = ways[i];
+            if (!ref)
+               continue;
+            if (pool.node(ref)->kind == Kind::leaf) {
+               values[from + i] = valueIn(pool, *pool.leaf(ref), keys[from + i]);
+               ref = 0;
+               continue;
+            }
+            ref = below(pool, *pool.inner(ref), keys[from + i], depth);
+            if (ref)
+               pool.prefetch(ref);
+            going |= ref != 0;
+         }
+      }
+   }
 }
 
 std::optional<Entry> treeLowerBound(const Pool& pool, Ref ref, ByteView key) {

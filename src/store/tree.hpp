@@ -9,6 +9,8 @@ Entry leafEntry(const Pool& pool, const Leaf& leaf, std::uint32_t at);
 ByteView leafValue(const Pool& pool, const Leaf& leaf, std::uint32_t at);
 
 std::optional<ByteView> treeGet(const Pool& pool, Ref root, ByteView key);
+/// The same for several keys, waiting for memory together.
+void treeGet(const Pool& pool, Ref root, std::span<const ByteView> keys, std::span<std::optional<ByteView>> values);
 std::optional<Entry> treeLowerBound(const Pool& pool, Ref root, ByteView key);
 std::optional<Entry> treeUpperBound(const Pool& pool, Ref root, ByteView key);
 std::optional<Entry> treeLessThan(const Pool& pool, Ref root, ByteView key);

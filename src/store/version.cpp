@@ -4,6 +4,8 @@
 #include "store/check.hpp"
 #include "store/tree.hpp"
 
+#include <algorithm>
+
 namespace polis::store {
 
 using namespace detail;
@@ -26,6 +28,12 @@ const Pool& Version::pool() const { return generations_->pool(); }
 
 // A default-made version belongs to no store.
 std::optional<ByteView> Version::get(ByteView key) const { return root_ ? treeGet(pool(), root_, key) : std::nullopt; }
+void Version::get(std::span<const ByteView> keys, std::span<std::optional<ByteView>> values) const {
+   if (root_)
+      treeGet(pool(), root_, keys, values);
+   else
+      std::fill(values.begin(), values.end(), std::nullopt);
+}
 std::optional<Entry> Version::lowerBound(ByteView key) const {
    return root_ ? treeLowerBound(pool(), root_, key) : std::nullopt;
 }

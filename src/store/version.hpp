@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -73,6 +74,9 @@ public:
    // Views live as long as some copy of this version.
 
    std::optional<ByteView> get(ByteView key) const;
+   /// The value for each of the keys, in `values`, of which there are as many. Several at once take little longer than
+   /// one, for they wait for memory together.
+   void get(std::span<const ByteView> keys, std::span<std::optional<ByteView>> values) const;
    /// First entry at or after `key`.
    std::optional<Entry> lowerBound(ByteView key) const;
    /// First entry after `key`.

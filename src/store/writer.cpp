@@ -101,6 +101,9 @@ bool Writer::noteKey(ByteView key) {
 Writer::~Writer() = default;
 
 std::optional<ByteView> Writer::get(ByteView key) const { return treeGet(state_->pool(), state_->root, key); }
+void Writer::get(std::span<const ByteView> keys, std::span<std::optional<ByteView>> values) const {
+   treeGet(state_->pool(), state_->root, keys, values);
+}
 std::optional<Entry> Writer::lowerBound(ByteView key) const {
    return treeLowerBound(state_->pool(), state_->root, key);
 }

@@ -23,6 +23,8 @@ public:
    Writer& operator=(const Writer&) = delete;
 
    std::optional<ByteView> get(ByteView key) const;
+   /// See Version::get.
+   void get(std::span<const ByteView> keys, std::span<std::optional<ByteView>> values) const;
    std::optional<Entry> lowerBound(ByteView key) const;
    std::optional<Entry> upperBound(ByteView key) const;
    std::optional<Entry> lessThan(ByteView key) const;
