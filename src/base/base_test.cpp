@@ -5,9 +5,13 @@
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "base/read_all.hpp"
 
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -95,6 +99,15 @@ TEST(Log, sinkSeesWhatPassesTheLevel) {
 }
 
 TEST(AssertDeathTest, abortsWithTheCondition) { EXPECT_DEATH(ASSERT(1 + 1 == 3), "assertion failed: 1 \\+ 1 == 3"); }
+
+TEST(ReadAll, GivesAllOrNothing) {
+   std::istringstream text(std::string(40'000, 'a') + '\0' + "b");
+   EXPECT_EQ(readAll(text).value_or("").size(), 40'002u);
+   std::istringstream nothing;
+   EXPECT_EQ(readAll(nothing), "");
+   std::ifstream folder(std::filesystem::temp_directory_path());
+   EXPECT_EQ(readAll(folder), std::nullopt);
+}
 
 } // namespace
 } // namespace polis

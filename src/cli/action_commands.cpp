@@ -1,4 +1,5 @@
 #include "base/fault.hpp"
+#include "base/read_all.hpp"
 #include "cli/chain_client.hpp"
 #include "format/json.hpp"
 #include "node/package.hpp"
@@ -37,7 +38,7 @@ struct QueryArguments {
 std::vector<ActionText> readActions(const std::string& file) {
    std::string text;
    if (file == "-") {
-      text.assign(std::istreambuf_iterator<char>(std::cin), {});
+      text = readAll(std::cin).value_or("");
    } else if (!std::filesystem::exists(file)) {
       throw Fault("There is no file " + file +
                   ". To push one action, say who acts: polis push --sender alice-one SERVICE METHOD '{…}'");

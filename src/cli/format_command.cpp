@@ -1,6 +1,7 @@
 #include "cli/format_command.hpp"
 
 #include "base/bytes.hpp"
+#include "base/read_all.hpp"
 #include "cli/schema_compare.hpp"
 #include "format/builtin_types.hpp"
 #include "format/dynamic.hpp"
@@ -28,11 +29,9 @@ using namespace format;
 
 std::optional<std::string> readFile(const std::string& path) {
    if (path == "-")
-      return std::string(std::istreambuf_iterator<char>(std::cin), {});
+      return readAll(std::cin);
    std::ifstream in(path, std::ios::binary);
-   if (!in)
-      return std::nullopt;
-   return std::string(std::istreambuf_iterator<char>(in), {});
+   return in ? readAll(in) : std::nullopt;
 }
 
 /// Always 1, the exit code.

@@ -1,6 +1,7 @@
 #include "cli/wasm_command.hpp"
 
 #include "base/fault.hpp"
+#include "base/read_all.hpp"
 #include "vm/engine.hpp"
 #include "vm/execution_thread.hpp"
 #include "vm/spec_script.hpp"
@@ -28,10 +29,10 @@ struct WasmOptions {
 
 Bytes readFile(const std::string& name) {
    std::ifstream in(name, std::ios::binary);
-   Bytes out((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-   if (in.bad() || !in)
+   const auto all = in ? readAll(in) : std::nullopt;
+   if (!all)
       throw Fault("cannot read " + name);
-   return out;
+   return toBytes(*all);
 }
 
 std::string text(const vm::FunctionType& type) {

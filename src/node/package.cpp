@@ -354,6 +354,8 @@ Bytes readFile(const std::filesystem::path& path, std::uint64_t bytesMax) {
    std::ifstream in(path, std::ios::binary | std::ios::ate);
    if (!in)
       throwErrno("open " + path.string());
+   if (std::filesystem::is_directory(path))
+      throw Fault(path.string() + " is a folder");
    const auto size = static_cast<std::uint64_t>(in.tellg());
    if (size > bytesMax)
       throw Fault(path.string() + " is larger than " + std::to_string(bytesMax) + " bytes");

@@ -1,6 +1,7 @@
 #include "vm/code_cache.hpp"
 
 #include "base/log.hpp"
+#include "base/read_all.hpp"
 #include "vm/metering.hpp"
 
 #include <algorithm>
@@ -83,12 +84,12 @@ std::optional<Bytes> CodeCache::load(const CodeHash& hash, const Options& option
    std::ifstream in(file(hash, options), std::ios::binary);
    if (!in)
       return std::nullopt;
-   Bytes all((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+   const auto all = readAll(in);
    const std::size_t headerBytes = header(hash, options, {}).size();
-   if (all.size() < headerBytes)
+   if (!all || all->size() < headerBytes)
       return std::nullopt;
-   const ByteView compiled = ByteView(all).subspan(headerBytes);
-   if (!std::ranges::equal(header(hash, options, compiled), ByteView(all).first(headerBytes)))
+   const ByteView compiled = asBytes(*all).subspan(headerBytes);
+   if (!std::ranges::equal(header(hash, options, compiled), asBytes(*all).first(headerBytes)))
       return std::nullopt;
    return Bytes(compiled.begin(), compiled.end());
 }

@@ -617,6 +617,9 @@ TEST(Engine, KeepsCompiledCodeOnDiskAndIgnoresWhatIsBroken) {
    std::filesystem::resize_file(file, 0);
    use(1, 0);
    use(0, 1);
+   std::filesystem::remove(file);
+   std::filesystem::create_directory(file); // opens, and cannot be read
+   use(1, 0);
    std::filesystem::remove_all(dir);
 }
 
