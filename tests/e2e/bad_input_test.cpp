@@ -249,6 +249,16 @@ TEST_F(BadInput, unknownHostAndPath) {
    EXPECT_EQ(client().get("tokens", "/native/admin/status").status, 404);
 }
 
+TEST_F(BadInput, aPathIsNoPartOfThePage) {
+   for (const char* host : {"tokens", "no-such-1", "x-peers", "x-admin"})
+      for (const char* target : {"/native/<b>x</b>", "/no.such/<b>x</b>.txt", "/no.such.txt?<b>x</b>"}) {
+         const auto answer = client().get(host, target);
+         const bool isHtml = answer.head.find("text/html") != std::string::npos;
+         EXPECT_TRUE(answer.status == 404 && (!isHtml || answer.body.find("<b>") == std::string::npos))
+             << host << target << " " << answer.status << " " << answer.body;
+      }
+}
+
 TEST_F(BadInput, headIsAnsweredAsGetWithoutABody) {
    const std::pair<const char*, const char*> targets[] = {{"hello", "/api/greetings"},
                                                           {"tokens", "/api/balances?account=prod"},

@@ -1,41 +1,21 @@
 #include "missing.hpp"
 
+#include "html.hpp"
+
 namespace polis::services {
 
 namespace {
-
-std::string escaped(std::string_view text) {
-   std::string out;
-   for (const char c : text)
-      switch (c) {
-      case '&':
-         out += "&amp;";
-         break;
-      case '<':
-         out += "&lt;";
-         break;
-      case '>':
-         out += "&gt;";
-         break;
-      case '"':
-         out += "&quot;";
-         break;
-      default:
-         out += c;
-      }
-   return out;
-}
 
 /// Words between backticks are commands.
 std::string htmlOf(std::string_view text) {
    std::string out;
    bool command = false;
    for (auto at = text.find('`'); at != text.npos; at = text.find('`')) {
-      (out += escaped(text.substr(0, at))) += command ? "</code>" : "<code>";
+      (out += escapedHtml(text.substr(0, at))) += command ? "</code>" : "<code>";
       command = !command;
       text.remove_prefix(at + 1);
    }
-   return out += escaped(text);
+   return out += escapedHtml(text);
 }
 
 struct Words {
@@ -73,12 +53,12 @@ std::string pageOf(const MissingPage& page, const Words& words) {
                       "<meta name=\"color-scheme\" content=\"light dark\"><title>";
    html += words.title;
    ((html += "</title><style>") += style) += "</style></head><body><h1>";
-   ((html += words.title) += "</h1><p><code>") += escaped(page.host);
-   ((html += escaped(page.path)) += "</code></p><p>") += escaped(words.why);
+   ((html += words.title) += "</h1><p><code>") += escapedHtml(page.host);
+   ((html += escapedHtml(page.path)) += "</code></p><p>") += escapedHtml(words.why);
    ((html += "</p><p>") += htmlOf(words.advice)) += "</p><p>";
    if (page.what == Missing::page)
       html += "<a href=\"/\">First page of this app</a> · ";
-   return ((html += "<a href=\"") += escaped(page.rootUrl)) +=
+   return ((html += "<a href=\"") += escapedHtml(page.rootUrl)) +=
           "\">What there is on this network</a></p></body></html>\n";
 }
 
@@ -102,7 +82,7 @@ HttpReply missingReply(const MissingPage& page, std::string_view accept) {
       if (accept.find("application/json") != accept.npos)
          reply = httpReply(404, "application/json", toJson(ErrorText{std::move(text)}), allowCors());
       else
-         reply = httpReply(404, "text/html", text + "\n", allowCors());
+         reply = httpReply(404, "text/html", escapedHtml(text) + "\n", allowCors());
    }
    reply.headers.push_back({"X-Content-Type-Options", "nosniff"});
    return reply;

@@ -1,5 +1,6 @@
 #include "x_http.hpp"
 
+#include "http/service/html.hpp"
 #include "http/service/http.hpp"
 #include "x-admin/service/x_admin.hpp"
 #include "x-peers/service/x_peers.hpp"
@@ -257,7 +258,7 @@ void serveRequest(std::int32_t socket, ByteView packedRequest) {
       return;
    }
    std::string text("The resource '");
-   text += request.target();
+   text += escapedHtml(request.target());
    text += "' was not found.\n";
    reply(socket, httpReply(404, "text/html", text, allowCors()));
 }
