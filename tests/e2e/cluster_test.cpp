@@ -1,11 +1,30 @@
 // Several producers on real nodes: finality, forwarding, killed leaders, changes of the set, late comers.
-#include "e2e/cluster.hpp"
+#include "e2e/fixture.hpp"
+#include "harness/cluster.hpp"
+#include "harness/command.hpp"
+#include "harness/history.hpp"
+#include "harness/load.hpp"
 
 #include <atomic>
+#include <cstdio>
+#include <thread>
 
 namespace polis::e2e {
 
+using harness::Cluster;
+
 namespace {
+
+/// False after a minute. A node that does not answer makes the condition false for the moment.
+bool soon(const std::function<bool()>& condition) {
+   return harness::within(std::chrono::minutes(1), [&] {
+      try {
+         return condition();
+      } catch (const std::runtime_error&) {
+         return false;
+      }
+   });
+}
 
 /// Makes accounts through all nodes in turn, and remembers those whose transactions were taken in.
 class Load {
@@ -21,7 +40,7 @@ public:
 
 private:
    void run() {
-      const auto key = cluster_.key(0);
+      const auto& key = cluster_.key(0);
       const std::size_t nodes = cluster_.size();
       for (std::size_t n = 0; !ending_.load(); ++n) {
          const auto client = cluster_.client(n % nodes);
@@ -53,50 +72,77 @@ protected:
          GTEST_SKIP() << "the packages are not built: ./run --build";
    }
 
+   /// Makes the first `count` nodes the producers, by the command that operators use. kind: --bft or --cft. signers:
+   /// how many of the present ones sign.
+   static void decide(Cluster& cluster, const std::string& kind, std::size_t count, std::size_t signers) {
+      std::vector<std::string> words{"producers", kind, "--url",
+                                     "http://polis.localhost:" + std::to_string(cluster.network().clientPort(0))};
+      for (std::size_t i = 0; i < count; ++i)
+         words.push_back(Cluster::producerName(i) + "=" + cluster.keyFile(i));
+      for (std::size_t i = 0; i < signers; ++i)
+         words.insert(words.end(), {"--sign", cluster.keyFile(i)});
+      const auto result = harness::runPolis(words);
+      if (result.status != 0)
+         throw std::runtime_error(result.output);
+   }
+
+   /// Says something on the chain through a node, and waits until that is irreversible.
+   static void greet(Cluster& cluster, std::size_t through, const std::string& text) {
+      cluster.client(through).mustPush({action("prod", "hello", "greet", text)}, &cluster.key(0));
+   }
+   static bool hears(Cluster& cluster, std::size_t node, const std::string& text) {
+      return soon(
+          [&] { return cluster.client(node).get("hello", "/api/greetings").body.find(text) != std::string::npos; });
+   }
+
    /// Kills the leader: finality goes on without it, and it comes back to the same chain.
    static void killLeader(Cluster& cluster, std::size_t producers) {
-      const std::size_t dead = cluster.leader(0);
-      cluster[dead].kill();
-      const std::string text = std::string("without ") + Cluster::names[dead];
-      cluster.greet((dead + 1) % producers, text);
-      cluster[dead].start();
-      ASSERT_TRUE(soon([&] { return cluster.greetings(dead).find(text) != std::string::npos; })) << cluster.logs();
+      const auto dead = cluster.leader();
+      ASSERT_TRUE(dead) << cluster.logs();
+      cluster.node(*dead).kill();
+      const std::string text = "without " + Cluster::producerName(*dead);
+      greet(cluster, (*dead + 1) % producers, text);
+      cluster.start(*dead);
+      ASSERT_TRUE(hears(cluster, *dead, text)) << cluster.logs();
    }
 
    /// Every node holds what was said, and all hold the same irreversible block.
    static void agree(Cluster& cluster, const std::string& text) {
-      cluster.greet(0, text);
+      greet(cluster, 0, text);
       for (std::size_t i = 0; i < cluster.size(); ++i)
-         ASSERT_TRUE(soon([&] { return cluster.greetings(i).find(text) != std::string::npos; })) << cluster.logs();
-      const auto num = cluster.chain(0).irreversible.num;
+         ASSERT_TRUE(hears(cluster, i, text)) << cluster.logs();
+      const auto irreversible = [&](std::size_t i) {
+         return cluster.standing(i).value_or(harness::Standing{}).irreversible;
+      };
+      const auto num = irreversible(0);
       for (std::size_t i = 1; i < cluster.size(); ++i) {
-         ASSERT_TRUE(soon([&] { return cluster.chain(i).irreversible.num >= num; })) << cluster.logs();
+         ASSERT_TRUE(soon([&] { return irreversible(i) >= num; })) << cluster.logs();
          EXPECT_EQ(cluster.block(i, num), cluster.block(0, num));
       }
    }
 };
 
 TEST_F(ClusterTest, producersComeAndGo) {
-   Cluster cluster(4);
+   Cluster cluster({.producers = 1, .followers = 4, .absent = 1});
    Load load(cluster);
-   cluster.producers("--cft", 3, 1);
-   cluster.greet(2, "three under CFT");
+   decide(cluster, "--cft", 3, 1);
+   greet(cluster, 2, "three under CFT");
    ASSERT_NO_FATAL_FAILURE(killLeader(cluster, 3));
 
-   cluster.producers("--bft", 4, 2);
+   decide(cluster, "--bft", 4, 2);
    for (std::size_t i = 0; i < 4; ++i)
-      cluster.greet(i, "four under BFT, through " + std::to_string(i));
+      greet(cluster, i, "four under BFT, through " + std::to_string(i));
    ASSERT_NO_FATAL_FAILURE(killLeader(cluster, 4));
 
    // All at once: what each has promised to the others is in its journal.
    for (std::size_t i = 0; i < 4; ++i)
-      cluster[i].kill();
+      cluster.node(i).kill();
    for (std::size_t i = 0; i < 4; ++i)
-      cluster[i].start();
+      cluster.start(i);
    ASSERT_NO_FATAL_FAILURE(agree(cluster, "after all were killed"));
 
-   cluster.producers("--cft", 1, 3);
-   cluster.greet(3, "one again");
+   decide(cluster, "--cft", 1, 3);
+   greet(cluster, 3, "one again");
    load.stop();
 
    // Whatever was taken in is in the chain, whoever led and died meanwhile.
@@ -106,8 +152,35 @@ TEST_F(ClusterTest, producersComeAndGo) {
          return cluster.client(1).get("accounts", "/api/account?name=" + name).body.find(name) != std::string::npos;
       })) << name;
    // Who comes late gets all of it.
-   cluster.add();
+   cluster.start(4);
    ASSERT_NO_FATAL_FAILURE(agree(cluster, "all of us"));
+}
+
+TEST_F(ClusterTest, aChangeOfProducersLosesNothingAndTakesFewBlocks) {
+   Cluster cluster({.producers = 1, .followers = 6});
+   harness::History history;
+   harness::TransferLoad load(cluster, {.perSecond = 16, .patience = std::chrono::minutes(1)});
+   load.start(history);
+   struct {
+      std::size_t count;
+      bool cft;
+   } const steps[] = {{4, false}, {7, true}, {4, false}, {4, true}, {7, false}, {4, false}, {1, true}};
+   for (const auto& [count, cft] : steps) {
+      std::vector<std::size_t> numbers;
+      for (std::size_t i = 0; i < count; ++i)
+         numbers.push_back(i);
+      const auto change = cluster.setProducers(numbers, cft);
+      std::printf("to %zu under %s: %u blocks, %.2f s\n", count, cft ? "CFT" : "BFT", change.blocks, change.seconds);
+      EXPECT_LE(change.blocks, 5u) << count << (cft ? " under CFT" : " under BFT");
+   }
+   load.stop();
+   // Each sender waited for its transaction: it was final, and everybody says so.
+   EXPECT_EQ(load.refused(), 0u) << load.firstRefusal();
+   EXPECT_EQ(history.reportedCount(), load.sent());
+   EXPECT_GT(load.sent(), 50u);
+   const auto last = cluster.standing(0).value_or(harness::Standing{}).irreversible;
+   for (std::size_t i = 0; i < cluster.size(); ++i)
+      ASSERT_TRUE(soon([&] { return load.received(i, last) == load.sent(); })) << "node " << i << cluster.logs();
 }
 
 } // namespace polis::e2e

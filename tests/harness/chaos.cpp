@@ -1,6 +1,7 @@
 #include "harness/chaos.hpp"
 
 #include "base/clock.hpp"
+#include "base/temporary_folder.hpp"
 #include "format/json.hpp"
 #include "format/types.hpp"
 #include "harness/history.hpp"
@@ -18,6 +19,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <stdexcept>
@@ -201,10 +203,7 @@ public:
    Disks(std::size_t count, std::size_t bytes) {
       if (bytes == 0)
          return;
-      std::string pattern = (fs::temp_directory_path() / "polis-disks-XXXXXX").string();
-      if (!::mkdtemp(pattern.data()))
-         throw std::runtime_error("no temporary folder");
-      base_ = pattern;
+      base_.emplace("disks");
       for (std::size_t i = 0; i < count; ++i) {
          fs::create_directory(folder(i));
          const auto how = "size=" + std::to_string(bytes);
@@ -214,15 +213,11 @@ public:
       }
    }
    ~Disks() {
-      if (base_.empty())
-         return;
       for (std::size_t i = 0; i < mounted_; ++i)
          ::umount2(folder(i).c_str(), MNT_DETACH);
-      std::error_code ignored;
-      fs::remove_all(base_, ignored);
    }
-   bool any() const { return !base_.empty(); }
-   fs::path folder(std::size_t node) const { return base_ / std::to_string(node); }
+   bool any() const { return base_.has_value(); }
+   fs::path folder(std::size_t node) const { return base_->path() / std::to_string(node); }
 
    /// Takes all that is left.
    void fill(std::size_t node) const {
@@ -240,7 +235,7 @@ public:
 
 private:
    fs::path filler(std::size_t node) const { return folder(node) / "filler"; }
-   fs::path base_;
+   std::optional<TemporaryFolder> base_;
    std::size_t mounted_ = 0;
 };
 

@@ -5,10 +5,8 @@
 #include "format/json.hpp"
 
 #include <signal.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <cstdlib>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -17,6 +15,7 @@
 namespace polis::harness {
 
 namespace fs = std::filesystem;
+using namespace format::literals;
 
 namespace {
 
@@ -24,21 +23,23 @@ using Steady = std::chrono::steady_clock;
 
 constexpr auto longest = std::chrono::minutes(1);
 
-template <class F>
-bool within(std::chrono::milliseconds time, F&& condition) {
-   for (const auto end = Steady::now() + time; Steady::now() < end;) {
-      if (condition())
-         return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-   }
-   return false;
-}
-
+struct ActionFacts {
+   format::AccountNumber service{};
+   format::MethodNumber method{};
+};
+struct TransactionFacts {
+   std::vector<ActionFacts> actions{};
+};
 struct BlockFacts {
+   std::uint32_t num = 0, commitNum = 0;
+   format::TimePointUSec time{};
+   std::vector<TransactionFacts> transactions{};
+};
+struct PlaceFacts {
    std::uint32_t num = 0;
 };
 struct ChainFacts {
-   BlockFacts head{}, irreversible{};
+   PlaceFacts head{}, irreversible{};
 };
 
 std::string lastLines(const NodeProcess& node) {
@@ -48,6 +49,15 @@ std::string lastLines(const NodeProcess& node) {
 
 } // namespace
 
+bool within(std::chrono::milliseconds time, const std::function<bool()>& condition) {
+   for (const auto end = Steady::now() + time; Steady::now() < end;) {
+      if (condition())
+         return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+   }
+   return false;
+}
+
 std::string Cluster::producerName(std::size_t number) {
    return number == 0 ? "prod" : "prod" + std::string(1, static_cast<char>('a' + number));
 }
@@ -56,10 +66,6 @@ Cluster::Cluster(Options options) : options_(std::move(options)) {
    const std::size_t count = options_.producers + options_.followers;
    network_ = TestNetwork::make(count, options_.network);
    heal();
-   std::string pattern = (fs::temp_directory_path() / "polis-keys-XXXXXX").string();
-   if (!::mkdtemp(pattern.data()))
-      throw std::runtime_error("no temporary folder");
-   keys_ = pattern;
    for (std::size_t i = 0; i < count; ++i) {
       secrets_.push_back(format::PrivateKey::generate());
       NodeProcess::Options node;
@@ -68,14 +74,11 @@ Cluster::Cluster(Options options) : options_(std::move(options)) {
       node.arguments = options_.arguments;
       node.arguments.emplace_back("--p2p");
       node.follows = i > 0;
-      if (i < options_.producers) {
-         const auto file = keys_ / (producerName(i) + ".pem");
-         std::ofstream(file) << secrets_[i].pem();
-         fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
-         node.arguments.insert(node.arguments.end(), {"--key", file.string()});
-         if (i > 0)
-            node.arguments.insert(node.arguments.end(), {"--producer", producerName(i)});
-      }
+      std::ofstream(keyFile(i)) << secrets_[i].pem();
+      fs::permissions(keyFile(i), fs::perms::owner_read | fs::perms::owner_write);
+      node.arguments.insert(node.arguments.end(), {"--key", keyFile(i)});
+      if (i > 0)
+         node.arguments.insert(node.arguments.end(), {"--producer", producerName(i)});
       for (std::size_t other = 0; other < i; ++other)
          node.arguments.insert(node.arguments.end(), {"--peer", network_->peerUrl(i, other)});
       for (auto& argument : network_->arguments(i))
@@ -83,7 +86,8 @@ Cluster::Cluster(Options options) : options_(std::move(options)) {
       node.enter = [network = network_.get(), i] { network->enter(i); };
       node.start = false;
       nodes_.push_back(std::make_unique<NodeProcess>(std::move(node)));
-      start(i);
+      if (i + options_.absent < count)
+         start(i);
    }
    std::vector<std::size_t> everybody;
    for (std::size_t i = 0; i < options_.producers; ++i)
@@ -91,7 +95,7 @@ Cluster::Cluster(Options options) : options_(std::move(options)) {
    if (options_.producers > 1)
       setProducers(everybody, options_.cft);
    const auto here = standing(0).value_or(Standing{}).irreversible;
-   for (std::size_t i = 0; i < count; ++i)
+   for (std::size_t i = 0; i < size(); ++i)
       if (!within(longest, [&] { return standing(i).value_or(Standing{}).irreversible >= here; }))
          throw std::runtime_error("node " + std::to_string(i) + " does not get the chain; its log ends:\n" +
                                   lastLines(*nodes_[i]));
@@ -101,8 +105,15 @@ Cluster::~Cluster() {
    for (const auto& node : nodes_)
       node->signal(SIGCONT);
    nodes_.clear();
-   std::error_code ignored;
-   fs::remove_all(keys_, ignored);
+}
+
+std::string Cluster::keyFile(std::size_t number) const { return keys_.path() / (producerName(number) + ".pem"); }
+
+std::string Cluster::logs() const {
+   std::string out;
+   for (std::size_t i = 0; i < nodes_.size(); ++i)
+      out += "---- node " + std::to_string(i) + "\n" + lastLines(*nodes_[i]);
+   return out;
 }
 
 std::size_t Cluster::spare() const {
@@ -148,6 +159,7 @@ std::optional<std::size_t> Cluster::leader() const {
 
 void Cluster::start(std::size_t number) {
    nodes_.at(number)->start();
+   started_ = std::max(started_, number + 1);
    network_->nodeListens(number, nodes_.at(number)->port());
 }
 
@@ -170,7 +182,11 @@ void Cluster::setLinks(Link link) {
          network_->set(from, to, link);
 }
 
-void Cluster::setProducers(const std::vector<std::size_t>& numbers, bool cft) {
+std::string Cluster::block(std::size_t number, std::uint32_t num) const {
+   return client(number).get("explorer", "/api/block?num=" + std::to_string(num)).body;
+}
+
+Cluster::Change Cluster::setProducers(const std::vector<std::size_t>& numbers, bool cft) {
    const auto claimOf = [&](std::size_t i) {
       return format::Claim{.service = format::AccountNumber{std::string_view("verify-sig")},
                            .rawData = secrets_.at(i).publicKey().spki()};
@@ -185,6 +201,7 @@ void Cluster::setProducers(const std::vector<std::size_t>& numbers, bool cft) {
       data = format::BftConsensus{std::move(producers)};
 
    const std::size_t asked = current_.front();
+   const auto before = standing(asked).value_or(Standing{}).head;
    format::Transaction transaction;
    transaction.tapos = client(asked).tapos();
    transaction.actions.push_back(action("producers", "producers", "setConsensus", std::move(data)));
@@ -201,9 +218,23 @@ void Cluster::setProducers(const std::vector<std::size_t>& numbers, bool cft) {
       throw std::runtime_error("the producers cannot be set: " + answer.body.substr(0, 800));
    current_ = numbers;
    const std::size_t one = numbers.front();
-   const auto since = standing(one).value_or(Standing{}).head;
-   if (!within(longest, [&] { return standing(one).value_or(Standing{}).irreversible > since + 2; }))
-      throw std::runtime_error("the producers do not produce; the log of one ends:\n" + lastLines(*nodes_[one]));
+   // The decision is in force when a block knows it to be irreversible; the next one is of the new producers.
+   std::optional<BlockFacts> decided, last;
+   for (auto num = before + 1;; ++num) {
+      if (!within(longest, [&] { return standing(one).value_or(Standing{}).irreversible >= num; }))
+         throw std::runtime_error("the producers do not produce; the log of one ends:\n" + lastLines(*nodes_[one]));
+      const auto block = format::fromJson<BlockFacts>(this->block(one, num));
+      if (!block)
+         throw std::runtime_error("block " + std::to_string(num) + " is not told");
+      if (decided && last->commitNum >= decided->num)
+         return {block->num - decided->num,
+                 static_cast<double>(block->time.microseconds - decided->time.microseconds) / 1e6};
+      for (const auto& transaction : block->transactions)
+         for (const auto& done : transaction.actions)
+            if (done.service == "producers"_a && done.method == "setConsensus"_m)
+               decided = *block;
+      last = *block;
+   }
 }
 
 } // namespace polis::harness

@@ -37,7 +37,7 @@ TransferLoad::TransferLoad(Cluster& cluster, Options options) : cluster_(cluster
    const auto client = cluster.client(0);
    const auto newAccount = [&](std::string_view name) {
       client.mustPush({action("prod", "accounts", "newAccount", format::AccountNumber{name}, "auth-any"_a, true)},
-                      &cluster.firstKey());
+                      &cluster.key(0));
    };
    newAccount(receiver);
    client.mustPush({action(receiver, "tokens", "setUserConf", std::uint8_t{0}, true)});

@@ -42,24 +42,13 @@ fs::path dataFolder() {
 NodeProcess::NodeProcess(Options options)
    : folder_(std::move(options.folder)), follows_(options.follows), arguments_(std::move(options.arguments)),
      enter_(std::move(options.enter)) {
-   if (folder_.empty()) {
-      std::string pattern = (fs::temp_directory_path() / "polis-node-XXXXXX").string();
-      if (!::mkdtemp(pattern.data()))
-         throw std::runtime_error("no temporary folder");
-      folder_ = pattern;
-      temporary_ = true;
-   }
+   if (folder_.empty())
+      folder_ = temporary_.emplace("node").path();
    if (options.start)
       start();
 }
 
-NodeProcess::~NodeProcess() {
-   stop();
-   if (temporary_) {
-      std::error_code ignored;
-      fs::remove_all(folder_, ignored);
-   }
-}
+NodeProcess::~NodeProcess() { stop(); }
 
 std::string NodeProcess::log() const {
    std::ifstream in(folder_ / "node.log", std::ios::binary);

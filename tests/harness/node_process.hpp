@@ -1,8 +1,11 @@
 #pragma once
 
+#include "base/temporary_folder.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,8 +61,9 @@ public:
    bool hitBusiestThread(int signal);
 
 private:
+   std::optional<TemporaryFolder> temporary_;
    std::filesystem::path folder_;
-   bool temporary_ = false, follows_ = false;
+   bool follows_ = false;
    std::vector<std::string> arguments_;
    std::function<void()> enter_;
    std::uint16_t port_ = 0;
