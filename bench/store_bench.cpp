@@ -3,10 +3,9 @@
 //
 // Keys: 8-byte service, 2-byte table, 6 to 22 random bytes; values 32 to 256 bytes.
 //   upsert  random upserts into an empty set, transactions of 100, no sync; update: the same once full
-//   get     random point reads; get_4_together: four keys asked for at once, where the engine has a way to, by the
-//   writer;
-//           get_beside_writer and write_beside_reader: one thread of each; get_beside_reader: two
-//           threads that read, which tells what the machine alone takes from the first
+//   get     random point reads; get_4_together: four keys asked for at once, of the writer, where the engine has a way;
+//           get_beside_writer and write_beside_reader: one thread of each; get_beside_other and
+//           write_beside_other: beside a thread that waits for memory of its own, which tells what the machine takes
 //   scan100 100 entries from a random start, entries a second
 //   block   transactions of 4 reads, 3 updates, 1 insert, 1,000 to a block; each block is kept as a version for the
 //           next ten; one transaction in twenty is abandoned midway
@@ -24,6 +23,7 @@
 #include <functional>
 #include <string>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -89,14 +89,28 @@ double residentBytes() {
    return 0;
 }
 
-/// What this process has given the system to write to disks so far: each page of a mapped file once for every time that
-/// it became dirty. The file system's own notes are not in it.
-double writtenBytes() {
+/// What this process has given the system to write to disks so far, by the system's count: a page, or the whole of a
+/// larger unit of its cache, each time that it became dirty, whatever of it was written then.
+double givenBytes() {
    std::ifstream in("/proc/self/io");
    for (std::string line; std::getline(in, line);)
       if (line.starts_with("write_bytes:"))
          return std::stod(line.substr(12));
    return 0;
+}
+
+/// What was written to the disk that holds the folder since the machine started, by anybody, the file system's own
+/// notes included; 0 when the system does not tell.
+double deviceBytes(const std::filesystem::path& folder) {
+   struct stat status{};
+   if (::stat(folder.c_str(), &status) != 0)
+      return 0;
+   std::ifstream in("/sys/dev/block/" + std::to_string(major(status.st_dev)) + ":" +
+                    std::to_string(minor(status.st_dev)) + "/stat");
+   double field = 0;
+   for (int i = 0; i < 7 && in >> field; ++i)
+      ;
+   return in ? 512 * field : 0;
 }
 
 /// What the folder takes on the disk.
@@ -249,37 +263,53 @@ private:
       engine_->commit();
    }
 
+   /// One thread of each, and each beside one that has nothing to do with it, which tells what the machine alone takes.
    void both() {
-      const std::uint64_t count = p_.operations;
-      std::atomic<bool> stop = false;
-      double took = 0;
-      // Reads on a thread of its own until `count` are done; meanwhile `meanwhile` runs again and again.
-      const auto beside = [&](auto&& meanwhile) {
-         stop = false;
-         std::thread reading([&] {
-            auto reader = engine_->reader();
-            const double from = seconds();
-            gets(*reader, count, 2);
-            took = seconds() - from;
+      const double seconds = static_cast<double>(p_.operations) / 500'000;
+      const auto writing = [&](const std::atomic<bool>& stop) {
+         Random random{6};
+         std::uint64_t puts = 0;
+         for (; !stop; puts += 100)
+            upserts(100, [&](std::uint64_t) { return random() % rows_; });
+         return puts;
+      };
+      const auto reading = [&](const std::atomic<bool>& stop) {
+         auto reader = engine_->reader();
+         std::uint64_t count = 0;
+         for (; !stop; count += 1000)
+            gets(*reader, 1000, count);
+         return count;
+      };
+      // Waits for memory of its own, as much as the rows have.
+      std::vector<std::uint64_t> memory(static_cast<std::size_t>(rawBytes_) / 8);
+      for (std::size_t i = 0; i < memory.size(); ++i)
+         memory[i] = mix(i);
+      const auto elsewhere = [&](const std::atomic<bool>& stop) {
+         std::uint64_t at = 1;
+         while (!stop)
+            for (int i = 0; i < 1000; ++i)
+               at = mix(at ^ memory[at % memory.size()]);
+         return at;
+      };
+      const auto beside = [&](auto&& first, auto&& second, const char* firstName, const char* secondName) {
+         std::atomic<bool> stop = false;
+         std::uint64_t counts[2] = {};
+         const double from = polis::bench::seconds();
+         std::thread other([&] { counts[1] = second(stop); });
+         std::thread end([&] {
+            std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
             stop = true;
          });
-         while (!stop)
-            meanwhile();
-         reading.join();
-         return static_cast<double>(count) / took;
+         counts[0] = first(stop);
+         end.join();
+         other.join();
+         rate(firstName, static_cast<double>(counts[0]), from);
+         if (secondName)
+            rate(secondName, static_cast<double>(counts[1]), from);
       };
-      auto other = engine_->reader();
-      say("get_beside_reader", "ops_per_s", beside([&] { gets(*other, 1000, count); }), "1/s");
-      other.reset();
-      Random random{6};
-      const double from = seconds();
-      std::uint64_t puts = 0;
-      const double reads = beside([&] {
-         upserts(100, [&](std::uint64_t) { return random() % rows_; });
-         puts += 100;
-      });
-      rate("write_beside_reader", static_cast<double>(puts), from);
-      say("get_beside_writer", "ops_per_s", reads, "1/s");
+      beside(reading, elsewhere, "get_beside_other", nullptr);
+      beside(writing, elsewhere, "write_beside_other", nullptr);
+      beside(writing, reading, "write_beside_reader", "get_beside_writer");
    }
 
    /// Returns the bytes of the keys and values that were put and kept.
@@ -340,12 +370,17 @@ private:
       engine_->settle();
       engine_->beginDurable();
       std::vector<float> keepTimes;
-      const double written = writtenBytes(), from = seconds();
-      const double payload = blocks(p_.durableBlocks, true, keepTimes);
+      const double given = givenBytes(), device = deviceBytes(folder_), from = seconds();
+      double payload = blocks(p_.durableBlocks, true, keepTimes);
       rate("block_durable", blocksDone_ * 1000.0, from);
-      // What an engine still has to write of it counts too.
+      // What an engine still has to write of it counts too. One that writes it once in a while goes on until it has.
+      while (!engine_->settled() && seconds() < from + settleSecondsMax)
+         payload += blocks(1, true, keepTimes);
       engine_->settle();
-      say("block_durable", "written_to_payload", (writtenBytes() - written) / payload, "1");
+      say("block_durable", "given_to_payload", (givenBytes() - given) / payload, "1");
+      // True when nobody else writes.
+      say("block_durable", "written_to_payload", (deviceBytes(folder_) - device) / payload, "1");
+      say("after_durable", "file", diskBytes(folder_), "B");
    }
 
    void reopen() {
@@ -361,7 +396,7 @@ private:
    const std::uint64_t rows_;
    const std::filesystem::path folder_;
    std::unique_ptr<Engine> engine_;
-   static constexpr double blockSecondsMax = 15;
+   static constexpr double blockSecondsMax = 15, settleSecondsMax = 120;
    Random random_{77};
    std::uint64_t inserted_ = 0;
    double rawBytes_ = 0;

@@ -41,6 +41,8 @@ public:
    virtual void sync() = 0;
    /// As sync, and nothing remains to be written of it: no log to be replayed.
    virtual void settle() = 0;
+   /// Whether the last sync was as good as that. An engine that never says so by itself is not waited for.
+   virtual bool settled() const { return true; }
 
    /// Reads the newest state, on one thread.
    class Reader {

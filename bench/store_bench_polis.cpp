@@ -1,5 +1,6 @@
 // The store as it is used beside a log: changes are in the tree at once and, when they are to be durable, in a record
-// of the journal, which is synced; a checkpoint for every 256 MiB of it lets it be cut.
+// of the journal, which is synced. When that has grown by 512 MiB, and by as much as the store's file was long at the
+// last checkpoint, another one lets it be cut: the checkpoints' writes stay in proportion to the journal's.
 #include "store_bench_engine.hpp"
 
 #include "base/mutex.hpp"
@@ -62,13 +63,16 @@ public:
       const auto end = journal_->append(record_);
       record_.clear();
       journal_->sync(end);
-      if (end - checkpointAt_ >= checkpointBytes)
+      settled_ = end - checkpointAt_ >= checkpointBytes_;
+      if (settled_)
          settle();
    }
+   bool settled() const override { return settled_; }
    void settle() override {
       checkpointAt_ = journal_->end();
       store_->checkpoint({{{"head", newest()}}, checkpointAt_, {}});
       journal_->truncateBefore(checkpointAt_);
+      checkpointBytes_ = std::max(checkpointBytesMin, store_->stat().fileBytes);
    }
 
    class PolisReader final : public Reader {
@@ -91,7 +95,7 @@ public:
    std::unique_ptr<Reader> reader() override { return std::make_unique<PolisReader>(*this); }
 
 private:
-   static constexpr std::uint64_t checkpointBytes = std::uint64_t{256} << 20;
+   static constexpr std::uint64_t checkpointBytesMin = std::uint64_t{512} << 20;
 
    static store::Version start(store::Store& store) {
       const auto last = store.lastCheckpoint();
@@ -114,6 +118,8 @@ private:
    Bytes record_;
    std::size_t recordMark_ = 0;
    store::JournalPosition checkpointAt_ = 0;
+   std::uint64_t checkpointBytes_ = checkpointBytesMin;
+   bool settled_ = false;
 };
 
 } // namespace

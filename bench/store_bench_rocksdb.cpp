@@ -42,6 +42,8 @@ public:
    }
    ~Rocksdb() override {
       Rocksdb::dropVersions();
+      // What was read last is pinned in the cache, which ends with the database.
+      value_.Reset();
       ASSERT(db_->Flush({}).ok());
       ASSERT(db_->Close().ok());
    }
