@@ -1,5 +1,6 @@
 // bench/run store: the store beside LMDB (plain and writable map) and RocksDB, each in a process of its own.
-// store_bench [--json] [--quick] [--rows N]... [--only ENGINE]... [--part PART]... [--blocks N] [--folder DIR]
+// store_bench [--json] [--quick] [--rows N]... [--only ENGINE]... [--part PART]... [--blocks N] [--soak SECONDS]
+// [--folder DIR]
 //
 // Keys: 8-byte service, 2-byte table, 6 to 22 random bytes; values 32 to 256 bytes.
 //   upsert  random upserts into an empty set, transactions of 100, no sync; update: the same once full
@@ -10,6 +11,7 @@
 //   block   transactions of 4 reads, 3 updates, 1 insert, 1,000 to a block; each block is kept as a version for the
 //           next ten; one transaction in twenty is abandoned midway
 //   block_durable  the same, each block on the disk before the next begins
+//   soak    with --soak, instead of all but the first: `block` for so long, and how large the file was for its data
 #include "store_bench_engine.hpp"
 
 #include "base/assert.hpp"
@@ -37,6 +39,8 @@ struct Parameters {
    /// Count of reads, of updates and of scanned entries divided by ten.
    std::uint64_t operations = 1'000'000;
    int blocks = 200, durableBlocks = 400;
+   /// Seconds of blocks, instead of all cases but the writes; 0: none.
+   double soakSeconds = 0;
    std::vector<std::string> only;
    /// Beside the writes, which all else rests on.
    std::vector<std::string> parts;
@@ -139,6 +143,8 @@ public:
          return;
       }
       writes();
+      if (p_.soakSeconds > 0)
+         return soak();
       if (wanted("get"))
          reads();
       if (wanted("beside"))
@@ -208,10 +214,8 @@ private:
       double from = seconds();
       upserts(rows_, [](std::uint64_t i) { return i; });
       rate("upsert", static_cast<double>(rows_), from);
-      for (std::uint64_t i = 0; i < rows_; ++i) {
-         const Row row(i);
-         rawBytes_ += static_cast<double>(row.keyBytes + row.valueBytes);
-      }
+      for (std::uint64_t i = 0; i < rows_; ++i)
+         rawBytes_ += rawOf(i);
       Random random{5};
       const std::uint64_t count = p_.operations / 2;
       from = seconds();
@@ -347,6 +351,34 @@ private:
       return payload;
    }
 
+   double rawOf(std::uint64_t number) const {
+      const Row row(number);
+      return static_cast<double>(row.keyBytes + row.valueBytes);
+   }
+
+   /// Blocks for long: how large the file becomes for its data.
+   void soak() {
+      std::vector<float> keepTimes;
+      const double from = seconds();
+      double raw = rawBytes_, most = 0;
+      std::uint64_t counted = inserted_;
+      for (int part = 1; part <= 30; ++part) {
+         const double began = seconds();
+         int done = 0;
+         for (; seconds() < from + p_.soakSeconds * part / 30; ++done) {
+            blocks(1, false, keepTimes);
+            for (; counted < inserted_; ++counted)
+               raw += rawOf(rows_ + counted);
+            most = std::max(most, diskBytes(folder_) / raw);
+         }
+         rate("soak", done * 1000.0, began);
+         say("soak", "rows", static_cast<double>(rows_ + inserted_), "1");
+         say("soak", "file_to_raw", diskBytes(folder_) / raw, "1");
+         say("soak", "file_to_raw_most", most, "1");
+      }
+      percentiles("keep_and_drop_version", keepTimes);
+   }
+
    void inBlocks() {
       std::vector<float> keepTimes;
       double from = seconds();
@@ -354,10 +386,8 @@ private:
       rate("block", blocksDone_ * 1000.0, from);
       percentiles("keep_and_drop_version", keepTimes);
       double raw = rawBytes_;
-      for (std::uint64_t i = 0; i < inserted_; ++i) {
-         const Row row(rows_ + i);
-         raw += static_cast<double>(row.keyBytes + row.valueBytes);
-      }
+      for (std::uint64_t i = 0; i < inserted_; ++i)
+         raw += rawOf(rows_ + i);
       say("after_block", "file", diskBytes(folder_), "B");
       say("after_block", "file_to_raw", diskBytes(folder_) / raw, "1");
       say("after_block", "memory", residentBytes(), "B");
@@ -451,14 +481,17 @@ int main(int argc, char** argv) {
          p.parts.push_back(next());
       else if (option == "--blocks")
          p.blocks = p.durableBlocks = std::max(1, std::stoi(next()));
+      else if (option == "--soak")
+         p.soakSeconds = std::stod(next());
       else if (option == "--folder")
          p.folder = next();
       else if (option == "--json")
          p.json = true;
       else
-         return std::fprintf(stderr, "store_bench [--json] [--quick] [--rows N]... [--only "
-                                     "polis|lmdb|lmdb_writemap|rocksdb]... [--part "
-                                     "get|beside|block|durable|open]... [--blocks N] [--folder DIR]\n"),
+         return std::fprintf(stderr,
+                             "store_bench [--json] [--quick] [--rows N]... [--only "
+                             "polis|lmdb|lmdb_writemap|rocksdb]... [--part "
+                             "get|beside|block|durable|open]... [--blocks N] [--soak SECONDS] [--folder DIR]\n"),
                 2;
    }
    if (p.rows.empty())
