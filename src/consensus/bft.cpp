@@ -108,13 +108,14 @@ void ReplicaState::voteForBlocks() {
 /// B2
 void ReplicaState::prepare(ForkBlock& block) {
    const ProducerSets& sets = block.sets();
+   // From BFT to CFT the new members do not prepare, and are not bound.
+   const bool nextPrepares = sets.next && sets.next->bft();
+   if (!claimIn(sets.current) && !(nextPrepares && claimIn(*sets.next)))
+      return;
    block.preparedHere = true;
    lock(block, false);
    std::optional<Claim> sent;
-   for (unsigned set = 0; set < 2; ++set) {
-      // From BFT to CFT the new members do not prepare.
-      if (set == 1 && !(sets.next && sets.next->bft()))
-         continue;
+   for (unsigned set = 0; set < (nextPrepares ? 2u : 1u); ++set) {
       const auto claim = claimIn(set ? *sets.next : sets.current);
       if (!claim)
          continue;

@@ -175,9 +175,12 @@ void ReplicaState::admitOwn(const BlockPtr& block) {
    described.state = BlockState::executed;
    described.own = true;
    ForkBlock& added = tree.insert(std::move(described), *parent);
-   for (const Claim& claim : claims(added.sets()))
-      confirmed_[keyOf(options.producer, claim)] = added.num;
-   lock(added, !added.sets().current.bft());
+   // Since it was begun this node may have voted for another chain: then it stays where it is.
+   if (!forbiddenFork(added)) {
+      for (const Claim& claim : claims(added.sets()))
+         confirmed_[keyOf(options.producer, claim)] = added.num;
+      lock(added, !added.sets().current.bft());
+   }
    inserted(added);
 }
 
@@ -232,7 +235,7 @@ void ReplicaState::aux(ForkBlock& block, const format::BlockConfirm& confirm) {
 
 /// Prudence is no rule of validity: a block that this node would not vote for is left alone until a quorum wants it.
 bool ReplicaState::suspicious(const ForkBlock& block) const {
-   if (block.vouched || block.own)
+   if (block.vouched || block.own || block.preparedHere)
       return false;
    const format::Block& content = block.block->block;
    // After a block without startBlock no later one can run it (D4).

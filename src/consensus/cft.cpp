@@ -44,7 +44,9 @@ void ReplicaState::cftRole() {
       role = claims(sets).empty() ? Role::observer : Role::follower;
       return;
    }
-   if (role == Role::observer)
+   // Who led under BFT goes on with what it has made itself, and not elsewhere: there the term may be another's.
+   const bool leads = elected_ || (head->own && head->term == term);
+   if (role == Role::observer || (role == Role::leader && !leads))
       role = Role::follower;
    if (sets.single()) {
       electionAt_.reset();
@@ -91,6 +93,7 @@ void ReplicaState::countElection() {
        (sets.next && votes(*sets.next) < sets.next->strong()))
       return;
    role = Role::leader;
+   elected_ = true;
    leaderSeen_ = now_.monotonic;
    restartElectionTimer();
    for (const Claim& claim : claims(sets))
@@ -119,14 +122,17 @@ void ReplicaState::onRequestVote(const MessageReceived& received) {
    const std::vector<Claim> own = claims(sets);
    if (own.empty() || role == Role::leader || role == Role::candidate)
       return;
-   // No older than this node's head, nor than anything that it ever vouched for.
-   const auto log = std::pair(message.last_log_term, message.last_log_index);
-   bool upToDate = log >= std::pair(head->term, head->num) &&
-                   log >= std::pair(bestConfirm_.term, format::blockNumOf(bestConfirm_.id));
-   // A lock of BFT may be on a block of the same term as an election's, and heights of two forks do not compare. Before
-   // a set of CFT takes over they do: it waits for the end to be prepared, and there is one such in a term.
+   // No older than this node's head, nor than anything that it ever vouched for. From BFT to CFT nothing is
+   // irreversible without the Commits of a majority of the new set, and who sent one knows the block to be prepared:
+   // somebody like that is in every majority that elects, so that a Prepare alone need not bind here.
    const ForkBlock* locked = tree.find(bestConfirm_.id);
    const bool beforeCft = locked && locked->sets().next && !locked->sets().next->bft();
+   const BlockOrder& bound = beforeCft && !confirmedByCft_ ? bestPrepared_.block : bestConfirm_;
+   const auto log = std::pair(message.last_log_term, message.last_log_index);
+   bool upToDate =
+       log >= std::pair(head->term, head->num) && log >= std::pair(bound.term, format::blockNumOf(bound.id));
+   // A lock of BFT may be on a block of the same term as an election's, and heights of two forks do not compare. Before
+   // a set of CFT takes over they do: it waits for the end to be prepared, and there is one such in a term.
    if (!confirmedByCft_ && !lockIsSettled() && !beforeCft)
       upToDate = upToDate && message.last_log_term > bestConfirm_.term;
    const bool granted = message.term == term && (!votedFor_ || votedFor_ == message.candidate_id) && upToDate;

@@ -53,7 +53,7 @@ ReplicaState::ReplicaState(Options given, Signatures& signer, Restored restored)
       added.state = BlockState::executed;
       added.own = added.producer == options.producer;
       // It may have left before the record of it was durable, and binds all the same.
-      if (added.own)
+      if (added.own && !forbiddenFork(added))
          lock(added, !added.sets().current.bft());
       if (added.id == bestPrepared_.block.id) {
          for (const ProducerConfirm& entry : bestPrepared_.prepares)
@@ -279,6 +279,7 @@ void ReplicaState::enterTerm(TermNum next) {
    term = next;
    votedFor_ = {};
    ballots_.clear();
+   elected_ = false;
    confirmed_.clear();
    // A view change for this term speaks of earlier terms: what they prepared is frozen here.
    if (bestPrepared_.block.term < next)

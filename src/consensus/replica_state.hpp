@@ -197,6 +197,7 @@ private:
    using Key = std::pair<AccountNumber, Bytes>; ///< account and packed claim
    static Key keyOf(AccountNumber name, const Claim& claim) { return {name, format::pack(claim)}; }
    std::set<Key> ballots_;
+   bool elected_ = false; ///< in this term
    std::map<Key, BlockNum> confirmed_;
    std::optional<std::int64_t> electionAt_;
    std::int64_t electionTimeout_;

@@ -205,6 +205,38 @@ TEST_F(BftTest, aLeaderThatIsBackKeepsToTheBeginningOfItsTerm) { // B4, B11, I2
    EXPECT_TRUE(node.taken<Produce>().empty());
 }
 
+TEST_F(BftTest, aBlockThatIsFinishedTooLateIsNoVote) { // B4
+   begin(1);
+   views(1);
+   ASSERT_FALSE(node.taken<Produce>().empty());
+   const BlockPtr late = node.build(node.genesis, {.author = 1, .term = 1});
+   const Spot other = grow(node.genesis, {.term = 1, .mark = 1});
+   ASSERT_TRUE(voted(other.id));
+   node.step(BlockSealed{late});
+   const Spot spot = Spot::of(late, node.genesis);
+   EXPECT_FALSE(voted(spot.id));
+   EXPECT_EQ(node.replica->head(), other.id);
+   // Nor is it after a restart.
+   const SafetyRecord record = node.records.back();
+   EXPECT_EQ(record.bestConfirm.id, other.id);
+   const BlockPtr there = node.replica->block(other.id);
+   node.records.clear();
+   node.begin(testConsensus(Algorithm::bft, node.some(0, 4)), record, {late, there});
+   views(1);
+   EXPECT_EQ(node.replica->head(), other.id);
+   for (const SafetyRecord& each : node.records)
+      EXPECT_EQ(each.bestConfirm.id, other.id);
+}
+
+TEST_F(BftTest, aClockThatStepsBackDoubtsNoBlockThatWasVotedFor) { // D5
+   begin(1);
+   const Spot block = grow(node.genesis);
+   ASSERT_TRUE(voted(block.id));
+   node.now.real -= 60 * second;
+   node.wait(second / 10);
+   EXPECT_EQ(node.replica->head(), block.id);
+}
+
 TEST_F(BftTest, whoLostItsMemoryDoesNotVote) {
    node.be(1);
    node.options.producer = node.people[1].name;
@@ -724,6 +756,45 @@ TEST_F(HandoverTest, aCftSetToComeCommitsButDoesNotPrepare) {
       node.prepare(start.id, who);
    EXPECT_TRUE(committed(start.id));
    EXPECT_TRUE(node.sent<PrepareMessage>().empty());
+}
+
+TEST_F(HandoverTest, fromBftToCftAnElectionIsBoundByCommitsNotByPrepares) { // C3
+   for (const bool commits : {false, true}) {
+      node = TestReplica(7);
+      begin(2);
+      const Spot start = grow(node.genesis, {.newConsensus = testConsensus(Algorithm::cft, node.some(1, 4))});
+      const Spot middle = grow(start);
+      const Bytes proof = node.proof(start, {0, 1, 3}, Who{1, 3});
+      const Spot end = grow(middle, {.commitNum = 11, .aux = proof});
+      views(1);
+      const Spot other = grow(middle, {.term = 1, .commitNum = 11, .aux = proof});
+      ASSERT_TRUE(voted(other.id));
+      if (commits)
+         for (const std::size_t who : Who{0, 1})
+            node.prepare(other.id, who);
+      EXPECT_EQ(committed(other.id), commits);
+      // The first end turns out to be prepared, and those who know of it elect.
+      views(2);
+      for (const std::size_t who : Who{0, 1, 3})
+         node.prepare(end.id, who);
+      ASSERT_EQ(node.replica->head(), commits ? other.id : end.id);
+      ASSERT_FALSE(node.replica->sets().current.bft());
+      node.effects.clear();
+      node.wait(2 * second);
+      node.receive(
+          RequestVoteMessage{3, node.people[3].name, end.header.blockNum, end.header.term, node.people[3].auth});
+      const auto votes = node.sent<VoteMessage>();
+      ASSERT_EQ(votes.size(), 1u);
+      EXPECT_EQ(votes[0].vote_granted, !commits);
+   }
+}
+
+TEST_F(HandoverTest, whoDoesNotPrepareIsNotBound) { // B4
+   begin(5);
+   const Spot start = grow(node.genesis, {.newConsensus = testConsensus(Algorithm::cft, node.some(4, 7))});
+   node.receive(node.viewChange(0, 4));
+   ASSERT_EQ(node.replica->head(), start.id);
+   EXPECT_TRUE(node.records.back().bestConfirm.none());
 }
 
 TEST_F(HandoverTest, aViewChangeIsSignedAnewWithTheKeyOfTheNewSet) {
