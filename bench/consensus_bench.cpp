@@ -300,7 +300,7 @@ private:
       const std::string name =
           "sim_bft" + std::to_string(producers) + "_delay" + std::to_string(delayMs) + (dead ? "_one_dead" : "");
       latencies(name, std::move(ms));
-      figure_(name, "messages_per_block", static_cast<double>(outcome.messages) / (outcome.height - 10), "messages");
+      figure_(name, "messages_per_block", static_cast<double>(outcome.messages) / outcome.blocks, "messages");
    }
 
    const Options options_;

@@ -76,6 +76,8 @@ struct Liar {
    }
    /// A block of a term that it leads, as it should not be.
    void buildSomething() {
+      if (world.plan.kernel) // whose services would not execute what the stub builds
+         return;
       StatePtr parent = dice.chance(0.6) ? world.chain.find(node.replica->head()) : recentBlock();
       if (!parent)
          return;

@@ -126,7 +126,7 @@ void Checker::count(const ConfirmMessage& message) {
 /// Finds the greatest block of a term, no higher than a height, that enough have confirmed; its author has it too, and
 /// may be enough.
 void Checker::countConfirms(TermNum term, BlockNum from) {
-   for (BlockNum num = from; num > 10; --num) {
+   for (BlockNum num = from; num > chain_.genesis()->spot.header.blockNum; --num) {
       const auto at = cftBlocks_.find({term, num});
       if (at == cftBlocks_.end())
          return;
@@ -265,7 +265,15 @@ void Checker::committed(std::size_t node, const CommitBlock& commit) {
    }
 }
 
-void Checker::booted(std::size_t node, AccountNumber who, const Replica& replica) {
+void Checker::stateIs(std::size_t node, const BlockId& id, const Bytes& state) {
+   if (computed_.try_emplace(id, state).first->second != state)
+      fail("I7: node " + std::to_string(node) + " has another state after " + show(id));
+}
+
+void Checker::booted(std::size_t node, AccountNumber who, const Replica& replica, ByteView proof) {
+   // It was down before its last Commit could leave, and not before that was durable: it acts on it from now on.
+   if (const StatePtr root = chain_.find(replica.irreversible()); root && !proof.empty())
+      proven(*root, proof);
    if (const auto at = terms_.find(who); at != terms_.end() && replica.term() < at->second)
       fail("I3: " + show(who) + " is back in term " + std::to_string(replica.term()) + " after " +
            std::to_string(at->second));

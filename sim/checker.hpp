@@ -18,8 +18,11 @@ public:
    /// An honest producer let a message out, its own or another's.
    void sent(AccountNumber who, ByteView frame);
    void committed(std::size_t node, const CommitBlock& commit);
-   /// A node is back; what it let out before binds it.
-   void booted(std::size_t node, AccountNumber who, const Replica& replica);
+   /// What an honest node has computed by the time that a block is irreversible there.
+   void stateIs(std::size_t node, const BlockId& id, const Bytes& state);
+   /// A node is back; what it let out before binds it. proof: of its irreversible block, as it has read it; may be
+   /// empty.
+   void booted(std::size_t node, AccountNumber who, const Replica& replica, ByteView proof);
    void fail(std::string what);
 
    const std::optional<std::string>& violation() const { return violation_; }
@@ -28,6 +31,11 @@ public:
    BlockPtr block(const BlockId& id) const {
       const auto at = blocks_.find(id);
       return at == blocks_.end() ? nullptr : at->second;
+   }
+   /// Null: nobody has told.
+   const Bytes* stateAt(const BlockId& id) const {
+      const auto at = computed_.find(id);
+      return at == computed_.end() ? nullptr : &at->second;
    }
    /// Everything made so far, in order.
    const std::vector<BlockPtr>& all() const { return order_; }
@@ -56,6 +64,7 @@ private:
    std::map<AccountNumber, TermNum> terms_;                               // I3
    std::map<std::size_t, BlockNum> committed_;                            // I3
    std::map<BlockId, std::set<std::pair<AccountNumber, Bytes>>> signers_; // I6, by name and claim
+   std::map<BlockId, Bytes> computed_;                                    // I7
    std::map<std::pair<TermNum, BlockNum>, BlockId> cftBlocks_;
    std::map<std::pair<TermNum, Bytes>, BlockNum> confirms_;
    StatePtr certified_; ///< highest block that a quorum of every set stands behind

@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* usage =
     "sim_run [--seed N] [--seeds COUNT] [--algorithm cft|bft|cft-cft|cft-bft|bft-cft|bft-bft|any]\n"
-    "        [--without I,J,…] [--no-loss] [--no-duplicates] [--no-jitter] [--no-lies] [--trace]\n"
+    "        [--without I,J,…] [--no-loss] [--no-duplicates] [--no-jitter] [--no-lies] [--trace] [--kernel]\n"
     "        Simulates COUNT plans from seed N on; the first that fails is made smaller and shown.\n"
     "sim_run --scenario NAME [--unguarded]\n"
     "        Plays one of the named scenarios, with its guard or without.\n"
@@ -95,6 +95,8 @@ int main(int argc, char** argv) {
          chosen = without.twice = true;
       } else if (flag == "--no-jitter") {
          chosen = without.jitter = true;
+      } else if (flag == "--kernel") {
+         without.stub = true;
       } else if (flag == "--trace") {
          chosen = trace = true;
       } else if (flag == "--no-lies") {
@@ -137,7 +139,7 @@ int main(int argc, char** argv) {
       const Outcome outcome = simulate(each);
       hours += static_cast<double>(outcome.us) / 3.6e9;
       messages += outcome.messages;
-      blocks += outcome.height > 10 ? outcome.height - 10 : 0;
+      blocks += outcome.blocks;
       slowest = std::max(slowest, outcome.healedAfter);
       if (outcome.violation) {
          if (i)
@@ -146,7 +148,7 @@ int main(int argc, char** argv) {
                      static_cast<long long>(outcome.us / 1000), outcome.violation->c_str());
          if (!chosen) {
             alarm(0);
-            without = shrunk(current, mix);
+            without = shrunk(current, mix, without);
          }
          const Plan plan = planOf(current, mix, without);
          std::printf("Again, made smaller: %s\n  fails with: %s\n", commandOf(current, mix, without).c_str(),

@@ -40,7 +40,7 @@ constexpr BlockNum pushMax = 40;
 
 Node::Node(World& world, std::size_t nodeIndex, std::size_t nodeAccount, std::uint64_t nodeAudience)
    : index(nodeIndex), account(nodeAccount), audience(nodeAudience), name(world.people[nodeAccount].name),
-     world_(world) {
+     world_(world), ground_(world.grounds->make(world.chain, name)) {
    signatures.keys = {world.people[account].auth.rawData};
 }
 
@@ -70,22 +70,11 @@ void Node::boot() {
    open_.reset();
    wakeAt_.reset();
    theirs_.clear();
-   Restored restored;
-   for (const Entry& entry : journal_)
-      if (entry.record)
-         restored.record = entry.record;
-   StatePtr root = world_.chain.genesis();
-   if (restored.record && !restored.record->committed.none())
-      root = world_.chain.find(restored.record->committed.id);
-   restored.root = root->spot.id;
-   restored.rootHeader = root->spot.header;
-   restored.rootConsensus = root->spot.end->joint;
-   for (const Entry& entry : journal_)
-      if (entry.block && entry.block->block.header.blockNum > root->spot.header.blockNum) {
-         restored.blocks.push_back(entry.block);
-         if (!world_.lies(account))
-            world_.checker.made(entry.block);
-      }
+   Restored restored = ground_->open();
+   const StatePtr root = world_.chain.find(restored.root);
+   for (const BlockPtr& block : restored.blocks)
+      world_.checker.made(block);
+   const Bytes proof = restored.record ? restored.record->commitProof : Bytes();
    log_.erase(log_.upper_bound(root->spot.header.blockNum), log_.end());
    for (const ChainState* at = root.get(); at->parent && !log_.contains(at->spot.header.blockNum);
         at = at->parent.get())
@@ -97,7 +86,7 @@ void Node::boot() {
    replica.emplace(options, signatures, std::move(restored));
    handle(replica->start(clock()));
    if (!world_.lies(account))
-      world_.checker.booted(index, name, *replica);
+      world_.checker.booted(index, name, *replica, proof);
    for (std::size_t other = 0; other < world_.plan.nodes; ++other)
       if (inTouchWith(other))
          step(PeerConnected{other + 1});
@@ -110,16 +99,13 @@ void Node::crash() {
    up = false;
    ++life_;
    replica.reset();
-   // The tail is written in order; how far it came nobody knows.
-   const std::size_t lost = world_.dice.below(journal_.size() - synced_ + 1);
-   journal_.resize(journal_.size() - lost);
-   synced_ = journal_.size();
+   ground_->crash(world_.dice);
 }
 
 // ---- disk -----------------------------------------------------------------------------------------------------------
 
 void Node::whenDurable(std::function<void()> what) {
-   waiting_.emplace_back(journal_.size(), std::move(what));
+   waiting_.emplace_back(ground_->end(), std::move(what));
    sync();
 }
 
@@ -127,9 +113,9 @@ void Node::sync() {
    if (syncing_ || waiting_.empty())
       return;
    syncing_ = true;
-   later(world_.plan.syncUs * slowness, [this, upTo = journal_.size()] {
+   later(world_.plan.syncUs * slowness, [this, upTo = ground_->end()] {
       syncing_ = false;
-      synced_ = upTo;
+      ground_->sync(upTo);
       std::vector<std::function<void()>> done;
       while (!waiting_.empty() && waiting_.front().first <= upTo) {
          done.push_back(std::move(waiting_.front().second));
@@ -158,7 +144,7 @@ void Node::handle(Effects effects) {
    const bool honest = !world_.lies(account);
    for (Effect& effect : effects) {
       if (auto* persist = std::get_if<Persist>(&effect)) {
-         journal_.push_back({nullptr, persist->record});
+         ground_->remember(persist->record);
          whenDurable([this, sequence = persist->sequence] { step(Persisted{sequence}); });
       } else if (auto* run = std::get_if<Execute>(&effect)) {
          execute(*run);
@@ -187,6 +173,7 @@ void Node::handle(Effects effects) {
       } else if (const auto* head = std::get_if<SetHead>(&effect)) {
          if (world_.plan.trace)
             trace("head " + show(head->id) + " term " + std::to_string(replica->term()));
+         ground_->setHead(head->id);
          later(1, [this] {
             for (std::size_t to = 0; to < world_.plan.nodes; ++to)
                push(to);
@@ -241,9 +228,7 @@ void Node::execute(const Execute& effect) {
       if (executing_ != id)
          return;
       executing_.reset();
-      const bool valid = world_.chain.execute(block) != nullptr;
-      if (valid)
-         journal_.push_back({block, std::nullopt});
+      const bool valid = ground_->execute(block);
       step(BlockExecuted{id, valid ? Verdict::valid : Verdict::invalid});
    });
 }
@@ -280,13 +265,12 @@ void Node::sealBlock() {
    what.change = world_.changeDue(parent->changes);
    if (what.change && what.change->data == parent->spot.after()->joint.current.data)
       what.change.reset();
-   const BlockPtr block = world_.chain.build(parent, what);
-   if (!block || !world_.chain.execute(block)) {
+   const BlockPtr block = ground_->build(parent, what);
+   if (!block) {
       step(ProductionFailed{order.parent});
       return;
    }
    sealing_ = true;
-   journal_.push_back({block, std::nullopt});
    whenDurable([this, block] {
       sealing_ = false;
       world_.checker.made(block);
@@ -304,8 +288,12 @@ void Node::sealBlock() {
 
 void Node::commit(const CommitBlock& effect) {
    trace("irreversible " + show(effect.id));
-   if (!world_.lies(account))
+   ground_->commit(effect);
+   if (!world_.lies(account)) {
       world_.checker.committed(index, effect);
+      if (const auto computed = ground_->stateAt(effect.id))
+         world_.checker.stateIs(index, effect.id, *computed);
+   }
    const StatePtr state = world_.chain.find(effect.id);
    for (const ChainState* at = state.get(); at->parent && !log_.contains(at->spot.header.blockNum);
         at = at->parent.get())
@@ -317,7 +305,7 @@ std::optional<BlockId> Node::onChain(BlockNum num) const {
       return id;
    if (const auto at = log_.find(num); at != log_.end() && at->second.block)
       return format::blockId(at->second.block->block.header);
-   if (num == 10)
+   if (num == world_.chain.genesis()->spot.header.blockNum)
       return world_.chain.genesis()->spot.id;
    return std::nullopt;
 }

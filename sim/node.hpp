@@ -2,8 +2,7 @@
 // takes time to execute, and the blocks that its neighbours may be missing.
 #pragma once
 
-#include "sim/plan.hpp"
-#include "sim/stub_chain.hpp"
+#include "sim/ground.hpp"
 
 #include <functional>
 #include <map>
@@ -40,10 +39,6 @@ public:
    void say(std::size_t toAccount, const BlockPtr& block);
 
 private:
-   struct Entry {
-      BlockPtr block{};
-      std::optional<SafetyRecord> record{};
-   };
    struct Logged {
       BlockPtr block;
       Bytes proof;
@@ -70,10 +65,9 @@ private:
 
    World& world_;
    std::uint64_t life_ = 0;
-   std::vector<Entry> journal_;
-   std::size_t synced_ = 0;
+   std::unique_ptr<Ground> ground_;
    bool syncing_ = false;
-   std::vector<std::pair<std::size_t, std::function<void()>>> waiting_;
+   std::vector<std::pair<std::uint64_t, std::function<void()>>> waiting_;
    std::map<BlockNum, Logged> log_; ///< irreversible blocks
    std::optional<BlockId> executing_;
    std::optional<Produce> order_, open_;

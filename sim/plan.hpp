@@ -68,6 +68,7 @@ struct Plan {
    std::int64_t healUs = 25'000'000; ///< from here on no more faults but lies
    std::int64_t endUs = 180'000'000; ///< until here everybody must have moved on
    std::vector<Fault> faults;
+   bool kernel = false; ///< with real kernels and stores, instead of a stub
    Guards guards{};
    bool uniqueStartBlock = true; ///< D25
    bool waitsForFuture = false;  ///< without D5's second half: a leader waits for the time of its parent

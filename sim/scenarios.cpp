@@ -242,7 +242,7 @@ Failure d25(bool guarded) {
    const Outcome outcome = simulate(plan);
    if (outcome.violation)
       return outcome.violation;
-   return failIf(outcome.height < 40, "no more than a block a second, for startBlock repeats");
+   return failIf(outcome.blocks < 30, "no more than a block a second, for startBlock repeats");
 }
 
 } // namespace

@@ -17,11 +17,11 @@ Plan planOf(std::uint64_t seed, Mix mix, const Without& without) {
       plan.byzantine = 0;
    if (without.jitter)
       plan.jitterUs = 0;
+   plan.kernel = without.stub;
    return plan;
 }
 
-Without shrunk(std::uint64_t seed, Mix mix) {
-   Without best;
+Without shrunk(std::uint64_t seed, Mix mix, Without best) {
    const auto keepIfItFails = [&](auto&& change) {
       Without smaller = best;
       change(smaller);
@@ -54,6 +54,8 @@ std::string commandOf(std::uint64_t seed, Mix mix, const Without& without) {
       out += " --no-jitter";
    if (without.lies)
       out += " --no-lies";
+   if (without.stub)
+      out += " --kernel";
    return out;
 }
 

@@ -43,15 +43,9 @@ bool isAncestor(const ChainState& ancestor, const ChainState& state) {
    return at && at->spot.id == ancestor.spot.id;
 }
 
-StubChain::StubChain(const format::Consensus& current, std::int64_t timeUs) {
+StubChain::StubChain(Spot genesis) {
    auto state = std::make_shared<ChainState>();
-   state->spot.end = std::make_shared<ChainConsensus>(format::JointConsensus{current, std::nullopt});
-   format::BlockHeader& header = state->spot.header;
-   header.blockNum = 10;
-   header.commitNum = 9;
-   header.time.microseconds = timeUs;
-   header.consensusState = state->spot.end->hash;
-   state->spot.id = format::blockId(header);
+   state->spot = std::move(genesis);
    genesis_ = state;
    states_[state->spot.id] = genesis_;
 }
@@ -82,6 +76,16 @@ StatePtr StubChain::execute(const BlockPtr& block) {
    else
       invalid_[id] = true;
    return state;
+}
+
+void StubChain::adopt(const BlockPtr& block) {
+   const format::BlockHeader& header = block->block.header;
+   const StatePtr parent = find(header.previous);
+   auto state = std::make_shared<ChainState>();
+   state->spot = Spot::of(block, parent->spot);
+   state->parent = parent;
+   state->changes = parent->changes + (header.newConsensus ? 1 : 0);
+   states_.emplace(state->spot.id, std::move(state));
 }
 
 StatePtr StubChain::replay(const StatePtr& parent, const format::SignedBlock& block) const {

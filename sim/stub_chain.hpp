@@ -21,14 +21,15 @@ using StatePtr = std::shared_ptr<const ChainState>;
 
 class StubChain {
 public:
-   /// Genesis is at height 10 and irreversible.
-   explicit StubChain(const format::Consensus& current, std::int64_t timeUs);
+   explicit StubChain(Spot genesis);
 
    const StatePtr& genesis() const { return genesis_; }
    /// The state after a block, for whoever has executed it; null if nobody has.
    StatePtr find(const BlockId& id) const;
    /// Null: the block is invalid. Its parent has been executed by somebody.
    StatePtr execute(const BlockPtr& block);
+   /// A block that somebody executed elsewhere: its state follows from its header.
+   void adopt(const BlockPtr& block);
    /// As execute, with nothing remembered.
    StatePtr replay(const StatePtr& parent, const format::SignedBlock& block) const;
    /// Whether execution never ends.

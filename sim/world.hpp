@@ -21,7 +21,7 @@ struct Outcome {
    std::optional<std::string> violation{};
    std::int64_t us = 0;          ///< virtual
    std::int64_t healedAfter = 0; ///< from the end of the faults until everybody had moved on
-   BlockNum height = 0;
+   BlockNum blocks = 0;          ///< that became irreversible
    std::uint64_t messages = 0;
 };
 
@@ -45,6 +45,7 @@ public:
    Plan plan;
    Dice dice;
    std::vector<format::Producer> people;
+   std::unique_ptr<Grounds> grounds;
    StubChain chain;
    Checker checker;
    std::vector<std::unique_ptr<Node>> nodes; ///< one an account; a liar has two, behind each other's back
