@@ -282,6 +282,7 @@ void PeerThread::run() {
          return true;
       });
       linkCount_.store(links_.size());
+      tellTerm();
       {
          Lock lock(mutex_);
          status_ = {replica_->term(), replica_->role(), replica_->counters()};
@@ -295,6 +296,25 @@ void PeerThread::run() {
    for (const auto& [peer, link] : links_)
       link->drop();
    links_.clear();
+}
+
+/// For whoever reads later why nothing was final for a while.
+void PeerThread::tellTerm() {
+   const auto& sets = replica_->sets();
+   if (sets.single() || sets.current.empty())
+      return;
+   const auto term = replica_->term();
+   if (term != toldTerm_) {
+      toldTerm_ = term;
+      toldThatItLeads_ = false;
+      log::info("Term ", term, " begins",
+                sets.current.bft() ? ", led by " + sets.current.leader(term).name.str() : std::string(),
+                "; irreversible up to block ", replica_->irreversibleNum());
+   }
+   if (replica_->role() == consensus::Role::leader && !toldThatItLeads_) {
+      toldThatItLeads_ = true;
+      log::info("This node leads term ", term);
+   }
 }
 
 // ---- the replica ---------------------------------------------------------------------------------------------------

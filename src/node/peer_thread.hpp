@@ -130,6 +130,7 @@ private:
    void take(Event&& event);
    void takeDurable();
    void step(const consensus::Event& event);
+   void tellTerm();
    void perform(consensus::Effects effects);
    void perform(consensus::SendToPeer& effect);
    void perform(consensus::SendToProducer& effect);
@@ -184,6 +185,8 @@ private:
    std::map<peer::BlockId, PeerId> senders_;
    HeldBlocks held_;
    std::set<format::AccountNumber> producers_;
+   consensus::TermNum toldTerm_ = 0;
+   bool toldThatItLeads_ = false;
    std::map<std::string, std::int64_t> logged_; ///< reasons for closing, and when they were told
    vm::ExecutionThread thread_;
 };
