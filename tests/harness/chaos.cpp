@@ -295,6 +295,14 @@ private:
       report_.problems.push_back(std::move(text));
    }
 
+   void attempt(const std::function<void()>& what) {
+      try {
+         what();
+      } catch (const std::runtime_error& error) {
+         problem(error.what());
+      }
+   }
+
    /// Nodes that are well but for what is done now.
    std::chrono::milliseconds someTime() { return std::chrono::milliseconds(1000 + below(7000)); }
 
@@ -467,16 +475,16 @@ private:
       for (std::size_t i = 0; i < cluster_.size(); ++i)
          last = std::min(last, cluster_.standing(i).value_or(Standing{}).irreversible);
       last = std::max(last, history.highest());
-      for (std::size_t i = 0; i < cluster_.size(); ++i) {
-         try {
-            watch.showAll(i, first, last);
-            if (const auto received = load.received(i, last); received != watch.transfers())
-               problem(nameOf(i) + " says that " + std::to_string(received) + " was received in " +
-                       std::to_string(watch.transfers()) + " transfers of one");
-         } catch (const std::runtime_error& error) {
-            problem(error.what());
-         }
-      }
+      // The state of a block is not kept for as long as looking at all blocks may take.
+      std::vector<std::optional<std::uint64_t>> received(cluster_.size());
+      for (std::size_t i = 0; i < cluster_.size(); ++i)
+         attempt([&] { received[i] = load.received(i, last); });
+      for (std::size_t i = 0; i < cluster_.size(); ++i)
+         attempt([&] { watch.showAll(i, first, last); });
+      for (std::size_t i = 0; i < cluster_.size(); ++i)
+         if (received[i] && *received[i] != watch.transfers())
+            problem(nameOf(i) + " says that " + std::to_string(*received[i]) + " was received in " +
+                    std::to_string(watch.transfers()) + " transfers of one");
       history.conclude();
       for (auto& text : history.problems())
          problem(std::move(text));
