@@ -581,38 +581,36 @@ HttpReply stats() {
 // -------------------------------------------------------------------------------
 
 /// A transaction was executed, here or in a block of another producer. trace: packed.
-void executed(const Checksum256& id, ByteView trace) {
-   const bool failed = traceFailed(trace);
-   struct Outcome {
-      std::vector<Answer> answers;
-      bool known = false;
-      bool keepTrace = false;
+/// fetchTrace: gives the packed trace, which is large; asked only when somebody wants it.
+template <class F>
+void executed(const Checksum256& id, bool failed, F&& fetchTrace) {
+   struct Waiting {
+      bool queued = false, clients = false;
    };
+   const auto waiting = subjectively([&] { return Waiting{sequenceOf(id).has_value(), hasClients(id)}; });
+   if (!waiting.queued && !waiting.clients)
+      return;
    if (failed) {
-      const auto outcome = subjectively([&] {
-         Outcome result;
+      const Bytes trace = fetchTrace();
+      const auto answers = subjectively([&] {
          const auto sequence = sequenceOf(id);
-         if (!sequence && !hasClients(id))
-            return result;
          const auto row = sequence ? open<TransactQuery::Pending>(Mode::readWrite).get(*sequence) : std::nullopt;
          const auto client = open<TransactQuery::Clients>(Mode::readWrite).get(id);
          const auto expiration = row ? row->expiration : client ? client->expiration : TimePointSec{};
-         result.answers = drop(id, expiration, trace);
-         return result;
+         return drop(id, expiration, trace);
       });
-      sendAll(outcome.answers, trace);
-      return;
+      return sendAll(answers, trace);
    }
-   const auto outcome = subjectively([&] {
-      Outcome result;
-      result.known = sequenceOf(id).has_value();
-      result.answers = takeClients(id, false);
-      result.keepTrace = hasClients(id);
+   bool keepTrace = false;
+   const auto answers = subjectively([&] {
+      auto result = takeClients(id, false);
+      keepTrace = hasClients(id);
       return result;
    });
-   if (outcome.known || outcome.keepTrace)
-      open<TransactQuery::Applied>().put({StatusView().blockNum(), id, outcome.keepTrace ? toBytes(trace) : Bytes()});
-   sendAll(outcome.answers, trace);
+   const Bytes trace = keepTrace || !answers.empty() ? fetchTrace() : Bytes();
+   if (waiting.queued || keepTrace)
+      open<TransactQuery::Applied>().put({StatusView().blockNum(), id, keepTrace ? trace : Bytes()});
+   sendAll(answers, trace);
 }
 
 /// With several producers: what one block had and the chosen one has not is asked for again, and what came after the
@@ -766,7 +764,7 @@ void TransactQuery::recv(Bytes trx) {
 
 void TransactQuery::onTrx(Checksum256 id, TransactionTrace trace) {
    check(getSender() == AccountNumber{}, "only the node tells of transactions");
-   executed(id, pack(trace));
+   executed(id, trace.error && !trace.error->empty(), [&] { return pack(trace); });
 }
 
 void TransactQuery::onBlock() {
@@ -1056,20 +1054,33 @@ POLIS_EXPORT(called) void polisCalled(std::uint64_t receiver, std::uint64_t send
    using namespace polis::sdk;
    using polis::services::TransactQuery;
    polis::sdk::detail::FrameScope scope(AccountNumber{receiver}, AccountNumber{sender});
-   polis::sdk::detail::ResultBuffer<2048> buffer(env::polis_getCurrentAction());
-   const auto action = polis::sdk::detail::ActionView::of(buffer.view());
+   const auto size = env::polis_getCurrentAction();
    constexpr MethodNumber next{"next"};
    constexpr MethodNumber onTrx{"onTrx"};
-   // once a transaction each: transaction and trace pass through as bytes
+   // Once a transaction: most of them nobody here waits for, and then their trace is not looked at. Before it come the
+   // action's head, the size of its data, and frac(tuple(id, …)) up to the trace.
+   constexpr std::uint32_t idAt = 34 + 2, traceAt = idAt + 32 + 4, traceHead = 10;
+   if (sender == 0 && size >= traceAt) {
+      std::uint8_t head[traceAt + traceHead] = {};
+      env::polis_getResult(head, sizeof head, 0);
+      if (MethodNumber{polis::sdk::detail::loadU64(head + 18)} == onTrx) {
+         Checksum256 id;
+         std::copy_n(head + idAt, id.size(), id.begin());
+         const bool failed = polis::services::traceFailed({head + traceAt, traceHead});
+         return polis::services::executed(id, failed, [size] {
+            Bytes trace(size - traceAt);
+            env::polis_getCurrentAction();
+            env::polis_getResult(trace.data(), static_cast<std::uint32_t>(trace.size()), traceAt);
+            return trace;
+         });
+      }
+   }
+   polis::sdk::detail::ResultBuffer<2048> buffer(size);
+   const auto action = polis::sdk::detail::ActionView::of(buffer.view());
+   // transaction and trace pass through as bytes
    if (action.method == next) {
       const auto result = polis::services::nextPacked().value_or(Bytes{1, 0, 0, 0});
       env::polis_setRetval(result.data(), static_cast<std::uint32_t>(result.size()));
-      return;
-   }
-   if (action.method == onTrx && sender == 0 && action.rawData.size() > 38) {
-      Checksum256 id;
-      std::copy_n(action.rawData.begin() + 2, id.size(), id.begin());
-      polis::services::executed(id, action.rawData.subspan(38));
       return;
    }
    if (!polis::sdk::detail::dispatch<TransactQuery>(action.method, action.rawData))
