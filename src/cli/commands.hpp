@@ -27,6 +27,7 @@ void addQueryCommand(CLI::App& app, int& exitCode);
 void addInviteCommand(CLI::App& app, int& exitCode);
 void addInstallCommand(CLI::App& app, int& exitCode);
 void addReplayCommand(CLI::App& app, int& exitCode);
+void addSnapshotCommand(CLI::App& app, int& exitCode);
 void addTestCommand(CLI::App& app, int& exitCode);
 void addNewCommand(CLI::App& app, int& exitCode);
 void addKeyCommand(CLI::App& app, int& exitCode);

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
    cli::addTestCommand(app, exitCode);
    cli::addKeyCommand(app, exitCode);
    cli::addReplayCommand(app, exitCode);
+   cli::addSnapshotCommand(app, exitCode);
    cli::addFormatCommand(app, exitCode);
    cli::addStoreCommand(app, exitCode);
    cli::addWasmCommand(app, exitCode);

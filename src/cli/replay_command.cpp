@@ -50,6 +50,9 @@ Outcome verify(const Options& options) {
    Opened kept(options.folder, engine);
    if (!kept.kernel.hasChain())
       throw Fault(options.folder + " holds no chain yet: there is nothing to replay");
+   if (kept.kernel.logStart() > 0)
+      throw Fault("the chain in " + options.folder + " was begun from a snapshot of block " +
+                  std::to_string(kept.kernel.logStart()) + ": the blocks before it are not there");
    const auto head = kept.kernel.head();
    const TemporaryFolder scratch("replay", options.work.empty() ? std::filesystem::temp_directory_path()
                                                                 : std::filesystem::path(options.work));

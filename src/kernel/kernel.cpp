@@ -571,6 +571,11 @@ format::StateChecksum stateChecksum(const BlockState& block) {
    return {block.version.merkle(Bytes{db::service}), block.version.merkle(Bytes{db::native})};
 }
 
+void beginAt(store::Store& store, store::Journal& journal, const store::Version& chain, const store::Version& local) {
+   const CheckpointNote note{journal.begin(), journal.begin()};
+   store.checkpoint({{{chainName, chain}, {localName, local}}, note.chain, format::pack(note)});
+}
+
 // ---- the public face -----------------------------------------------------------------------------------------------
 
 Kernel::Kernel(store::Store& store, store::Journal& journal, vm::Engine& engine, Host& host, KernelOptions options) {
@@ -605,6 +610,14 @@ void Kernel::cancelBlock(const format::Checksum256& id) {
    if (impl_->machine.validated == id)
       for (vm::Budget* budget : impl_->machine.validating)
          budget->interrupt();
+}
+
+std::uint32_t Kernel::logStart() const {
+   const LocalState local = impl_->machine.local.state();
+   if (const auto packed = local.kept.get(storeKey(db::nativeSubjective, format::LogTruncateRow::key())))
+      if (const auto row = format::unpack<format::LogTruncateRow>(*packed))
+         return row->start;
+   return 0;
 }
 
 std::optional<format::Checksum256> Kernel::blockId(std::uint32_t num) const {

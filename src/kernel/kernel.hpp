@@ -113,6 +113,10 @@ struct LocalTemplate {
    std::vector<format::HttpRequest> requests;
 };
 
+/// Makes an empty store and journal those of a kernel that begins with an executed block: its databases 0-5, and the
+/// node-local rows 64 and 65. Durable when this returns.
+void beginAt(store::Store& store, store::Journal& journal, const store::Version& chain, const store::Version& local);
+
 /// Deterministic execution over the store. One per node.
 ///
 /// Threads: *chain* functions belong to one thread. *Query* functions may run on any number of threads at once.
@@ -142,6 +146,9 @@ public:
    std::optional<format::SignedBlock> block(std::uint32_t num) const;
    /// A block from the log of another one: it, or an ancestor of it.
    std::optional<format::SignedBlock> block(const BlockState& of, std::uint32_t num) const;
+   /// The block with which a chain begins that was loaded from a snapshot: its blocks are kept from the next one on,
+   /// and of earlier ones some headers, without transactions. 0: all blocks are here.
+   std::uint32_t logStart() const;
    /// The id of a block of the current chain; zero for block 1, the state before genesis.
    std::optional<format::Checksum256> blockId(std::uint32_t num) const;
    /// A retained state by block number on the current chain (at least `retainedBlocks`).

@@ -63,6 +63,11 @@ struct BootRequest {
    std::optional<format::Claim> key{};
 };
 
+struct SnapshotRequest {
+   std::optional<std::uint32_t> block{}; ///< absent: the newest irreversible one
+   bool compress = false;
+};
+
 struct KeyRequest {
    format::AccountNumber service{};
    std::optional<Bytes> rawData{}; ///< of a private key, DER; absent: make one
@@ -121,6 +126,11 @@ void NativeEndpoints::serve(const std::shared_ptr<http::Exchange>& exchange, con
    } else if (path == "/native/admin/keys/unlock" || path == "/native/admin/keys/lock") {
       reply = request.method == "POST" ? http::textReply(404, "This node knows no devices that hold keys.")
                                        : notAllowed("POST");
+   } else if (path == "/native/admin/snapshot") {
+      if (request.method != "POST")
+         reply = notAllowed("POST");
+      else
+         reply = ownPage ? snapshot(request) : foreignPage();
    } else if (path == "/native/admin/push_boot" || path == "/native/admin/boot") {
       if (request.method != "POST")
          reply = notAllowed("POST");
@@ -161,6 +171,16 @@ format::HttpReply NativeEndpoints::addKey(const format::HttpRequest& request) {
       return http::textReply(400, "rawData is no private key: PKCS #8 or SEC 1, DER, curve P-256 or secp256k1.");
    const auto kept = control_.keyring().keep(*key);
    return kept ? json(format::toJson(*kept)) : http::textReply(500, kept.error());
+}
+
+format::HttpReply NativeEndpoints::snapshot(const format::HttpRequest& request) {
+   if (mediaType(request) != "application/json")
+      return http::textReply(415, "What snapshot is wanted is sent as application/json.");
+   const auto wanted = format::fromJson<SnapshotRequest>(asText(request.body));
+   if (!wanted)
+      return http::textReply(400, "Malformed request: " + wanted.error().message + ".");
+   const auto made = control_.makeSnapshot(wanted->block, wanted->compress);
+   return made ? json(format::toJson(*made)) : http::textReply(500, made.error());
 }
 
 format::HttpReply NativeEndpoints::chain() const {

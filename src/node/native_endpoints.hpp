@@ -10,6 +10,14 @@
 
 namespace polis::node {
 
+/// A snapshot that this node has written.
+struct SnapshotMade {
+   std::string file;
+   std::uint32_t blockNum = 0;
+   std::string blockId;
+   std::string chainId;
+};
+
 /// What the native endpoints ask of the node. Any thread.
 class NodeControl {
 public:
@@ -29,6 +37,9 @@ public:
    using FullBootDone = std::function<void(std::expected<std::string, std::string>)>;
    virtual void bootFromPackages(std::vector<std::string> packages, std::optional<format::Claim> key,
                                  FullBootDone done) = 0;
+   /// Writes a snapshot of an irreversible block, the newest where none is named, into the folder of this node, signed
+   /// with its keys; the answer tells where it is. Errors: a sentence.
+   virtual std::expected<SnapshotMade, std::string> makeSnapshot(std::optional<std::uint32_t> block, bool compress) = 0;
    /// OpenMetrics text.
    virtual std::string metrics() const = 0;
    virtual Performance performance() const = 0;
@@ -50,6 +61,7 @@ private:
    format::HttpReply chain() const;
    void pushBoot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request);
    void boot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request);
+   format::HttpReply snapshot(const format::HttpRequest& request);
    /// Makes a key, or takes one in. The answer is its public half.
    format::HttpReply addKey(const format::HttpRequest& request);
 

@@ -19,6 +19,7 @@
 #include "node/package.hpp"
 #include "node/peer_thread.hpp"
 #include "node/query_pool.hpp"
+#include "node/snapshot.hpp"
 #include "node/sockets.hpp"
 #include "node/version.hpp"
 #include "store/journal.hpp"
@@ -688,6 +689,36 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       return link;
    }
 
+   std::expected<SnapshotMade, std::string> makeSnapshot(std::optional<std::uint32_t> wanted, bool compress) override {
+      if (makingSnapshot.exchange(true))
+         return std::unexpected("Another snapshot is being written.");
+      std::expected<SnapshotMade, std::string> out;
+      try {
+         const auto newest = theKernel->irreversible();
+         const auto block = !wanted ? newest : *wanted > newest->num ? nullptr : theKernel->stateAt(*wanted);
+         if (!block)
+            throw Fault("The state after block " + std::to_string(*wanted) +
+                        " is not kept here, or not irreversible; "
+                        "the newest that is, is that of block " +
+                        std::to_string(newest->num));
+         const auto where = options.folder / "snapshots";
+         std::filesystem::create_directories(where);
+         const auto file = where / (std::to_string(block->num) + ".snapshot");
+         const auto facts =
+             createSnapshot(*theKernel, *block, file, compress,
+                            [this](const auto& claim, const auto& digest) { return signFor(claim, digest); });
+         log::info("A snapshot of block ", facts.blockNum, " was written to ", file.string());
+         out = SnapshotMade{std::filesystem::canonical(file).string(), facts.blockNum, toHex(facts.blockId),
+                            toHex(facts.chainId)};
+      } catch (const Fault& fault) {
+         out = std::unexpected(std::string(fault.what()));
+      } catch (const std::filesystem::filesystem_error& error) {
+         out = std::unexpected(std::string(error.what()));
+      }
+      makingSnapshot.store(false);
+      return out;
+   }
+
    LogFeed& logFeed() override { return feed; }
    Keyring& keyring() override { return *ring; }
 
@@ -878,6 +909,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    std::atomic<bool> ending = false, stoppingNow = false;
    std::atomic<int> exitCode = 0;
    bool down = false;
+   std::atomic<bool> makingSnapshot = false;
    Mutex earlyMutex;
    std::vector<std::function<void()>> early GUARDED_BY(earlyMutex);
    std::atomic<bool> started = false;

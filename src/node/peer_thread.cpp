@@ -50,7 +50,7 @@ std::set<format::AccountNumber> namesIn(const consensus::ProducerSets& sets) {
 class PeerThread::View final : public peer::ChainView {
 public:
    View(kernel::Kernel& kernel, const std::unique_ptr<consensus::Replica>& replica, const HeldBlocks& held)
-      : kernel_(kernel), replica_(replica), held_(held) {}
+      : kernel_(kernel), replica_(replica), held_(held), logStart_(kernel.logStart()) {}
 
    /// The irreversible block may have moved.
    void refresh() {
@@ -69,7 +69,7 @@ public:
 
    peer::ExtendedBlockId head() const override { return {replica_->head(), replica_->headNum()}; }
    peer::ExtendedBlockId committed() const override { return {replica_->irreversible(), replica_->irreversibleNum()}; }
-   format::BlockNum logStart() const override { return 0; }
+   format::BlockNum logStart() const override { return logStart_; }
    std::optional<peer::BlockId> onChain(format::BlockNum num) const override {
       if (num >= replica_->irreversibleNum())
          return replica_->blockOnChain(num);
@@ -97,6 +97,8 @@ public:
       return peer::ExtendedBlockId{header.previous, header.blockNum - 1};
    }
    std::optional<Bytes> blockFrame(format::BlockNum num) const override {
+      if (num <= logStart_)
+         return std::nullopt;
       if (num > replica_->irreversibleNum()) {
          const auto id = replica_->blockOnChain(num);
          const auto block = id ? replica_->block(*id) : nullptr;
@@ -115,6 +117,7 @@ private:
    kernel::Kernel& kernel_;
    const std::unique_ptr<consensus::Replica>& replica_;
    const HeldBlocks& held_;
+   const format::BlockNum logStart_;
    kernel::BlockStatePtr root_;
    mutable std::map<format::BlockNum, peer::BlockId> ids_;
 };

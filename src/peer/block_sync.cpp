@@ -38,7 +38,7 @@ std::optional<Bytes> BlockSync::next() {
 }
 
 Bytes BlockSync::sayHello() {
-   nextHello_ = std::min(nextHello_, view_->head().num);
+   nextHello_ = std::max(std::min(nextHello_, view_->head().num), view_->logStart());
    consensus::HelloMessage message;
    message.xid = beginning;
    message.committed = true;
@@ -60,9 +60,10 @@ std::expected<void, std::string> BlockSync::hello(const consensus::HelloMessage&
    const bool genesis = peer.id == BlockId{};
    if (genesis ? peer.num > 1 : (peer.num < 2 || format::blockNumOf(peer.id) != peer.num))
       return std::unexpected("a Hello names a block at a height that it does not have");
+   if ((genesis || message.committed) && peer.num < view_->logStart())
+      return std::unexpected("it needs blocks that are not kept here: the chain was begun from a snapshot of block " +
+                             std::to_string(view_->logStart()));
    if (genesis) {
-      if (view_->logStart() > 2)
-         return std::unexpected("it needs blocks that are no longer kept here");
       found(beginning);
    } else if (view_->onChain(peer.num) == peer.id || view_->knows(peer.id)) {
       found(settle(peer));

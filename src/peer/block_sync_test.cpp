@@ -140,6 +140,25 @@ TEST(BlockSync, whatIsNoLongerKeptCannotBeAskedFor) {
    view.start = 4;
    BlockSync sync(view);
    EXPECT_FALSE(sync.hello({beginning, true}));
+   BlockSync again(view);
+   EXPECT_FALSE(again.hello({{*view.onChain(3), 3}, true}));
+   // Whoever has the block with which the log begins gets the rest.
+   BlockSync last(view);
+   EXPECT_TRUE(last.hello({{*view.onChain(4), 4}, true}));
+}
+
+TEST(BlockSync, aChainBegunFromASnapshotGoesOn) {
+   Pair pair;
+   pair.views[0].grow(30);
+   pair.views[0].committedNum = 31;
+   pair.views[1] = pair.views[0];
+   pair.views[1].cut(20);
+   pair.views[1].committedNum = pair.views[1].start = 20;
+   pair.connect();
+   pair.run();
+   EXPECT_EQ(pair.problem, "");
+   EXPECT_EQ(pair.views[1].head(), pair.views[0].head());
+   EXPECT_EQ(pair.hellos[1], 1);
 }
 
 } // namespace polis::peer

@@ -23,7 +23,8 @@ public:
    virtual ExtendedBlockId head() const = 0;
    /// The newest irreversible block, an ancestor of head or head itself.
    virtual ExtendedBlockId committed() const = 0;
-   /// First height that the block log holds; 0: all of them.
+   /// The height with which the block log begins, which is irreversible: whole blocks are at hand from the next one on.
+   /// 0: all of them are.
    virtual BlockNum logStart() const = 0;
    /// The id at a height of the chain of head, from 1 to head's.
    virtual std::optional<BlockId> onChain(BlockNum num) const = 0;

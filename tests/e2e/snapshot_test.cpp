@@ -1,0 +1,139 @@
+// A chain goes on from a snapshot: on another machine, with its producers, and nothing but what was signed.
+#include "e2e/cluster.hpp"
+
+#include <random>
+
+namespace polis::e2e {
+
+namespace {
+
+using harness::NodeProcess;
+using harness::runPolis;
+
+std::string field(const std::string& json, const std::string& name) {
+   const auto at = json.find("\"" + name + "\":\"");
+   if (at == json.npos)
+      return "no " + name + " in " + json;
+   const auto from = at + name.size() + 4;
+   return json.substr(from, json.find('"', from) - from);
+}
+
+std::string urlOf(const NodeProcess& node) { return "http://polis.localhost:" + std::to_string(node.port()); }
+
+} // namespace
+
+class Snapshot : public testing::Test {
+protected:
+   void SetUp() override {
+      if (harness::dataFolder().empty())
+         GTEST_SKIP() << "the packages are not built: ./run --build";
+   }
+   std::string path(const std::string& name) const { return (folder.path() / name).string(); }
+   std::string verified(const std::vector<std::string>& words) const {
+      const auto result = runPolis(words);
+      EXPECT_EQ(result.status, 0) << result.output;
+      return result.output;
+   }
+
+   TemporaryFolder folder{"polis-snapshot"};
+};
+
+TEST_F(Snapshot, aNodeGoesOnFromItInALiveNetwork) {
+   Cluster cluster(4);
+   cluster.producers("--bft", 4, 1);
+   ASSERT_TRUE(soon([&] { return cluster.leader(0) != 0 || cluster.chain(0).irreversible.num > 30; }))
+       << cluster.logs();
+   cluster.greet(1, "before the snapshot");
+
+   // Of a node that runs; two of four have to vouch for it.
+   const std::string file = path("chain.snapshot");
+   auto made =
+       runPolis({"snapshot", "create", cluster[0].folder().string(), file, "--json", "--url", urlOf(cluster[0])});
+   ASSERT_EQ(made.status, 0) << made.output;
+   const std::string chain = field(made.output, "chainId"), block = field(made.output, "blockId");
+   const auto few = runPolis({"snapshot", "verify", file, "--chain", chain});
+   EXPECT_EQ(few.status, 1);
+   EXPECT_NE(few.output.find("only 1 of the 4"), std::string::npos) << few.output;
+   const auto outsider = runPolis({"key", path("outsider.pem")});
+   EXPECT_NE(runPolis({"snapshot", "sign", file, "--sign", path("outsider.pem")}).status, 0);
+   EXPECT_EQ(runPolis({"snapshot", "sign", file, "--sign", cluster.keyFile(2)}).status, 0);
+   verified({"snapshot", "verify", file, "--chain", chain, "--block", block});
+
+   const std::string there = path("loaded");
+   verified({"snapshot", "load", there, file, "--chain", chain});
+   cluster.greet(2, "after the snapshot");
+   NodeProcess::Options options;
+   options.folder = there;
+   options.follows = true;
+   options.arguments = {"--p2p", "--peer", urlOf(cluster[1]), "--peer", urlOf(cluster[3])};
+   NodeProcess joined(options);
+   const auto says = [&](const std::string& text) {
+      return soon([&] {
+         return ChainClient{joined.port()}.get("hello", "/api/greetings").body.find(text) != std::string::npos;
+      });
+   };
+   ASSERT_TRUE(says("after the snapshot")) << joined.log();
+   // What is pushed to it reaches those who make the blocks.
+   const auto secret = cluster.key(0);
+   ChainClient{joined.port()}.mustPush({action("prod", "hello", "greet", std::string("through the new one"))}, &secret);
+
+   // A node may follow one that was begun from a snapshot, if it has blocks enough.
+   joined.stop();
+   joined.start();
+   cluster.greet(3, "after it was stopped");
+   ASSERT_TRUE(says("after it was stopped")) << joined.log();
+
+   // Both say the same of the state after one block.
+   const auto num = std::to_string(cluster.chain(3).irreversible.num);
+   const auto stateOf = [&](const NodeProcess& node) {
+      std::string out;
+      EXPECT_TRUE(soon([&] {
+         const auto made = runPolis({"snapshot", "create", node.folder().string(), path("state"), "--json", "--num",
+                                     num, "--url", urlOf(node)});
+         out = made.output;
+         return made.status == 0;
+      })) << out;
+      return field(out, "blockId") + field(out, "serviceRoot") + field(out, "nativeRoot");
+   };
+   EXPECT_EQ(stateOf(cluster[0]), stateOf(joined));
+   joined.stop();
+   EXPECT_NE(runPolis({"replay", "--verify", there}).output.find("snapshot"), std::string::npos);
+}
+
+TEST_F(Snapshot, whatIsDamagedLeavesNothingBehind) {
+   NodeProcess node;
+   ChainClient{node.port()}.mustPush({action("prod", "hello", "greet", std::string("hello"))});
+   node.stop();
+   const std::string file = path("good"), bad = path("bad"), loaded = path("loaded");
+   const auto made = runPolis({"snapshot", "create", node.folder().string(), file, "--json"});
+   ASSERT_EQ(made.status, 0) << made.output;
+   const std::string chain = field(made.output, "chainId");
+   const Bytes good = readAll(file);
+   const auto load = [&](const Bytes& bytes, const std::vector<std::string>& more) {
+      std::ofstream(bad, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));
+      std::vector<std::string> words{"snapshot", "load", loaded, bad};
+      words.insert(words.end(), more.begin(), more.end());
+      const auto result = runPolis(words);
+      std::size_t files = 0;
+      for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+         files += entry.path() != file && entry.path() != bad;
+      EXPECT_EQ(files, result.status == 0 ? 1u : 0u) << result.output;
+      return result;
+   };
+   // Every part of the file matters.
+   std::mt19937_64 random(8080);
+   for (int i = 0; i < 12; ++i) {
+      Bytes bytes = good;
+      const std::size_t at = i < 3 ? bytes.size() - 1 - static_cast<std::size_t>(i) * 40 : random() % bytes.size();
+      bytes[at] ^= static_cast<std::uint8_t>(1 + random() % 255);
+      ASSERT_NE(load(bytes, {"--chain", chain}).status, 0) << "byte " << at << " of " << bytes.size();
+   }
+   EXPECT_NE(load(Bytes(good.begin(), good.begin() + std::ssize(good) / 2), {"--chain", chain}).status, 0);
+   EXPECT_NE(load(good, {}).status, 0) << "it says nothing of what is known from elsewhere";
+   EXPECT_NE(load(good, {"--chain", std::string(64, 'A')}).status, 0);
+   EXPECT_NE(load(good, {"--chain", chain, "--block", std::string(64, 'A')}).status, 0);
+   EXPECT_EQ(load(good, {"--chain", chain}).status, 0);
+   EXPECT_NE(runPolis({"snapshot", "load", loaded, file, "--chain", chain}).status, 0) << "it is there already";
+}
+
+} // namespace polis::e2e
