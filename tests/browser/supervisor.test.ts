@@ -131,6 +131,12 @@ describe.skipIf(reason !== undefined)("supervisor", () => {
     expect(await callFrom(carol.page, call("hello", "actions", "noSuchAction", [{}]))).toMatch(/^refused: hello has no action/);
   });
 
+  test("an action's result comes back to the page", async () => {
+    await carol.connect("tokens", account);
+    expect(await callFrom(carol.page, call("tokens", "actions", "getUserConf", [{ account, index: 0 }]))).toMatch(/"result":(true|false)/);
+    expect(await callFrom(carol.page, call("tokens", "actions", "setUserConf", [{ index: 0, enabled: true }]))).toMatch(/"result":null/);
+  });
+
   test("no private key can be read, not even by the supervisor's own page", async () => {
     await carol.open("supervisor");
     const found = await carol.page.evaluate(async () => {

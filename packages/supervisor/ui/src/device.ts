@@ -78,7 +78,7 @@ export class Device {
 
   async #push(action: Action, signer: Signer, waitFor: "applied" | "final", tapos?: Tapos): Promise<ActionOutcome> {
     const { id, signed } = await this.#sign(action, signer, tapos ?? (await this.node.tapos()));
-    const returned = await this.node.push(signed, waitFor);
+    const returned = await this.node.push(signed, action, waitFor);
     const result = returned === "" ? null : await this.node.unpackResult(action.service, action.method, fromHex(returned));
     return { transactionId: id, result };
   }

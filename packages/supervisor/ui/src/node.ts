@@ -9,7 +9,9 @@ const lifetimeSeconds = 30;
 const skewToleratedMs = 2000;
 
 interface ActionTrace {
+  action?: { sender: string; service: string; method: string };
   rawRetval?: string;
+  innerTraces?: { inner?: { ActionTrace?: ActionTrace } }[];
   error?: string | null;
 }
 
@@ -17,6 +19,9 @@ interface TransactionTrace {
   actionTraces?: ActionTrace[];
   error?: string | null;
 }
+
+const sameAction = (a: { sender: string; service: string; method: string }, b: typeof a): boolean =>
+  a.sender === b.sender && a.service === b.service && methodNumber(a.method) === methodNumber(b.method);
 
 /** The chain refused a transaction; the message is the service's. */
 export class Rejected extends Error {
@@ -110,14 +115,16 @@ export class Node {
     return schema;
   }
 
-  /** Pushes a packed signed transaction. Returns what its last action returned, packed. Throws Rejected. */
-  async push(signed: Uint8Array<ArrayBuffer>, waitFor: "applied" | "final"): Promise<string> {
+  /** Pushes a packed signed transaction that calls `action`. Returns what the action returned, packed, in hex. Throws Rejected. */
+  async push(signed: Uint8Array<ArrayBuffer>, action: { sender: string; service: string; method: string }, waitFor: "applied" | "final"): Promise<string> {
     const trace = await postArrayBufferGetJson<TransactionTrace>(
       this.url("transact", `/push_transaction?wait_for=${waitFor}`),
       signed,
     );
     if (trace.error) throw new Rejected(readableError(trace.error));
-    return trace.actionTraces?.at(-1)?.rawRetval ?? "";
+    // The outermost trace is that of transact, which calls the transaction's actions.
+    const called = (trace.actionTraces ?? []).flatMap(({ innerTraces = [] }) => innerTraces.flatMap(({ inner }) => inner?.ActionTrace ?? []));
+    return called.findLast((one) => one.action && sameAction(one.action, action))?.rawRetval ?? "";
   }
 
   /** Shows a signed login to the node and hands the token to `app` as a cookie that no script can read. */
