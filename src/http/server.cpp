@@ -177,10 +177,14 @@ bool Net::evict(Source source) {
       look([&](const Link& link) { return link.source == source && link.idle(); });
    else {
       look([](const Link& link) { return link.idle(); });
-      // Who has most gives way to who has fewer, as long as nothing was promised.
-      if (const Source most = shares.mostConnected();
-          !first && shares.of(most).connections > shares.of(source).connections + 1)
+      // Who has most gives way to who has fewer, as long as nothing was promised; a crowd even then, for WebSockets and
+      // replies that are not read would hold their places for as long as they like.
+      const Source most = shares.mostConnected();
+      const std::size_t theirs = shares.of(most).connections, ours = shares.of(source).connections + 1;
+      if (!first && theirs > ours)
          look([&](const Link& link) { return link.source == most && link.arriving(); });
+      if (!first && isShared(most) && theirs > 2 * ours && theirs > limits.connectionsMax / limits.sourceShare / 4)
+         look([&](const Link& link) { return link.source == most; });
    }
    if (first)
       first->abort();

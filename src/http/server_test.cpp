@@ -455,6 +455,30 @@ TEST_F(ServerTest, whoHasMostConnectionsGivesWay) {
    EXPECT_EQ(answered, 3);
 }
 
+/// A few addresses must not hold every place with what is never idle, as WebSockets.
+TEST_F(ServerTest, aCrowdOfOneSourceGivesWayWhateverItIsAt) {
+   Limits limits = amongStrangers();
+   limits.connectionsMax = 8;
+   limits.sourceShare = 1;
+   start(limits);
+   std::vector<std::unique_ptr<Raw>> crowd;
+   std::vector<Served> served;
+   for (int i = 0; i < 8; ++i) {
+      crowd.push_back(std::make_unique<Raw>(port, 2));
+      crowd.back()->send(getLater);
+      served.push_back(handler.next());
+   }
+   Raw other(port, 3);
+   other.send(get);
+   EXPECT_NE(other.readUntil("now\n").find(" 200 "), std::string::npos);
+   int answered = 0;
+   for (std::size_t i = 0; i < crowd.size(); ++i) {
+      (void)served[i].exchange->reply(textReply(200, "later"));
+      answered += !crowd[i]->readUntil("later\n").empty();
+   }
+   EXPECT_EQ(answered, 7);
+}
+
 TEST_F(ServerTest, webSocketMessagesCountAsTheyCome) {
    Limits limits = amongStrangers();
    limits.heldBytesMax = 1'000'000;
