@@ -1,5 +1,5 @@
-// Grounds for depth: every node has a kernel, a store and a journal of its own, in files. All accounts run the service of
-// the kernel's tests, which does what its action tells it to and takes every proof that begins with `y`.
+// Grounds for depth: every node has a kernel, a store and a journal of its own, in files. All accounts run the service
+// of the kernel's tests, which does what its action tells it to and takes every proof that begins with `y`.
 #include "base/fault.hpp"
 #include "kernel/databases.hpp"
 #include "kernel/kernel.hpp"
@@ -89,8 +89,9 @@ private:
 std::filesystem::path workFolder() {
    std::error_code error;
    const std::filesystem::path memory = "/dev/shm";
-   return !std::getenv("TMPDIR") && std::filesystem::is_directory(memory, error) ? memory
-                                                                                 : std::filesystem::temp_directory_path();
+   return !std::getenv("TMPDIR") && std::filesystem::is_directory(memory, error)
+              ? memory
+              : std::filesystem::temp_directory_path();
 }
 
 /// A kernel on files in a folder that goes with it.
@@ -99,8 +100,7 @@ public:
    Machine() {
       options_.checkpointBytes = 32 << 10;
       static std::atomic<std::uint64_t> number = 0;
-      folder_ = workFolder() /
-                ("polis-sim-" + std::to_string(::getpid()) + "-" + std::to_string(++number));
+      folder_ = workFolder() / ("polis-sim-" + std::to_string(::getpid()) + "-" + std::to_string(++number));
       std::filesystem::remove_all(folder_);
       open();
    }
@@ -149,7 +149,8 @@ void takeUp(Machine& machine, const BlockPtr& genesis) {
    const auto done = machine->executeBlock(genesis);
    const BlockId id = format::blockId(genesis->block.header);
    if (!done || !*done || !machine->switchHead(id) || !machine->setIrreversible(id, {}))
-      throw polis::Fault("the first block is refused: " + (done && !*done ? done->error().reason : std::string("head")));
+      throw polis::Fault("the first block is refused: " +
+                         (done && !*done ? done->error().reason : std::string("head")));
    (void)machine->flush();
 }
 
@@ -199,8 +200,9 @@ public:
       const ChainConsensusPtr start = parent->spot.after();
       Bytes key{static_cast<std::uint8_t>(num % 16)};
       append(key, asBytes("row"));
-      bool good = !machine_->push(transaction(writing(db::service, format::toKey(service), key,
-                                                      format::pack(std::tuple(num, order.mark)))))
+      bool good = !machine_
+                       ->push(transaction(writing(db::service, format::toKey(service), key,
+                                                  format::pack(std::tuple(num, order.mark)))))
                        .error;
       if (order.change && !start->sets.joint()) {
          format::StatusRow status = machine_->head()->status;
@@ -211,12 +213,12 @@ public:
          good = good && !machine_->push(statusWritten(status)).error;
       }
       const auto claim = format::authorClaim(start->joint, name_);
-      const auto sealed = good && claim ? machine_->sealBlock(
-                                              [&](ByteView preimage) {
-                                                 return TestSignatures::signatureOf(*claim, format::sha256(preimage));
-                                              },
-                                              order.aux)
-                                        : std::unexpected(kernel::Rejection{});
+      const auto sealed =
+          good && claim
+              ? machine_->sealBlock(
+                    [&](ByteView preimage) { return TestSignatures::signatureOf(*claim, format::sha256(preimage)); },
+                    order.aux)
+              : std::unexpected(kernel::Rejection{});
       if (!sealed) {
          machine_->abortBlock();
          return nullptr;
@@ -259,10 +261,9 @@ public:
       format::StatusRow status;
       status.consensus.next = format::PendingConsensus{first, 2};
       Machine machine;
-      const auto trace =
-          machine->pushBoot({transaction({AccountNumber(), AccountNumber(), "boot"_m, format::pack(data)}),
-                             statusWritten(status)},
-                            producersOf(first).at(0).name, timeUs);
+      const auto trace = machine->pushBoot(
+          {transaction({AccountNumber(), AccountNumber(), "boot"_m, format::pack(data)}), statusWritten(status)},
+          producersOf(first).at(0).name, timeUs);
       if (!trace || trace->error)
          throw polis::Fault("no chain: " + (trace ? *trace->error : trace.error().reason));
       genesis_ = std::make_shared<const format::SignedBlock>(*machine->block(2));

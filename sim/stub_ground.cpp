@@ -61,7 +61,9 @@ class StubGrounds final : public Grounds {
 public:
    explicit StubGrounds(Spot genesis) : genesis_(std::move(genesis)) {}
    Spot genesis() const override { return genesis_; }
-   std::unique_ptr<Ground> make(StubChain& chain, AccountNumber) override { return std::make_unique<StubGround>(chain); }
+   std::unique_ptr<Ground> make(StubChain& chain, AccountNumber) override {
+      return std::make_unique<StubGround>(chain);
+   }
    std::optional<std::string> again(const StubChain& chain, const Checker& checker) override {
       StatePtr state = chain.genesis();
       for (const auto& [num, id] : checker.canonical()) {

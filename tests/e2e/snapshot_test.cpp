@@ -1,12 +1,17 @@
 // A chain goes on from a snapshot: on another machine, with its producers, and nothing but what was signed.
-#include "e2e/cluster.hpp"
+#include "base/temporary_folder.hpp"
+#include "e2e/fixture.hpp"
+#include "harness/cluster.hpp"
+#include "harness/command.hpp"
 
+#include <fstream>
 #include <random>
 
 namespace polis::e2e {
 
 namespace {
 
+using harness::Cluster;
 using harness::NodeProcess;
 using harness::runPolis;
 
@@ -18,7 +23,24 @@ std::string field(const std::string& json, const std::string& name) {
    return json.substr(from, json.find('"', from) - from);
 }
 
-std::string urlOf(const NodeProcess& node) { return "http://polis.localhost:" + std::to_string(node.port()); }
+std::string urlOf(Cluster& cluster, std::size_t number) {
+   return "http://polis.localhost:" + std::to_string(cluster.network().clientPort(number));
+}
+
+void greet(Cluster& cluster, std::size_t through, const std::string& text) {
+   cluster.client(through).mustPush({action("prod", "hello", "greet", text)}, &cluster.key(0));
+}
+
+/// Whether the condition holds within a minute. A node that does not answer makes it false for the moment.
+bool soon(const std::function<bool()>& condition) {
+   return harness::within(std::chrono::minutes(1), [&] {
+      try {
+         return condition();
+      } catch (const std::runtime_error&) {
+         return false;
+      }
+   });
+}
 
 } // namespace
 
@@ -39,16 +61,17 @@ protected:
 };
 
 TEST_F(Snapshot, aNodeGoesOnFromItInALiveNetwork) {
-   Cluster cluster(4);
-   cluster.producers("--bft", 4, 1);
-   ASSERT_TRUE(soon([&] { return cluster.leader(0) != 0 || cluster.chain(0).irreversible.num > 30; }))
-       << cluster.logs();
-   cluster.greet(1, "before the snapshot");
+   const std::string there = path("loaded");
+   constexpr std::size_t joined = 4;
+   Cluster cluster({.producers = 4, .followers = 1, .absent = 1, .folder = [&](std::size_t node) {
+                       return node == joined ? std::filesystem::path(there) : std::filesystem::path();
+                    }});
+   greet(cluster, 1, "before the snapshot");
 
    // Of a node that runs; two of four have to vouch for it.
    const std::string file = path("chain.snapshot");
    auto made =
-       runPolis({"snapshot", "create", cluster[0].folder().string(), file, "--json", "--url", urlOf(cluster[0])});
+       runPolis({"snapshot", "create", cluster.node(0).folder().string(), file, "--json", "--url", urlOf(cluster, 0)});
    ASSERT_EQ(made.status, 0) << made.output;
    const std::string chain = field(made.output, "chainId"), block = field(made.output, "blockId");
    const auto few = runPolis({"snapshot", "verify", file, "--chain", chain});
@@ -59,44 +82,37 @@ TEST_F(Snapshot, aNodeGoesOnFromItInALiveNetwork) {
    EXPECT_EQ(runPolis({"snapshot", "sign", file, "--sign", cluster.keyFile(2)}).status, 0);
    verified({"snapshot", "verify", file, "--chain", chain, "--block", block});
 
-   const std::string there = path("loaded");
    verified({"snapshot", "load", there, file, "--chain", chain});
-   cluster.greet(2, "after the snapshot");
-   NodeProcess::Options options;
-   options.folder = there;
-   options.follows = true;
-   options.arguments = {"--p2p", "--peer", urlOf(cluster[1]), "--peer", urlOf(cluster[3])};
-   NodeProcess joined(options);
+   greet(cluster, 2, "after the snapshot");
+   cluster.start(joined);
    const auto says = [&](const std::string& text) {
-      return soon([&] {
-         return ChainClient{joined.port()}.get("hello", "/api/greetings").body.find(text) != std::string::npos;
-      });
+      return soon(
+          [&] { return cluster.client(joined).get("hello", "/api/greetings").body.find(text) != std::string::npos; });
    };
-   ASSERT_TRUE(says("after the snapshot")) << joined.log();
+   ASSERT_TRUE(says("after the snapshot")) << cluster.logs();
    // What is pushed to it reaches those who make the blocks.
-   const auto secret = cluster.key(0);
-   ChainClient{joined.port()}.mustPush({action("prod", "hello", "greet", std::string("through the new one"))}, &secret);
+   greet(cluster, joined, "through the new one");
 
    // A node may follow one that was begun from a snapshot, if it has blocks enough.
-   joined.stop();
-   joined.start();
-   cluster.greet(3, "after it was stopped");
-   ASSERT_TRUE(says("after it was stopped")) << joined.log();
+   cluster.node(joined).stop();
+   cluster.start(joined);
+   greet(cluster, 3, "after it was stopped");
+   ASSERT_TRUE(says("after it was stopped")) << cluster.logs();
 
    // Both say the same of the state after one block.
-   const auto num = std::to_string(cluster.chain(3).irreversible.num);
-   const auto stateOf = [&](const NodeProcess& node) {
+   const auto num = std::to_string(cluster.standing(3).value_or(harness::Standing{}).irreversible);
+   const auto stateOf = [&](std::size_t node) {
       std::string out;
       EXPECT_TRUE(soon([&] {
-         const auto made = runPolis({"snapshot", "create", node.folder().string(), path("state"), "--json", "--num",
-                                     num, "--url", urlOf(node)});
+         const auto made = runPolis({"snapshot", "create", cluster.node(node).folder().string(), path("state"),
+                                     "--json", "--num", num, "--url", urlOf(cluster, node)});
          out = made.output;
          return made.status == 0;
       })) << out;
       return field(out, "blockId") + field(out, "serviceRoot") + field(out, "nativeRoot");
    };
-   EXPECT_EQ(stateOf(cluster[0]), stateOf(joined));
-   joined.stop();
+   EXPECT_EQ(stateOf(0), stateOf(joined));
+   cluster.node(joined).stop();
    EXPECT_NE(runPolis({"replay", "--verify", there}).output.find("snapshot"), std::string::npos);
 }
 
