@@ -6,35 +6,9 @@
 #include "format/merkle.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace polis::consensus {
 namespace {
-
-/// H6, A2: the header carries the code of verify services that are new in it, and nothing else. The id does not cover
-/// the code.
-bool codeIsOfHeader(const format::BlockHeader& header, const format::JointConsensus& before) {
-   const format::Consensus& latest = before.next ? before.next->consensus : before.current;
-   const format::Consensus* next = header.newConsensus ? &*header.newConsensus : &latest;
-   const bool changes = next->services != latest.services || next->wasmConfig != latest.wasmConfig;
-   if (changes != header.authCode.has_value())
-      return false;
-   if (!changes)
-      return true;
-   using Code = std::tuple<std::uint8_t, std::uint8_t, Checksum256>;
-   std::set<Code> listed, present;
-   for (const auto& service : next->services)
-      listed.emplace(service.vmType, service.vmVersion, service.codeHash);
-   for (const auto& service : latest.services)
-      present.emplace(service.vmType, service.vmVersion, service.codeHash);
-   for (const auto& code : *header.authCode) {
-      const Code found{code.vmType, code.vmVersion, format::sha256(ByteView(code.code))};
-      if (!listed.contains(found))
-         return false;
-      present.insert(found);
-   }
-   return std::ranges::includes(present, listed);
-}
 
 /// Whether everything that a block carries is what its id stands for. H7: every transaction has subjective data.
 bool bodyIsOfHeader(const format::Block& block, const ForkBlock& parent) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
+#include <tuple>
 
 namespace polis::consensus {
 
@@ -63,6 +65,29 @@ ChainConsensusPtr consensusAfter(const ChainConsensusPtr& start, const format::B
 ChainConsensusPtr consensusBeforeGenesis() {
    static const ChainConsensusPtr none = std::make_shared<ChainConsensus>(format::JointConsensus{});
    return none;
+}
+
+bool codeIsOfHeader(const format::BlockHeader& header, const format::JointConsensus& before) {
+   const format::Consensus& latest = before.next ? before.next->consensus : before.current;
+   const format::Consensus* next = header.newConsensus ? &*header.newConsensus : &latest;
+   const bool changes = next->services != latest.services || next->wasmConfig != latest.wasmConfig;
+   if (changes != header.authCode.has_value())
+      return false;
+   if (!changes)
+      return true;
+   using Code = std::tuple<std::uint8_t, std::uint8_t, format::Checksum256>;
+   std::set<Code> listed, present;
+   for (const auto& service : next->services)
+      listed.emplace(service.vmType, service.vmVersion, service.codeHash);
+   for (const auto& service : latest.services)
+      present.emplace(service.vmType, service.vmVersion, service.codeHash);
+   for (const auto& code : *header.authCode) {
+      const Code found{code.vmType, code.vmVersion, format::sha256(ByteView(code.code))};
+      if (!listed.contains(found))
+         return false;
+      present.insert(found);
+   }
+   return std::ranges::includes(present, listed);
 }
 
 } // namespace polis::consensus

@@ -82,6 +82,10 @@ ChainConsensusPtr consensusForChild(const ChainConsensusPtr& state, BlockNum com
 /// The state at the end of a block, from the one in which it started.
 ChainConsensusPtr consensusAfter(const ChainConsensusPtr& start, const format::BlockHeader& header);
 
+/// H6, A2: whether a header carries the code of verify services that are new in it, and nothing else. The id does not
+/// cover the code. before: as of its parent.
+bool codeIsOfHeader(const format::BlockHeader& header, const format::JointConsensus& before);
+
 /// Before genesis: no producers, CFT.
 ChainConsensusPtr consensusBeforeGenesis();
 

@@ -33,6 +33,8 @@ std::expected<void, std::string> LightChain::add(const format::SignedBlock& bloc
    if (next.end->hash != header.consensusState)
       return bad(
           "has another consensus state than follows from the headers before it: one is missing, or it is forged");
+   if (!consensus::codeIsOfHeader(header, after_->joint))
+      return bad("does not bring the code of its services, or brings other code");
 
    const auto claim = format::authorClaim(after_->joint, header.producer);
    if (!claim)

@@ -127,6 +127,7 @@ TEST_F(LightChainTest, forgedHeadersAreRefused) {
    EXPECT_TRUE(forged([](auto& b) { b.block.header.previous[5] ^= 1; }));
    EXPECT_TRUE(forged([](auto& b) { b.block.header.time.microseconds -= 2'000'000; }));
    EXPECT_TRUE(forged([](auto& b) { b.block.header.commitNum = 13; }));
+   EXPECT_TRUE(forged([](auto& b) { b.block.header.authCode.emplace(1); })); // the id does not cover it
    EXPECT_TRUE(forged([&](auto& b) { b.block.header.newConsensus = testConsensus(Algorithm::cft, some(0, 1)); }));
 }
 
