@@ -15,17 +15,6 @@ using harness::Cluster;
 
 namespace {
 
-/// False after a minute. A node that does not answer makes the condition false for the moment.
-bool soon(const std::function<bool()>& condition) {
-   return harness::within(std::chrono::minutes(1), [&] {
-      try {
-         return condition();
-      } catch (const std::runtime_error&) {
-         return false;
-      }
-   });
-}
-
 /// Makes accounts through all nodes in turn, and remembers those whose transactions were taken in.
 class Load {
 public:

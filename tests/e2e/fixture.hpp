@@ -1,6 +1,7 @@
 #pragma once
 
 #include "harness/chain_client.hpp"
+#include "harness/cluster.hpp"
 #include "harness/node_process.hpp"
 
 #include <gtest/gtest.h>
@@ -10,6 +11,18 @@
 #include <memory>
 
 namespace polis::e2e {
+
+/// Waits until the condition holds; false after a minute. A node that does not answer makes the condition false for the
+/// moment.
+inline bool soon(const std::function<bool()>& condition) {
+   return harness::within(std::chrono::minutes(1), [&] {
+      try {
+         return condition();
+      } catch (const std::runtime_error&) {
+         return false;
+      }
+   });
+}
 
 using namespace format::literals;
 using harness::action;

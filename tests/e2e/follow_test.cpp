@@ -20,19 +20,6 @@ NodeProcess::Options options(std::vector<std::string> arguments) {
    return out;
 }
 
-/// Waits until the condition holds; false after a minute.
-bool soon(const std::function<bool()>& condition) {
-   for (int i = 0; i < 600; ++i) {
-      try {
-         if (condition())
-            return true;
-      } catch (const std::runtime_error&) {
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-   }
-   return false;
-}
-
 std::string greeting(const ChainClient& client) { return client.get("hello", "/api/greetings").body; }
 
 bool sees(const NodeProcess& node, const std::string& text) {

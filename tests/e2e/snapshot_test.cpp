@@ -31,17 +31,6 @@ void greet(Cluster& cluster, std::size_t through, const std::string& text) {
    cluster.client(through).mustPush({action("prod", "hello", "greet", text)}, &cluster.key(0));
 }
 
-/// Whether the condition holds within a minute. A node that does not answer makes it false for the moment.
-bool soon(const std::function<bool()>& condition) {
-   return harness::within(std::chrono::minutes(1), [&] {
-      try {
-         return condition();
-      } catch (const std::runtime_error&) {
-         return false;
-      }
-   });
-}
-
 } // namespace
 
 class Snapshot : public testing::Test {
