@@ -191,11 +191,11 @@ void OpenBlock::verifyProofs(const std::vector<format::SignedTransaction>& trans
          for (PackedAction& proof : unverified(transaction, *unpacked, format::transactionId(transaction)))
             proofs.push_back(std::move(proof));
    }
-   proofChecks_ = std::make_unique<ProofChecks>(machine_, parent_, std::move(proofs));
+   blockProofs_ = std::make_unique<BlockProofs>(machine_, parent_, std::move(proofs));
 }
 
 std::optional<std::string> OpenBlock::failedProofs() {
-   return proofChecks_ ? proofChecks_->firstError() : std::nullopt;
+   return blockProofs_ ? blockProofs_->firstError() : std::nullopt;
 }
 
 std::optional<std::string> OpenBlock::runGenesis(const format::Transaction& transaction) {

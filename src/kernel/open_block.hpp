@@ -1,9 +1,9 @@
 // A block while it is being built or checked.
 #pragma once
 
+#include "kernel/block_proofs.hpp"
 #include "kernel/context.hpp"
 #include "kernel/kernel.hpp"
-#include "kernel/proof_checks.hpp"
 #include "kernel/verify_services.hpp"
 
 #include <expected>
@@ -106,7 +106,7 @@ private:
    std::size_t bytes_ = 0;
    format::Checksum256 id_{};
    std::optional<Waiting> waiting_;
-   std::unique_ptr<ProofChecks> proofChecks_;
+   std::unique_ptr<BlockProofs> blockProofs_;
 };
 
 /// The node-private name of a verified proof (spec, kernel §6.1, Tokens).

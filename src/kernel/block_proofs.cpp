@@ -1,4 +1,4 @@
-#include "kernel/proof_checks.hpp"
+#include "kernel/block_proofs.hpp"
 
 #include "kernel/context.hpp"
 
@@ -26,7 +26,7 @@ std::optional<std::string> failedProof(Machine& machine, const BlockState& paren
    return context.run(PackedAction(proof), Entry::called).error;
 }
 
-ProofChecks::ProofChecks(Machine& machine, BlockStatePtr parent, std::vector<PackedAction> proofs)
+BlockProofs::BlockProofs(Machine& machine, BlockStatePtr parent, std::vector<PackedAction> proofs)
    : machine_(machine), parent_(std::move(parent)), proofs_(std::move(proofs)), errors_(proofs_.size()),
      faults_(proofs_.size()) {
    const std::size_t others = std::max(1u, std::thread::hardware_concurrency()) - 1;
@@ -34,9 +34,9 @@ ProofChecks::ProofChecks(Machine& machine, BlockStatePtr parent, std::vector<Pac
       threads_.emplace_back([this] { work(); });
 }
 
-ProofChecks::~ProofChecks() { next_ = proofs_.size(); }
+BlockProofs::~BlockProofs() { next_ = proofs_.size(); }
 
-void ProofChecks::work() {
+void BlockProofs::work() {
    for (std::size_t i; (i = next_.fetch_add(1)) < proofs_.size();) {
       try {
          errors_[i] = failedProof(machine_, *parent_, proofs_[i], false);
@@ -46,7 +46,7 @@ void ProofChecks::work() {
    }
 }
 
-std::optional<std::string> ProofChecks::firstError() {
+std::optional<std::string> BlockProofs::firstError() {
    work();
    threads_.clear();
    for (std::size_t i = 0; i < proofs_.size(); ++i) {

@@ -19,13 +19,13 @@ std::optional<std::string> failedProof(Machine& machine, const BlockState& paren
                                        bool producing);
 
 /// Verdicts do not depend on each other, nor on what the block does: threads of their own find them.
-class ProofChecks {
+class BlockProofs {
 public:
    /// Begins at once. proofs: the actions `verifySys`.
-   ProofChecks(Machine& machine, BlockStatePtr parent, std::vector<PackedAction> proofs);
-   ~ProofChecks();
-   ProofChecks(const ProofChecks&) = delete;
-   ProofChecks& operator=(const ProofChecks&) = delete;
+   BlockProofs(Machine& machine, BlockStatePtr parent, std::vector<PackedAction> proofs);
+   ~BlockProofs();
+   BlockProofs(const BlockProofs&) = delete;
+   BlockProofs& operator=(const BlockProofs&) = delete;
 
    /// Waits for all verdicts, and helps. The first error in the order of the proofs. Throws Fault. Once.
    std::optional<std::string> firstError();
