@@ -71,6 +71,10 @@ void addNodeCommand(CLI::App& app, int& exitCode) {
                     "Another node of the network, as https://community.org: its chain is followed. Repeatable")
        ->allow_extra_args(false)
        ->type_name("URL");
+   command
+       ->add_option("--chain", config.chain,
+                    "Id of the chain to follow, as `polis status` of a node that you trust tells it; no other is taken")
+       ->type_name("ID");
    command->add_flag("--p2p", config.p2p, "Let other nodes connect to this one");
    command->add_flag("--boot", args->options.boot, "Make a chain when there is none");
    command->add_option("--boot-packages", args->options.bootPackages, "Packages to make it of (default: DevDefault)")

@@ -3,6 +3,7 @@
 #include "base/fault.hpp"
 #include "format/json.hpp"
 #include "node/package.hpp"
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <fcntl.h>
@@ -46,7 +47,11 @@ std::optional<std::string> set(Config& config, std::string_view name, std::strin
       config.peers.emplace_back(value);
    else if (name == "p2p")
       config.p2p = isTrue(value);
-   else if (name == "listen")
+   else if (name == "chain") {
+      if (!parseChainId(value))
+         return "chain is the id of a chain, 64 hexadecimal digits";
+      config.chain = value;
+   } else if (name == "listen")
       config.listen.emplace_back(value);
    else if (name == "tls-cert")
       config.tlsCertificate = value;
@@ -127,6 +132,7 @@ void Config::fillFrom(const Config& other) {
    };
    text(producer, other.producer);
    text(key, other.key);
+   text(chain, other.chain);
    text(tlsCertificate, other.tlsCertificate);
    text(tlsKey, other.tlsKey);
    list(hosts, other.hosts);
@@ -189,6 +195,7 @@ std::string formatConfig(const Config& config) {
       line("peer", v);
    if (config.p2p)
       line("p2p", "true");
+   line("chain", config.chain);
    for (const auto& v : config.listen)
       line("listen", v);
    line("tls-cert", config.tlsCertificate);
@@ -244,6 +251,15 @@ std::expected<Config, std::string> parseHostJson(std::string_view text) {
    if (hasLineBreak(config.tlsCertificate) || hasLineBreak(config.tlsKey))
       return std::unexpected("a setting has a line break");
    return config;
+}
+
+std::optional<format::Checksum256> parseChainId(std::string_view text) {
+   format::Checksum256 id{};
+   const auto bytes = fromHex(text);
+   if (!bytes || text.size() != 2 * id.size())
+      return std::nullopt;
+   std::ranges::copy(*bytes, id.begin());
+   return id;
 }
 
 std::expected<http::ListenAddress, std::string> parseListen(std::string_view text) {

@@ -1,4 +1,5 @@
 #pragma once
+#include "format/hash.hpp"
 #include "http/server.hpp"
 #include <cstdint>
 #include <expected>
@@ -17,6 +18,7 @@ struct Config {
    std::vector<std::string> hosts;  ///< root host names; the services' business
    std::vector<std::string> peers;  ///< likewise
    bool p2p = false;                ///< likewise
+   std::string chain;               ///< id of the only chain that is followed; empty: the first one that is offered
    std::vector<std::string> listen; ///< address:port, https://address:port, or a path of a local socket
    std::string tlsCertificate;      ///< PEM files
    std::string tlsKey;
@@ -38,6 +40,9 @@ std::string formatConfig(const Config& config);
 
 /// HostConfigRow JSON as x-admin writes it. Errors: what is wrong.
 [[nodiscard]] std::expected<Config, std::string> parseHostJson(std::string_view json);
+
+/// 64 hexadecimal digits.
+[[nodiscard]] std::optional<format::Checksum256> parseChainId(std::string_view text);
 
 /// "8080", "127.0.0.1:8080", "[::1]:8080", "https://…", "/path": where to listen.
 [[nodiscard]] std::expected<http::ListenAddress, std::string> parseListen(std::string_view text);

@@ -49,6 +49,7 @@ constexpr std::int64_t queryCpuNs = 5'000'000'000;
 constexpr std::uint32_t stopGraceMs = 3'000;
 constexpr std::int64_t bootExpirationSec = 600;
 constexpr std::uint16_t firstInvitationAccounts = 100;
+constexpr const char* followsOne = "This node was told to follow a chain that is there already (--chain).";
 constexpr std::size_t bootBlockBytes = std::size_t{4} << 20;
 
 std::int64_t nowUs() { return SystemClock().realtimeNs() / 1000; }
@@ -118,6 +119,13 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       config.fillFrom(loadConfig(configFile()));
       if (config.hosts.empty())
          config.hosts.push_back("polis.localhost");
+      if (!config.chain.empty()) {
+         wantedChain = parseChainId(config.chain);
+         if (!wantedChain)
+            throw Fault("--chain takes the id of a chain, 64 hexadecimal digits");
+         if (options.boot)
+            throw Fault("--chain names a chain to follow, and --boot makes another one");
+      }
       readProducer();
       ring.emplace(options.folder / "keys");
       if (key)
@@ -142,6 +150,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       kernelOptions.verifySigCode = verifySigHashes();
       vm::onExecutionStack(
           [&] { theKernel = std::make_unique<kernel::Kernel>(*store, *journal, *engine, *this, kernelOptions); });
+
+      if (wantedChain && theKernel->hasChain() && theKernel->chainId() != *wantedChain)
+         throw Fault("The chain in " + options.folder.string() + " is " + toHex(theKernel->chainId()) +
+                     ", not the one that --chain names");
 
       http::Server::Options serverOptions;
       serverOptions.limits.connectionsMax = std::min(serverOptions.limits.connectionsMax, raiseDescriptors() / 2);
@@ -312,6 +324,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    PeerThread::Options peerOptions() {
       PeerThread::Options result;
       result.producer = account;
+      result.chain = wantedChain;
       result.transaction = [this](Bytes action) { fromPeer(std::move(action)); };
       result.canSign = [this](const format::Claim& claim) { return ring->find(claim).has_value(); };
       result.sign = [this](const format::Claim& claim, const format::Checksum256& digest) {
@@ -566,6 +579,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
 
    void pushBoot(std::vector<format::SignedTransaction> transactions, BootDone done) override {
       auto task = [this, transactions = std::move(transactions), done](kernel::Kernel& k) {
+         if (wantedChain)
+            return done(std::unexpected(kernel::Rejection{followsOne}));
          if (account.value == 0)
             return done(
                 std::unexpected(kernel::Rejection{"This node has no producer name. Start it with --producer NAME."}));
@@ -595,6 +610,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
 
    void planAndBoot(std::vector<std::string> names, const std::optional<format::Claim>& claim,
                     const FullBootDone& done) {
+      if (wantedChain)
+         return done(std::unexpected(followsOne));
       if (account.value == 0)
          return done(std::unexpected("This node has no producer name. Start it with --producer NAME."));
       if (theKernel->hasChain())
@@ -879,6 +896,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          return;
       // What the page does not know of stays.
       parsed->key = config.key;
+      parsed->chain = config.chain;
       parsed->mounts = config.mounts;
       parsed->minIntervalMs = config.minIntervalMs;
       try {
@@ -899,6 +917,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    NodeOptions options;
    Config config;
    AccountNumber account;
+   std::optional<format::Checksum256> wantedChain; ///< the only one that this node takes
    std::optional<format::PrivateKey> key;
    std::optional<Keyring> ring; ///< with `key`, and those of the folder
    std::string adminToken;      ///< of a new folder, until the process ends; empty otherwise

@@ -285,6 +285,7 @@ void PeerThread::run() {
          return true;
       });
       linkCount_.store(links_.size());
+      tellChain();
       tellTerm();
       {
          Lock lock(mutex_);
@@ -299,6 +300,19 @@ void PeerThread::run() {
    for (const auto& [peer, link] : links_)
       link->drop();
    links_.clear();
+}
+
+/// A chain can call itself what it likes; only its id tells it from others.
+void PeerThread::tellChain() {
+   if (ownChain_ || toldChain_)
+      return;
+   const auto irreversible = kernel_.irreversible();
+   if (!irreversible->header)
+      return;
+   toldChain_ = true;
+   log::info("This node follows the chain ", toHex(irreversible->status.chainId),
+             options_.chain ? ", as it was told to"
+                            : "; compare with what `polis status` says on a node that you trust");
 }
 
 /// For whoever reads later why nothing was final for a while.
@@ -401,6 +415,9 @@ void PeerThread::received(consensus::Event&& event) {
       const auto& header = block->block->block.header;
       const auto id = format::blockId(header);
       if (!replica_->knows(id)) {
+         if (header.blockNum == 2 && options_.chain && id != *options_.chain)
+            return network_->disconnect(block->from, "it offers the chain " + toHex(id) +
+                                                         ", which is not the one that this node was told to follow");
          if (ownChain_ && leadsAlone() && header.blockNum > replica_->irreversibleNum())
             return network_->disconnect(block->from, "it sends block " + std::to_string(header.blockNum) +
                                                          ", which this node has not made");

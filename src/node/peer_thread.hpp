@@ -40,6 +40,8 @@ public:
    struct Options {
       /// This node's producer; 0: it only follows.
       format::AccountNumber producer;
+      /// The id of the only chain that is taken from others. None: whichever comes first.
+      std::optional<format::Checksum256> chain{};
       /// Takes frac(Action) from another node to the services.
       std::function<void(Bytes)> transaction;
       /// Whether the key of a claim, which is not empty, is at hand, and what it signs.
@@ -131,6 +133,7 @@ private:
    void takeDurable();
    void step(const consensus::Event& event);
    void tellTerm();
+   void tellChain();
    void perform(consensus::Effects effects);
    void perform(consensus::SendToPeer& effect);
    void perform(consensus::SendToProducer& effect);
@@ -178,6 +181,7 @@ private:
    std::uint64_t life_ = 0; ///< of the replica
    bool ownChain_ = false;  ///< the chain was here when the replica began, or was made here
    bool chainMoved_ = false;
+   bool toldChain_ = false;
    std::deque<Undurable> undurable_;
    std::map<PeerId, std::shared_ptr<PeerLink>> links_;
    std::set<PeerId> unread_; ///< links whose next frame is not asked for yet

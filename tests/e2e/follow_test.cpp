@@ -133,6 +133,26 @@ TEST_F(Follow, needsTheOptionOfTheOther) {
    EXPECT_TRUE(first.running());
 }
 
+TEST_F(Follow, onlyTheChainThatItWasToldTo) {
+   NodeProcess first(options({"--p2p"}));
+   const auto status = harness::runPolis({"status", "--json", "--url", urlOf(first)});
+   const auto at = status.output.find("\"chainId\":\"");
+   ASSERT_NE(at, status.output.npos) << status.output;
+   const std::string chain = status.output.substr(at + 11, 64);
+   auto wrong = following(first);
+   wrong.arguments.insert(wrong.arguments.end(), {"--chain", std::string(64, 'A')});
+   NodeProcess careful(wrong);
+   ASSERT_TRUE(soon([&] { return careful.log().find("it offers the chain " + chain) != std::string::npos; }))
+       << careful.log();
+   EXPECT_EQ(careful.log().find("This node follows"), std::string::npos) << careful.log();
+   auto right = following(first);
+   right.arguments.insert(right.arguments.end(), {"--chain", chain});
+   NodeProcess second(right);
+   greet(first, "to those who asked for it");
+   ASSERT_TRUE(sees(second, "to those who asked for it")) << second.log();
+   EXPECT_NE(second.log().find("This node follows the chain " + chain), std::string::npos) << second.log();
+}
+
 TEST_F(Follow, anotherChainIsRefused) {
    NodeProcess first(options({"--p2p"}));
    NodeProcess alone;
