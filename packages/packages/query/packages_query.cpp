@@ -1,7 +1,10 @@
 #include "packages_query.hpp"
 
 #include "format/json.hpp"
+#include "packages/service/may_install.hpp"
 #include "sites/service/sites.hpp"
+
+#include <polis/graphql.hpp>
 
 namespace polis::services {
 
@@ -17,11 +20,54 @@ std::vector<App> installedApps() {
    return apps;
 }
 
+void requireAccount(AccountNumber account) {
+   if (!to<Accounts>().exists(account))
+      abortMessage("account does not exist: " + account.str());
+}
+
+/// What installers ask before they install, upgrade and publish.
+struct Query {
+   Connection<InstalledPackage> installed(Page<std::string> page) const {
+      return connection(openOf<InstalledPackageTable>(Packages::account).index<0>(), page);
+   }
+   /// Those that a package of `owner` would have to create. Fails if one that is there is not the owner's.
+   std::vector<AccountNumber> newAccounts(std::vector<AccountNumber> accounts, AccountNumber owner) const {
+      std::vector<AccountNumber> missing;
+      for (const auto account : accounts) {
+         const auto row = to<Accounts>().getAccount(account);
+         if (!row)
+            missing.push_back(account);
+         else if (const auto why = whyNotInstall(*row, owner, accounts))
+            abortMessage(*why);
+      }
+      return missing;
+   }
+   std::optional<PublishedPackage> package(AccountNumber owner, std::string name, std::string version) const {
+      requireAccount(owner);
+      return openOf<PublishedPackageTable>(Packages::account).get(owner, name, version);
+   }
+   /// What the owner publishes; of one name, or all.
+   Connection<PublishedPackage> packages(AccountNumber owner, std::optional<std::string> name,
+                                         Page<std::string> page) const {
+      requireAccount(owner);
+      const auto rows = openOf<PublishedPackageTable>(Packages::account).index<0>();
+      return name ? connection(rows, page, owner, *name) : connection(rows, page, owner);
+   }
+   std::vector<PackageSource> sources(AccountNumber account) const {
+      requireAccount(account);
+      return openOf<PackageSourcesTable>(Packages::account).get(account).value_or(PackageSources{}).sources;
+   }
+};
+POLIS_GRAPHQL(Query, field(installed, page), field(newAccounts, accounts, owner), field(package, owner, name, version),
+              field(packages, owner, name, page), field(sources, account))
+
 } // namespace
 
 std::optional<HttpReply> PackagesQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                  std::optional<AccountNumber>) {
    check(getSender() == "http"_a, "requests come from http");
+   if (auto reply = serveGraphql(Query{}, request))
+      return reply;
    if (request.method != "GET" && request.method != "HEAD")
       return std::nullopt;
    const auto path = pathOf(request);

@@ -16,7 +16,7 @@ class PackagesQuery : public Service {
 public:
    static constexpr auto account = "packages+1"_a;
 
-   /// GET /schema?service=, /manifest?owner=&package=, /api/installed, /api/apps
+   /// GET /schema?service=, /manifest?owner=&package=, /api/installed, /api/apps; GraphQL
    std::optional<HttpReply> serveSys(HttpRequest request, std::optional<std::int32_t> socket,
                                      std::optional<AccountNumber> user);
 };

@@ -1,33 +1,8 @@
-#include "packages.hpp"
-
-#include "accounts/service/accounts.hpp"
-
-#include <algorithm>
+#include "may_install.hpp"
 
 namespace polis::services {
 
 namespace {
-
-AccountNumber ownerOf(AccountNumber user) {
-   constexpr AccountNumber delegate{"auth-delg"};
-   constexpr MethodNumber getOwner{"getOwner"};
-   return unpackOrAbort<AccountNumber>(callRaw(getReceiver(), delegate, getOwner, pack(std::tuple(user))));
-}
-
-void checkMayInstall(AccountNumber user, AccountNumber sender, const std::vector<AccountNumber>& accounts) {
-   const auto row = to<Accounts>().getAccount(user);
-   if (!row)
-      abortMessage("account does not exist: " + user.str());
-   if (row->authService == "auth-delg"_a) {
-      if (ownerOf(user) != sender)
-         abortMessage("account is not owned by " + sender.str() + ": " + user.str());
-      return;
-   }
-   // an account that answers for itself inside the package is the package's
-   if (user == sender || std::find(accounts.begin(), accounts.end(), row->authService) != accounts.end())
-      return;
-   abortMessage("account is not owned by " + sender.str() + ": " + user.str());
-}
 
 bool samePath(const FieldId& a, const FieldId& b) { return a.path == b.path && a.transform == b.transform; }
 
@@ -74,8 +49,13 @@ void checkUpgrade(const ServiceSchema& before, const ServiceSchema& after) {
 
 void Packages::postinstall(PackageMeta package, Bytes manifest) {
    const auto sender = getSender();
-   for (const auto user : package.accounts)
-      checkMayInstall(user, sender, package.accounts);
+   for (const auto user : package.accounts) {
+      const auto row = to<Accounts>().getAccount(user);
+      if (!row)
+         abortMessage("account does not exist: " + user.str());
+      if (const auto why = whyNotInstall(*row, sender, package.accounts))
+         abortMessage(*why);
+   }
    open<PackageManifestTable>(Mode::readWrite).put({package.name, sender, std::move(manifest)});
    open<InstalledPackageTable>(Mode::readWrite)
        .put({std::move(package.name), std::move(package.version), std::move(package.description),

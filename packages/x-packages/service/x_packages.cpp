@@ -2,6 +2,8 @@
 
 #include "x-admin/service/x_admin.hpp"
 
+#include <polis/graphql.hpp>
+
 namespace polis::services {
 
 namespace {
@@ -78,6 +80,14 @@ HttpReply manifest(const HttpRequest& request, std::string_view name) {
    return httpReply(200, row->contentType, asText(row->data));
 }
 
+/// What installers ask.
+struct Query {
+   Connection<LocalPackage> installed(Page<std::string> page) const {
+      return connection(open<XPackages::Packages>().index<0>(), page);
+   }
+};
+POLIS_GRAPHQL(Query, field(installed, page))
+
 } // namespace
 
 std::optional<HttpReply> XPackages::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
@@ -87,12 +97,15 @@ std::optional<HttpReply> XPackages::serveSys(HttpRequest request, std::optional<
    const bool changes = path == "/preinstall" || path == "/prerm" || path == "/postinstall" || path == "/postrm";
    const bool isManifest = path.starts_with("/manifest/");
    const bool isList = path == "/api/installed";
-   if (!changes && !isManifest && !isList)
+   const bool isGraphql = path == "/graphql" || path == "/graphiql";
+   if (!changes && !isManifest && !isList && !isGraphql)
       return std::nullopt;
    HttpRequest head = request;
    head.body.clear();
    if (auto refused = to<XAdmin>().checkAuth(std::move(head), socket))
       return refused;
+   if (isGraphql)
+      return subjectively([&] { return serveGraphql(Query{}, request); });
    if (isManifest) {
       if (request.method != "GET" && request.method != "PUT" && request.method != "DELETE")
          return methodNotAllowed("GET, PUT, DELETE");
