@@ -35,10 +35,11 @@ POLIS_TEST(packages_graphql_new_accounts) {
    TestChain chain("Packages");
    const auto alice = chain.account("alice");
    const auto ask = [&](std::string accounts, std::string_view owner) {
-      return chain.graphql("packages", "{ newAccounts(accounts: [" + accounts + "], owner: \"" + std::string(owner) +
-                                           "\") }");
+      return chain.graphql("packages",
+                           "{ newAccounts(accounts: [" + accounts + "], owner: \"" + std::string(owner) + "\") }");
    };
-   expectEqual(ask(R"("packages", "new-app", "newer-app")", "root"), R"({"data":{"newAccounts":["new-app","newer-app"]}})");
+   expectEqual(ask(R"("packages", "new-app", "newer-app")", "root"),
+               R"({"data":{"newAccounts":["new-app","newer-app"]}})");
    expectEqual(ask(R"("alice")", "alice"), R"({"data":{"newAccounts":[]}})");
    expectContains(ask(R"("packages")", "alice"), "account is not owned by alice: packages");
 }
@@ -59,7 +60,8 @@ POLIS_TEST(packages_graphql_what_an_account_publishes) {
                R"("scope":"network","file":"/packages/Coffee-1.0.0.psi"}}]}}})");
    expectEqual(ask(R"({ packages(owner: "alice", name: "Tea") { edges { node { name } } } })"),
                R"({"data":{"packages":{"edges":[{"node":{"name":"Tea"}}]}}})");
-   expectContains(ask(R"({ packages(owner: "nobody") { edges { node { name } } } })"), "account does not exist: nobody");
+   expectContains(ask(R"({ packages(owner: "nobody") { edges { node { name } } } })"),
+                  "account does not exist: nobody");
 }
 
 POLIS_TEST(packages_graphql_sources) {
@@ -85,8 +87,8 @@ POLIS_TEST(packages_graphql_of_the_node) {
 POLIS_TEST(packages_the_sets_are_there) {
    TestChain chain("TestDefault");
    const auto answer = chain.graphql("packages", R"({ installed { edges { node { name } } } })");
-   for (const auto* name : {"Minimal", "TestDefault", "AuthSig", "Db", "Events", "Nft", "Sites", "Supervisor", "Symbol",
-                            "Tokens"})
+   for (const auto* name :
+        {"Minimal", "TestDefault", "AuthSig", "Db", "Events", "Nft", "Sites", "Supervisor", "Symbol", "Tokens"})
       expectContains(answer, "{\"name\":\"" + std::string(name) + "\"}");
 }
 POLIS_TEST_MAIN()
