@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* usage =
     "sim_run [--seed N] [--seeds COUNT] [--algorithm cft|bft|cft-cft|cft-bft|bft-cft|bft-bft|any]\n"
-    "        [--without I,J,…] [--no-loss] [--no-duplicates] [--no-jitter] [--no-lies] [--trace] [--kernel]\n"
+    "        [--without I,J,…] [--no-loss] [--no-duplicates] [--no-jitter] [--no-lies] [--no-pauses] [--trace] "
+    "[--kernel]\n"
     "        Simulates COUNT plans from seed N on; the first that fails is made smaller and shown.\n"
     "sim_run --scenario NAME [--unguarded]\n"
     "        Plays one of the named scenarios, with its guard or without.\n"
@@ -101,6 +102,8 @@ int main(int argc, char** argv) {
          chosen = trace = true;
       } else if (flag == "--no-lies") {
          chosen = without.lies = true;
+      } else if (flag == "--no-pauses") {
+         chosen = without.pauses = true;
       } else if (flag == "--scenario") {
          name = value();
       } else if (flag == "--unguarded") {

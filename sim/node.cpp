@@ -51,7 +51,11 @@ Now Node::clock() const {
 
 std::function<void()> Node::alive(std::function<void()> what) {
    return [this, life = life_, what = std::move(what)] {
-      if (up && life == life_)
+      if (!up || life != life_)
+         return;
+      if (still)
+         missed_.push_back(alive(what));
+      else
          what();
    };
 }
@@ -98,8 +102,16 @@ void Node::crash() {
       return;
    up = false;
    ++life_;
+   missed_.clear();
    replica.reset();
    ground_->crash(world_.dice);
+}
+
+void Node::goOn() {
+   if (world_.dice.chance(0.5))
+      step(Tick{});
+   for (const auto& what : std::exchange(missed_, {}))
+      what();
 }
 
 // ---- disk -----------------------------------------------------------------------------------------------------------
@@ -361,6 +373,8 @@ void Node::push(std::size_t to) {
 void Node::receive(std::size_t from, const Parcel& parcel) {
    if (!up)
       return;
+   if (still)
+      return missed_.push_back(alive([this, from, parcel] { receive(from, parcel); }));
    if (parcel.frame) {
       step(MessageReceived{from + 1, *parcel.frame});
    } else if (parcel.block) {

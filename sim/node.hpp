@@ -22,12 +22,15 @@ public:
    /// Loses what was not synced, but for a part of it that happened to be written.
    void crash();
    void receive(std::size_t fromAccount, const Parcel& parcel);
+   /// After it stood still: whatever was due or came meanwhile.
+   void goOn();
 
    const std::size_t index, account;
    const std::uint64_t audience;
    AccountNumber name{};
    bool up = false;
-   int down = 0; ///< faults that keep it down
+   int down = 0;  ///< faults that keep it down
+   int still = 0; ///< and those that stop it
    int slowness = 1;
    std::int64_t clockUs = 0; ///< what its clock is wrong by
    std::int64_t ratePpm = 0; ///< and by how much it is too fast
@@ -43,7 +46,7 @@ private:
       BlockPtr block;
       Bytes proof;
    };
-   /// What is called only if the node has not been down since.
+   /// What is called only if the node has not been down since, and not before it goes on if it stands still.
    std::function<void()> alive(std::function<void()> what);
    void later(std::int64_t us, std::function<void()> what);
    void step(const Event& event);
@@ -68,7 +71,8 @@ private:
    std::unique_ptr<Ground> ground_;
    bool syncing_ = false;
    std::vector<std::pair<std::uint64_t, std::function<void()>>> waiting_;
-   std::map<BlockNum, Logged> log_; ///< irreversible blocks
+   std::vector<std::function<void()>> missed_; ///< while it stood still
+   std::map<BlockNum, Logged> log_;            ///< irreversible blocks
    std::optional<BlockId> executing_;
    std::optional<Produce> order_, open_;
    bool sealing_ = false;

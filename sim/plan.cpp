@@ -44,8 +44,8 @@ std::string_view nameOf(Mix mix) {
 }
 
 std::string Fault::text() const {
-   static constexpr const char* names[] = {"crash", "cut",   "isolate", "split", "slow",
-                                           "clock", "lossy", "late",    "change"};
+   static constexpr const char* names[] = {"crash", "cut",   "isolate", "split",  "slow",
+                                           "clock", "lossy", "late",    "change", "pause"};
    std::string out = names[static_cast<std::size_t>(kind)];
    out += " at " + std::to_string(at / 1000) + " ms";
    if (kind != Kind::change)
@@ -147,6 +147,16 @@ Plan Plan::fromSeed(std::uint64_t seed, Mix mix) {
                fault.until = std::max(fault.until, fault.at);
                plan.faults.push_back(fault);
             }
+   }
+   // From dice of their own, and behind the others: plans are known by their seeds.
+   Dice still(seed * 7 + 2);
+   for (std::int64_t count = calm ? 0 : still.between(0, 3); count > 0; --count) {
+      Fault fault;
+      fault.kind = Fault::Kind::pause;
+      fault.at = still.between(0, plan.healUs);
+      fault.until = std::min(plan.healUs, fault.at + still.between(50'000, 9'000'000));
+      fault.node = still.below(plan.nodes);
+      plan.faults.push_back(fault);
    }
    return plan;
 }

@@ -37,6 +37,7 @@ struct Fault {
       lossy,   ///< `amount` of a thousand messages more are lost
       late,    ///< messages take `amount` longer
       change,  ///< at `at`, `producers[mask]` become the set to come, under `bft`
+      pause,   ///< `node` stands still, and finds at `until` what came meanwhile
    };
    Kind kind{};
    std::int64_t at = 0, until = 0;

@@ -105,8 +105,7 @@ Failure d6(bool guarded) {
 Failure d8(bool guarded) {
    Four node(1, {.timersShrink = guarded});
    for (TermNum term = 1; term < 12; ++term) {
-      node.views(term);
-      while (node.replica->term() == term)
+      for (node.views(term); node.replica->term() == term; node.views(term))
          node.wait(250'000);
       node.views(++term);
    }
@@ -121,7 +120,7 @@ Failure d8(bool guarded) {
       }
    }
    const std::int64_t before = node.now.monotonic;
-   while (node.replica->term() == term)
+   for (; node.replica->term() == term; node.views(term))
       node.wait(250'000);
    return failIf(node.now.monotonic - before > 2 * node.options.viewTimeoutUs,
                  "long after the trouble a dead leader is waited for as if in it");

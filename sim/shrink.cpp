@@ -6,7 +6,7 @@ Plan planOf(std::uint64_t seed, Mix mix, const Without& without) {
    Plan plan = Plan::fromSeed(seed, mix);
    std::vector<Fault> kept;
    for (std::size_t i = 0; i < plan.faults.size(); ++i)
-      if (!without.faults.contains(i))
+      if (!without.faults.contains(i) && !(without.pauses && plan.faults[i].kind == Fault::Kind::pause))
          kept.push_back(plan.faults[i]);
    plan.faults = std::move(kept);
    if (without.loss)
@@ -29,6 +29,7 @@ Without shrunk(std::uint64_t seed, Mix mix, Without best) {
          best = std::move(smaller);
    };
    keepIfItFails([](Without& w) { w.lies = true; });
+   keepIfItFails([](Without& w) { w.pauses = true; });
    keepIfItFails([](Without& w) { w.loss = true; });
    keepIfItFails([](Without& w) { w.twice = true; });
    keepIfItFails([](Without& w) { w.jitter = true; });
@@ -54,6 +55,8 @@ std::string commandOf(std::uint64_t seed, Mix mix, const Without& without) {
       out += " --no-jitter";
    if (without.lies)
       out += " --no-lies";
+   if (without.pauses)
+      out += " --no-pauses";
    if (without.stub)
       out += " --kernel";
    return out;

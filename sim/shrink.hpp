@@ -8,7 +8,7 @@ namespace polis::sim {
 /// What is left out of the plan of a seed.
 struct Without {
    std::set<std::size_t> faults; ///< by their place in the plan
-   bool loss = false, twice = false, lies = false, jitter = false;
+   bool loss = false, twice = false, lies = false, jitter = false, pauses = false;
    bool stub = false; ///< real kernels and stores instead
 };
 

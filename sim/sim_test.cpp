@@ -26,7 +26,7 @@ TEST(Seeds, thatFailedOnce) {
        {11513, Mix::bftToCft}, {12877, Mix::cftToBft}, {23325, Mix::bftToCft}, {30451, Mix::cftToBft},
        {32416, Mix::bftToBft}, {24416, Mix::bftToCft}, {26769, Mix::bftToBft}};
    for (const auto& [seed, mix] : seeds) {
-      const Outcome outcome = simulate(Plan::fromSeed(seed, mix));
+      const Outcome outcome = simulate(planOf(seed, mix, {.faults = {}, .pauses = true}));
       EXPECT_FALSE(outcome.violation) << seed << ": " << *outcome.violation;
    }
 }
@@ -38,6 +38,32 @@ TEST(Seeds, holdOnKernels) {
       const Outcome outcome = simulate(planOf(1, mix, without));
       ASSERT_FALSE(outcome.violation) << *outcome.violation << "\nAgain: " << commandOf(1, mix, without);
       EXPECT_GT(outcome.blocks, 0u);
+   }
+}
+
+/// Four producers of BFT of which one at a time is down, cut off or stands still: the others wait for one leader only.
+TEST(Seeds, wait5SecondsAtMostForOneOfFour) {
+   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+      Plan plan;
+      plan.seed = seed;
+      plan.intervalUs = seed % 2 ? 250'000 : 1'000'000;
+      plan.delayUs = seed % 3 ? 5'000 : 50'000;
+      plan.loss = plan.twice = 0;
+      plan.healUs = 300'000'000;
+      plan.endUs = 330'000'000;
+      Dice dice(seed);
+      for (std::int64_t at = 3'000'000; at < plan.healUs; at += dice.between(2'000'000, 6'000'000)) {
+         constexpr Fault::Kind kinds[] = {Fault::Kind::pause, Fault::Kind::isolate, Fault::Kind::crash};
+         Fault fault;
+         fault.kind = kinds[dice.below(3)];
+         fault.at = at;
+         fault.until = at += dice.between(200'000, 12'000'000);
+         fault.node = dice.below(4);
+         plan.faults.push_back(fault);
+      }
+      const Outcome outcome = simulate(plan);
+      ASSERT_FALSE(outcome.violation) << *outcome.violation;
+      EXPECT_LT(outcome.longestGapUs, 5'000'000) << seed;
    }
 }
 

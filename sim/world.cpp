@@ -127,6 +127,8 @@ void World::begin(const Fault& fault) {
       return;
    case Fault::Kind::change:
       return;
+   case Fault::Kind::pause:
+      return each([](Node& node) { ++node.still; });
    }
 }
 
@@ -164,6 +166,11 @@ void World::end(const Fault& fault) {
       return;
    case Fault::Kind::change:
       return;
+   case Fault::Kind::pause:
+      return each([](Node& node) {
+         if (--node.still == 0)
+            node.goOn();
+      });
    }
 }
 
@@ -210,7 +217,8 @@ Outcome World::run() {
       if (lies(node->account))
          liesAgain(*node);
    Outcome out;
-   std::int64_t lookAt = 0;
+   std::int64_t lookAt = 0, movedAt = 0;
+   BlockNum highest = 0;
    while (!queue_.empty() && !checker.violation()) {
       const Event event = queue_.top();
       queue_.pop();
@@ -219,6 +227,12 @@ Outcome World::run() {
          (*event.what)();
       } catch (const polis::Fault& fault) {
          checker.fail(std::string("a node cannot go on: ") + fault.what());
+      }
+      if (const BlockNum reached = checker.highest(); reached > highest) {
+         if (highest)
+            out.longestGapUs = std::max(out.longestGapUs, now - movedAt);
+         highest = reached;
+         movedAt = now;
       }
       if (goal_ && now >= lookAt) {
          lookAt = now + 200'000;

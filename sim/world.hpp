@@ -19,9 +19,10 @@ struct Parcel {
 
 struct Outcome {
    std::optional<std::string> violation{};
-   std::int64_t us = 0;          ///< virtual
-   std::int64_t healedAfter = 0; ///< from the end of the faults until everybody had moved on
-   BlockNum blocks = 0;          ///< that became irreversible
+   std::int64_t us = 0;           ///< virtual
+   std::int64_t healedAfter = 0;  ///< from the end of the faults until everybody had moved on
+   std::int64_t longestGapUs = 0; ///< between two moments at which something became irreversible anywhere
+   BlockNum blocks = 0;           ///< that became irreversible
    std::uint64_t messages = 0;
 };
 

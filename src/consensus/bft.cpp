@@ -46,15 +46,22 @@ void ReplicaState::onVoteForBlock(const MessageReceived& received, Votes ForkBlo
       return;
    const bool counts0 = block->sets().current.has(message.producer, message.signer);
    const bool counts1 = block->sets().next && block->sets().next->has(message.producer, message.signer);
-   const auto heard = [&](unsigned set) { return (block->*votes).of[set].contains(message.producer); };
-   if ((counts0 || counts1) && (!counts0 || heard(0)) && (!counts1 || heard(1)))
+   const auto known = [&](unsigned set) {
+      const auto at = (block->*votes).of[set].find(message.producer);
+      return at == (block->*votes).of[set].end() ? nullptr : &at->second;
+   };
+   if ((counts0 || counts1) && (!counts0 || known(0)) && (!counts1 || known(1))) {
+      if (*known(counts0 ? 0 : 1) == vote->signature)
+         heardOf(message.producer);
       return;
+   }
    if (!verified(*vote, message.producer, *block->end))
       return;
    if (counts0)
       (block->*votes).of[0].emplace(message.producer, vote->signature);
    if (counts1)
       (block->*votes).of[1].emplace(message.producer, vote->signature);
+   heardOf(message.producer);
    // A vote for a block of a later term shows that its producer is there (B8).
    if (const auto view = views_.find(message.producer); view != views_.end() && block->term > view->second.term)
       view->second.term = block->term;
@@ -262,8 +269,11 @@ void ReplicaState::onViewChange(const MessageReceived& received) {
       const bool leads = sets.current.bft() && sets.current.leader(change.term).name == change.producer;
       return leads ? theirs > ours : theirs < ours;
    };
-   if (!better())
+   if (!better()) {
+      if (view.frame == received.frame)
+         heardOf(change.producer);
       return;
+   }
    if (!verified(*signedChange, change.producer, *consensus) || !acceptNamed(change)) {
       if (!view.change && view.term == 0)
          views_.erase(change.producer);
@@ -273,6 +283,7 @@ void ReplicaState::onViewChange(const MessageReceived& received) {
    view.term = std::max(view.term, change.term);
    view.change = change;
    view.frame = received.frame;
+   heardOf(change.producer);
    act(Flood{received.frame, received.from});
    changed_ = true;
 }
@@ -285,15 +296,17 @@ void ReplicaState::announceView() {
       return;
    View& view = views_[options.producer];
    const ProducerSet& leading = consensus->sets.current;
-   // B11: a leader whose term is not ready takes up what the others know, unless it has voted in this term for what
-   // began elsewhere: after a restart the others have yet to repeat that they agreed.
+   // B11: a leader whose term is not ready takes up what the others know, once they are there: until then they may go
+   // on without it and prepare any number of blocks. Unless it has voted in this term for what began elsewhere: after a
+   // restart the others have yet to repeat that they agreed.
    const auto fitsVotes = [&] {
       const ForkBlock* locked = tree.find(bestConfirm_.id);
       const ForkBlock* prepared = tree.find(bestPrepared_.block.id);
       return bestConfirm_.term < term || (locked && prepared && ForkTree::onOneChain(*locked, *prepared));
    };
    if (leading.leader(term).name == options.producer && view.change && view.change->term == term && fitsVotes() &&
-       bestPrepared_.block > viewBase_.block && bestPrepared_.block.term <= term && !termReady(consensus->sets).ready) {
+       bestPrepared_.block > viewBase_.block && bestPrepared_.block.term <= term && quorumInTerm(leading) &&
+       !termReady(consensus->sets).ready) {
       viewBase_ = bestPrepared_;
       remember();
    }
@@ -318,12 +331,18 @@ void ReplicaState::announceView() {
    changed_ = true;
 }
 
+void ReplicaState::heardOf(AccountNumber name) {
+   if (const auto view = views_.find(name); view != views_.end())
+      view->second.heardAt = now_.monotonic;
+}
+
 bool ReplicaState::quorumInTerm(const ProducerSet& set) const {
-   std::size_t count = 0;
-   for (const format::Producer& member : set.producers())
-      if (const auto view = views_.find(member.name); view != views_.end() && view->second.term >= term)
-         ++count;
-   return count >= set.strong();
+   const auto isHere = [&](const format::Producer& member) {
+      const auto view = views_.find(member.name);
+      return view != views_.end() && view->second.term >= term &&
+             (member.name == options.producer || now_.monotonic - view->second.heardAt <= options.viewTimeoutUs);
+   };
+   return static_cast<std::size_t>(std::ranges::count_if(set.producers(), isHere)) >= set.strong();
 }
 
 /// The term whose leader has not left it behind already.
@@ -358,23 +377,23 @@ void ReplicaState::followViews() {
       enterTerm(skipAdvancedLeaders(furthest, consensus->sets.current));
 }
 
-/// B7
+/// B7. The timer runs only while a quorum is there and heard of: who stood still, or was cut off, does not know what
+/// the leader did meanwhile, and would be alone in the next term, and mute in this one. A leader has half the time to
+/// appear, and from then on all of it.
 void ReplicaState::viewTimer() {
    const ChainConsensusPtr consensus = active();
    const ProducerSet& set = consensus->sets.current;
-   if (claims(consensus->sets).empty() || consensus->sets.single()) {
+   if (claims(consensus->sets).empty() || consensus->sets.single() || !quorumInTerm(set)) {
       viewAt_.reset();
       return;
    }
-   if ((viewTimerTerm_ != term || !viewAt_) && quorumInTerm(set)) {
-      viewTimerTerm_ = term;
-      viewAt_ = now_.monotonic + viewTimeout_;
-   }
-   if (!viewAt_ || now_.monotonic < *viewAt_)
+   const bool ready = termReady(consensus->sets).ready;
+   if (!viewAt_ || (ready && !leaderAppeared_))
+      viewAt_ = now_.monotonic + (ready ? viewTimeout_ : viewTimeout_ / 2);
+   leaderAppeared_ = ready;
+   if (now_.monotonic < *viewAt_)
       return;
-   viewAt_ = now_.monotonic + viewTimeout_;
-   if (!quorumInTerm(set))
-      return;
+   viewAt_.reset();
    if (tree.root().term < term)
       viewTimeout_ = std::min(viewTimeout_ * 3 / 2, options.viewTimeoutMaxUs);
    if (term < termMax)

@@ -256,7 +256,7 @@ struct Guards {
 struct Options {
    AccountNumber producer{};               ///< this node's account; 0: it never produces
    std::uint64_t seed = 0;                 ///< spreads election timeouts
-   std::int64_t viewTimeoutUs = 2'500'000; ///< BFT, first and least
+   std::int64_t viewTimeoutUs = 2'500'000; ///< BFT, first and least; who is silent for longer is not there
    std::int64_t viewTimeoutMaxUs = 30'000'000;
    std::int64_t electionTimeoutUs = 3'000'000; ///< CFT; the actual one lies in [T, 2T]
    std::int64_t electionTimeoutMaxUs = 20'000'000;

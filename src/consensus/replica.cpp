@@ -281,6 +281,7 @@ void ReplicaState::enterTerm(TermNum next) {
    ballots_.clear();
    elected_ = false;
    confirmed_.clear();
+   viewAt_.reset();
    // A view change for this term speaks of earlier terms: what they prepared is frozen here.
    if (bestPrepared_.block.term < next)
       viewBase_ = bestPrepared_;
@@ -301,7 +302,8 @@ void ReplicaState::resend() {
    if (blocks.size() > 2 * most)
       blocks.erase(blocks.begin() + most, blocks.end() - most);
    const bool waiting = !blocks.empty();
-   if (tree.root().block && resentRoot_ == tree.root().id)
+   const bool stands = resentRoot_ == tree.root().id;
+   if (tree.root().block && stands)
       blocks.insert(blocks.begin(), &tree.root());
    resentRoot_ = tree.root().id;
    // Those whose Prepares these are may be down or elsewhere by now, and others lack them.
@@ -328,7 +330,7 @@ void ReplicaState::resend() {
       }
    }
    if (consensus->sets.current.bft()) {
-      if (waiting || !termReady(consensus->sets).ready) {
+      if (waiting || stands || !termReady(consensus->sets).ready) {
          if (const auto own = views_.find(options.producer); own != views_.end() && own->second.change)
             promise(Flood{own->second.frame, std::nullopt});
          act(Flood{encode(RequestViewMessage{}), std::nullopt});

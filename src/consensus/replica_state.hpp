@@ -106,6 +106,7 @@ private:
       std::optional<ViewChangeMessage> change;
       Bytes frame;
       unsigned improvements = 0;
+      std::int64_t heardAt = 0; ///< monotonic; something that it signed, said for the first time or again
    };
    struct Readiness {
       bool ready = false;
@@ -134,6 +135,8 @@ private:
    /// B7, B8
    void followViews();
    void viewTimer();
+   void heardOf(AccountNumber name);
+   /// Whether enough to decide are in this term or a later one, and were heard of lately.
    bool quorumInTerm(const ProducerSet& set) const;
    TermNum skipAdvancedLeaders(TermNum from, const ProducerSet& set) const;
 
@@ -191,7 +194,7 @@ private:
    std::map<AccountNumber, View> views_;
    ChainConsensusPtr viewsUnder_;
    std::optional<std::int64_t> viewAt_;
-   TermNum viewTimerTerm_ = 0;
+   bool leaderAppeared_ = false; ///< the term was ready when the timer was last looked at
    std::int64_t viewTimeout_;
 
    using Key = std::pair<AccountNumber, Bytes>; ///< account and packed claim

@@ -519,6 +519,57 @@ TEST_F(BftTest, theTimerGoesToTheNextTermAndEnoughOthersTakeItAlong) { // B7, B8
    EXPECT_EQ(node.replica->term(), 5u);
 }
 
+TEST_F(BftTest, whoHeardOfNobodyDoesNotBlameTheLeader) { // B7
+   begin(1);
+   node.wait(node.options.viewTimeoutUs + second); // as after SIGSTOP: what came meanwhile is still to be read
+   views(0);
+   EXPECT_EQ(node.replica->term(), 0u);
+   for (unsigned i = 0; i < 10; ++i)
+      node.wait(second); // cut off
+   views(0);
+   node.wait(node.options.viewTimeoutUs - 1);
+   EXPECT_EQ(node.replica->term(), 0u);
+   node.wait(1);
+   EXPECT_EQ(node.replica->term(), 1u);
+}
+
+TEST_F(BftTest, aLeaderThatDoesNotAppearHasHalfTheTime) { // B7
+   for (const bool appears : {false, true}) {
+      begin(1);
+      for (const std::size_t who : Who{0, 3})
+         node.receive(node.viewChange(2, who));
+      ASSERT_EQ(node.replica->term(), 2u);
+      if (appears)
+         node.receive(node.viewChange(2, 2));
+      node.wait(node.options.viewTimeoutUs / 2);
+      EXPECT_EQ(node.replica->term(), appears ? 2u : 3u);
+      for (const std::size_t who : Who{0, 3})
+         node.receive(node.viewChange(2, who));
+      node.wait(node.options.viewTimeoutUs / 2);
+      EXPECT_EQ(node.replica->term(), 3u);
+   }
+}
+
+TEST_F(BftTest, aLeaderThatIsAheadAloneNamesItsBlockWhenTheOthersCome) { // B10, B11
+   begin(1);
+   node.wait(node.options.viewTimeoutUs);
+   ASSERT_EQ(node.replica->term(), 1u);
+   node.effects.clear();
+   // The others go on in term 0 for long: were each block named, they would not listen any more in the end.
+   Spot at = node.genesis;
+   for (unsigned i = 0; i < 20; ++i) {
+      at = grow(at);
+      for (const std::size_t who : Who{0, 2, 3})
+         node.prepare(at.id, who);
+   }
+   EXPECT_TRUE(node.sent<ViewChangeMessage>().empty());
+   for (const std::size_t who : Who{2, 3})
+      node.receive(node.viewChange(1, who, &at, {0, 2, 3}));
+   ASSERT_FALSE(node.sent<ViewChangeMessage>().empty());
+   EXPECT_EQ(node.sent<ViewChangeMessage>().back().best_prepared, at.id);
+   EXPECT_FALSE(node.taken<Produce>().empty()); // it leads
+}
+
 TEST_F(BftTest, theLeaderNamesABlockAndIsBoundByThoseWhoKnowBetter) { // B1, B11
    begin(1);
    const Spot low = grow(node.genesis);
@@ -613,7 +664,7 @@ TEST_F(BftTest, theTimerGrowsAndShrinksAgain) { // D8
    for (TermNum term = 1; term < 12; ++term) {
       views(term);
       const std::int64_t before = node.now.monotonic;
-      while (node.replica->term() == term)
+      for (; node.replica->term() == term; views(term))
          node.wait(second / 4);
       longest = std::max(longest, node.now.monotonic - before);
       views(++term);
@@ -632,7 +683,7 @@ TEST_F(BftTest, theTimerGrowsAndShrinksAgain) { // D8
    }
    ASSERT_EQ(node.replica->irreversible(), at.id);
    const std::int64_t before = node.now.monotonic;
-   while (node.replica->term() == term)
+   for (; node.replica->term() == term; views(term))
       node.wait(second / 4);
    EXPECT_LE(node.now.monotonic - before, node.options.viewTimeoutUs + second);
 }
