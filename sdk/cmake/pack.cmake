@@ -1,4 +1,5 @@
-# Builds one .psi (a zip) from a recipe written by polis_package(). Leaves an unchanged package untouched.
+# Builds one .psi (a zip) from a recipe written by polis_package(). Leaves an unchanged package untouched. Beside it, in
+# debug/<its name>, lie the same services with line tables, by the SHA-256 of those in the package: for `polis test`.
 cmake_minimum_required(VERSION 3.25)
 file(STRINGS ${RECIPE} lines ENCODING UTF-8)
 file(REMOVE_RECURSE ${STAGE}.new)
@@ -18,6 +19,10 @@ function(json_append list text)
   endif()
 endfunction()
 
+get_filename_component(folder ${OUT} DIRECTORY)
+get_filename_component(label ${OUT} NAME_WLE)
+set(twin_folder ${folder}/debug/${label})
+set(twins "")
 set(services "")
 set(accounts "")
 set(depends "")
@@ -34,6 +39,11 @@ foreach(line IN LISTS lines)
     list(GET parts 3 flags)
     list(GET parts 4 server)
     list(GET parts 5 schema)
+    list(GET parts 6 debug)
+    file(SHA256 ${wasm} hash)
+    list(APPEND twins ${hash}.wasm)
+    file(MAKE_DIRECTORY ${twin_folder})
+    file(COPY_FILE ${debug} ${twin_folder}/${hash}.wasm ONLY_IF_DIFFERENT)
     string(REPLACE "+" "/" path ${first})
     get_filename_component(folder ${STAGE}.new/service/${path} DIRECTORY)
     file(MAKE_DIRECTORY ${folder})
@@ -78,6 +88,15 @@ foreach(line IN LISTS lines)
 endforeach()
 file(WRITE ${STAGE}.new/meta.json "{\"name\":${meta_name},\"version\":${meta_version},\"scope\":${meta_scope},\
 \"description\":${meta_description},\"depends\":[${depends}],\"accounts\":[${accounts}],\"services\":[${services}],\"exports\":[]}")
+
+# Of services as they were before, nothing stays.
+file(GLOB old_twins RELATIVE ${twin_folder} ${twin_folder}/*)
+if(twins)
+  list(REMOVE_ITEM old_twins ${twins})
+endif()
+foreach(file IN LISTS old_twins)
+  file(REMOVE ${twin_folder}/${file})
+endforeach()
 
 # A digest of the content decides whether to write the archive again.
 file(GLOB_RECURSE files LIST_DIRECTORIES false RELATIVE ${STAGE}.new ${STAGE}.new/*)

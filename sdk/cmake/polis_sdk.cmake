@@ -36,11 +36,17 @@ if(POLIS_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${POLIS_CCACHE})
 endif()
 find_program(POLIS_WASM_OPT wasm-opt)
+find_program(POLIS_OBJCOPY llvm-objcopy-19 REQUIRED)
 find_program(POLIS_HOST_CXX clang++-19 REQUIRED)
 
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
+
+# Line tables are for `polis test`; what is installed has none. The repository is called /polis in them, wherever it lies.
+add_compile_options(-gline-tables-only -fdebug-prefix-map=${POLIS_ROOT}=/polis)
+# For the driver, which otherwise runs wasm-opt by itself and loses them; -Wl,--lto-O2 optimises.
+add_link_options(-O0)
 
 add_library(polis_sdk_options INTERFACE)
 target_include_directories(polis_sdk_options INTERFACE ${POLIS_SDK_DIR}/include ${POLIS_ROOT}/src ${POLIS_ROOT}/packages)
@@ -122,12 +128,14 @@ function(polis_service target)
     set(local 1)
   endif()
   target_compile_definitions(${target} PRIVATE POLIS_SERVICE_PRIVILEGED=${privileged} POLIS_SERVICE_LOCAL=${local})
-  target_link_options(${target} PRIVATE -Wl,--no-entry,--stack-first,-z,stack-size=${arg_STACK},--initial-heap=1048576,--gc-sections,--strip-all,--lto-O2)
-  if(POLIS_WASM_OPT)
-    add_custom_command(TARGET ${target} POST_BUILD
-      COMMAND ${CMAKE_COMMAND} -DWASM_OPT=${POLIS_WASM_OPT} -DFILE=$<TARGET_FILE:${target}> -P ${POLIS_SDK_DIR}/cmake/optimize.cmake
-      VERBATIM)
-  endif()
+  # The libraries' features count when everything is optimised together; a chain refuses these encodings.
+  target_link_options(${target} PRIVATE -Wl,-mllvm,-mattr=-reference-types)
+  target_link_options(${target} PRIVATE -Wl,--no-entry,--stack-first,-z,stack-size=${arg_STACK},--initial-heap=1048576,--gc-sections,--lto-O2)
+  add_custom_command(TARGET ${target} POST_BUILD
+    COMMAND ${CMAKE_COMMAND} -DWASM_OPT=$<$<BOOL:${POLIS_WASM_OPT}>:${POLIS_WASM_OPT}> -DOBJCOPY=${POLIS_OBJCOPY}
+            -DFILE=$<TARGET_FILE:${target}> -DDEBUG_FILE=$<TARGET_FILE_DIR:${target}>/${target}.debug.wasm
+            -P ${POLIS_SDK_DIR}/cmake/optimize.cmake
+    VERBATIM)
 
   # Schema: a native program made from the same header.
   set(schema "")
@@ -197,7 +205,7 @@ function(polis_package name)
       list(APPEND depends_on ${target}_schema)
     endif()
     string(REPLACE ";" "," flags "${flags}")
-    string(APPEND lines "service|${account}|$<TARGET_FILE:${target}>|${flags}|${server}|${schema}\n")
+    string(APPEND lines "service|${account}|$<TARGET_FILE:${target}>|${flags}|${server}|${schema}|$<TARGET_FILE_DIR:${target}>/${target}.debug.wasm\n")
   endforeach()
   foreach(item IN LISTS arg_DATA)
     if(NOT item MATCHES "^([^=]+)=(.+)$")

@@ -1,6 +1,7 @@
 // `polis new`: writes the folder of an app to start from. `polis sdk`: where what it builds with is.
 #include "base/fault.hpp"
 #include "cli/commands.hpp"
+#include "cli/sdk_folder.hpp"
 #include "format/names.hpp"
 #include "node/package.hpp"
 
@@ -16,20 +17,6 @@ namespace {
 
 constexpr std::size_t nameBytesMin = 8;
 constexpr std::uint64_t templateBytesMax = 1 << 20;
-
-/// What is next to the binary, else the source tree that it was built in, unless POLIS_SDK says otherwise.
-std::filesystem::path sdkFolder() {
-   std::vector<std::filesystem::path> candidates;
-   if (const char* given = std::getenv("POLIS_SDK"); given && *given)
-      candidates.emplace_back(given);
-   const auto binary = std::filesystem::canonical("/proc/self/exe").parent_path();
-   candidates.push_back(binary / "../share/polis/sdk");
-   candidates.push_back(binary / "../../../sdk");
-   for (const auto& candidate : candidates)
-      if (std::filesystem::exists(candidate / "cmake/polis_sdk.cmake"))
-         return std::filesystem::canonical(candidate);
-   throw Fault("the SDK is not there: set POLIS_SDK to the folder that holds cmake/polis_sdk.cmake");
-}
 
 /// "guest-book" → "GuestBook".
 std::string pascalCase(std::string_view name) {

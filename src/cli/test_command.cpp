@@ -3,6 +3,7 @@
 #include "base/fault.hpp"
 #include "base/temporary_folder.hpp"
 #include "cli/commands.hpp"
+#include "cli/source_lines.hpp"
 #include "cli/test_boot.hpp"
 #include "kernel/tester_program.hpp"
 #include "node/boot.hpp"
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <sstream>
@@ -25,7 +27,9 @@ struct Options {
    std::vector<std::string> args;
    std::string packages;
    std::vector<std::string> with;
+   std::string coverage;
    std::string filter = "error";
+   bool packaged = false;
    bool verbose = false;
    bool timing = false;
 };
@@ -42,8 +46,9 @@ kernel::Severity severityOf(const std::string& name) {
 /// Module `polis`: what our own test library asks for beside the protocol's interface.
 class OwnImports {
 public:
-   OwnImports(kernel::TesterCalls& calls, std::filesystem::path folder, std::vector<std::string> with)
-      : calls_(calls), folder_(std::move(folder)), with_(std::move(with)) {}
+   OwnImports(kernel::TesterCalls& calls, std::filesystem::path folder, std::vector<std::string> with,
+              SourceLines& lines)
+      : calls_(calls), folder_(std::move(folder)), with_(std::move(with)), lines_(lines) {}
 
    /// A chain with these packages (names separated by commas; none: the default set), made once and cloned.
    std::uint32_t boot(const std::string& names) {
@@ -74,6 +79,9 @@ public:
       return copy;
    }
 
+   std::uint32_t failures() const { return lines_.failures(); }
+   std::string linesOf(std::uint32_t failure) { return lines_.text(failure); }
+
 private:
    /// The folder of packages and, if more were named, one that holds them, too.
    node::PackageFolder openFolder() {
@@ -95,13 +103,14 @@ private:
    kernel::TesterCalls& calls_;
    std::filesystem::path folder_;
    std::vector<std::string> with_;
+   SourceLines& lines_;
    std::optional<TemporaryFolder> scratch_;
    std::optional<node::PackageFolder> packages_;
    std::map<std::string, std::uint32_t> booted_;
 };
 
 std::vector<vm::ProgramFunction> ownImports(kernel::TesterCalls& calls, const std::filesystem::path& folder,
-                                            const std::vector<std::string>& with) {
+                                            const std::vector<std::string>& with, SourceLines& lines) {
    using vm::ValueType;
    const vm::FunctionType textType{{ValueType::i32, ValueType::i32}, std::nullopt};
    const auto textOf = [](const vm::ProgramMemory& memory, const vm::Value* a) {
@@ -109,7 +118,7 @@ std::vector<vm::ProgramFunction> ownImports(kernel::TesterCalls& calls, const st
       return std::string(reinterpret_cast<const char*>(span.data()), span.size());
    };
    std::vector<vm::ProgramFunction> out;
-   const auto own = std::make_shared<OwnImports>(calls, folder, with);
+   const auto own = std::make_shared<OwnImports>(calls, folder, with, lines);
    const auto add = [&out](const char* name, std::size_t params, auto body) {
       out.push_back({"polis",
                      name,
@@ -124,6 +133,10 @@ std::vector<vm::ProgramFunction> ownImports(kernel::TesterCalls& calls, const st
    };
    add("boot", 2, [own, textOf](const vm::ProgramMemory& m, const vm::Value* a) { return own->boot(textOf(m, a)); });
    add("clone", 1, [own](const vm::ProgramMemory&, const vm::Value* a) { return own->clone(a[0].i32); });
+   add("failures", 0, [own](const vm::ProgramMemory&, const vm::Value*) { return own->failures(); });
+   add("sourceLines", 1, [own, &calls](const vm::ProgramMemory&, const vm::Value* a) {
+      return calls.setResult(toBytes(own->linesOf(a[0].i32)));
+   });
    // What service headers use when a test is linked with them.
    out.push_back(
        {"env", "abortMessage", textType, [textOf](const vm::ProgramMemory& m, const vm::Value* a, vm::Value*) {
@@ -134,6 +147,33 @@ std::vector<vm::ProgramFunction> ownImports(kernel::TesterCalls& calls, const st
            std::cout << textOf(m, a) << std::flush;
         }});
    return out;
+}
+
+/// Those that packages are taken from.
+std::vector<std::filesystem::path> foldersOf(const std::filesystem::path& packages,
+                                             const std::vector<std::string>& with) {
+   std::vector<std::filesystem::path> out{packages};
+   for (const std::string& file : with)
+      out.push_back(std::filesystem::absolute(file).parent_path());
+   return out;
+}
+
+/// As lcov and its kin read it. Source: the manual page of geninfo.
+void writeCoverage(const SourceLines::Coverage& coverage, const std::string& file) {
+   std::ofstream out(file);
+   std::size_t all = 0, run = 0;
+   for (const auto& [source, lines] : coverage) {
+      const auto hit = std::ranges::count_if(lines, [](const auto& line) { return line.second != 0; });
+      out << "TN:\nSF:" << source << "\n";
+      for (const auto& [line, runs] : lines)
+         out << "DA:" << line << "," << runs << "\n";
+      out << "LF:" << lines.size() << "\nLH:" << hit << "\nend_of_record\n";
+      all += lines.size();
+      run += static_cast<std::size_t>(hit);
+   }
+   if (!out.flush())
+      throw Fault("cannot write " + file);
+   std::cerr << run << " of " << all << " lines of services were run: " << file << "\n";
 }
 
 int run(const Options& options) {
@@ -147,9 +187,12 @@ int run(const Options& options) {
       if (!std::string_view(*item).starts_with("PSIBASE_DATADIR="))
          program.environment.push_back(*item);
    program.environment.push_back("PSIBASE_DATADIR=" + std::filesystem::absolute(packages).parent_path().string());
-   program.more = [&](kernel::TesterCalls& calls) { return ownImports(calls, packages, options.with); };
+   SourceLines lines(options.packaged ? std::vector<std::filesystem::path>() : foldersOf(packages, options.with),
+                     !options.coverage.empty());
+   program.more = [&](kernel::TesterCalls& calls) { return ownImports(calls, packages, options.with, lines); };
 
    kernel::TesterOptions tester;
+   tester.ran = [&lines](bool failed) { lines.ran(failed); };
    const auto least = options.verbose ? kernel::Severity::debug : severityOf(options.filter);
    tester.log = [least](kernel::Severity severity, std::string_view message,
                         std::optional<format::AccountNumber> service) {
@@ -162,6 +205,8 @@ int run(const Options& options) {
    const char* home = std::getenv("XDG_CACHE_HOME");
    vm::EngineOptions engineOptions;
    engineOptions.instancesMax = 256;
+   if (!options.packaged)
+      engineOptions.twin = [&lines](const vm::CodeHash& hash) { return lines.twinOf(hash); };
    if (home && *home)
       engineOptions.cacheDir = std::filesystem::path(home) / "polis/code";
    else if (const char* user = std::getenv("HOME"); user && *user)
@@ -179,7 +224,9 @@ int run(const Options& options) {
          if (done)
             code = *done;
          else
-            std::cerr << options.file << ": " << done.error() << "\n";
+            std::cerr << options.file << ": " << done.error() << "\n" << lines.text(lines.failures());
+         if (!options.coverage.empty())
+            writeCoverage(lines.coverage(), options.coverage);
       } catch (...) {
          failure = std::current_exception();
       }
@@ -207,6 +254,10 @@ void addTestCommand(CLI::App& app, int& exitCode) {
        ->type_name("FILE")
        ->check(CLI::ExistingFile)
        ->allow_extra_args(false);
+   command->add_option("--coverage", options->coverage, "Write which lines of services were run, for lcov and its kin")
+       ->type_name("FILE");
+   command->add_flag("--packaged", options->packaged, "Run services exactly as packaged: no source lines")
+       ->excludes("--coverage");
    command->add_flag("-v,--verbose", options->verbose, "Show what the chains log");
    command->add_option("--log-filter", options->filter, "Least severity of log lines to show")
        ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical"}));

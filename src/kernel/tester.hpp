@@ -25,6 +25,8 @@ struct TesterOptions {
    /// CPU limit of one context; the rest of the defaults holds.
    std::int64_t cpuNs = 600'000'000'000;
    std::vector<format::Checksum256> verifySigCode;
+   /// Told of each transaction and action that a test program ran.
+   std::function<void(bool failed)> ran = nullptr;
 };
 
 /// The answer to a test's request, which may come later.

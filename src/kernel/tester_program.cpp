@@ -69,8 +69,11 @@ std::uint32_t TesterCalls::setRow(std::optional<TestRow> row) {
 }
 
 std::uint32_t TesterCalls::setTrace(const format::TransactionTrace& trace) {
-   if (trace.error && !trace.error->empty())
+   const bool failed = trace.error && !trace.error->empty();
+   if (failed)
       failure_ = readable(trace);
+   if (options_.ran)
+      options_.ran(failed);
    return setResult(format::pack(trace));
 }
 

@@ -54,12 +54,14 @@ public:
    std::uint32_t getKey(std::span<std::uint8_t> out);
    void abortMessage(ByteView text);
 
+   /// What the program then fetches with getResult. Returns its size.
+   std::uint32_t setResult(Bytes bytes);
+
    /// The trace of the last transaction or action that failed, for whoever wants to show it; then forgets it.
    std::string takeFailure() { return std::exchange(failure_, {}); }
 
 private:
    std::uint32_t add(std::unique_ptr<TestChain> chain);
-   std::uint32_t setResult(Bytes bytes);
    std::uint32_t setRow(std::optional<TestRow> row);
    std::uint32_t setTrace(const format::TransactionTrace& trace);
 

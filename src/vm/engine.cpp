@@ -17,6 +17,7 @@
 #include <unordered_map>
 
 extern "C" void polis_wasmtime_configure(wasm_config_t* config, std::size_t stackBytes);
+extern "C" void polis_wasmtime_backtraces(wasm_config_t* config, std::size_t frames);
 extern "C" void polis_wasmtime_scan_pages(wasmtime_pooling_allocation_config_t* pool);
 
 namespace polis::vm {
@@ -27,10 +28,14 @@ constexpr std::size_t tableElementsMax = 1u << 20;
 /// Written pages of a memory are cleared in place up to this size when an instance is given back, and unmapped beyond.
 constexpr std::size_t residentBytes = std::size_t{4} << 20;
 constexpr std::size_t instanceBytesMax = std::size_t{64} << 20;
+/// Calls shown of code that stops, where it is looked into.
+constexpr std::size_t twinFramesMax = 64;
 
 Owned<wasm_engine_t> makeEngine(const EngineOptions& options, bool optimise) {
    wasm_config_t* config = wasm_config_new();
    polis_wasmtime_configure(config, nativeGuestStackBytes);
+   if (options.twin)
+      polis_wasmtime_backtraces(config, twinFramesMax);
    // The same results everywhere.
    wasmtime_config_cranelift_nan_canonicalization_set(config, true);
    wasmtime_config_wasm_simd_set(config, true);
@@ -227,6 +232,7 @@ private:
              nullptr);
       define(metered::hostModule, metered::overflow, functype({}, true), enterOverflow, nullptr);
       define(metered::hostModule, metered::noMemory, functype({}, true), enterNoMemory, nullptr);
+      define(metered::hostModule, metered::mark, functype({{ValueType::i32}, std::nullopt}, true), enterMark, nullptr);
       return std::make_unique<Compiler>(std::move(engine), std::move(linker), CodeCache(options_.cacheDir, version));
    }
 
@@ -272,6 +278,18 @@ private:
       return module;
    }
 
+   /// With `compiler`, or plainly if that makes frames that are too large for the least doubtful one. Returns which.
+   const Compiler* translateSafely(ModuleBody& body, const Compiler& compiler, const ModuleKey& key, ByteView metered,
+                                   std::uint64_t doubtful) {
+      const bool safe = doubtful == unbounded || !options_.optimise;
+      body.module = translate(compiler, key, metered, safe ? unbounded : doubtful * nativePerAccounted);
+      if (body.module)
+         return &compiler;
+      body.module = translate(plainCompiler(), key, metered, unbounded);
+      ++plain_;
+      return &plainCompiler();
+   }
+
    std::optional<Rejection> checkImports(const ParsedModule& module) const {
       for (const ParsedImport& import : module.imports) {
          const std::string where = std::string(import.module) + "." + std::string(import.name);
@@ -284,14 +302,21 @@ private:
       return std::nullopt;
    }
 
-   Compiled make(ByteView code, const ModuleKey& key) {
+   Compiled make(ByteView code, const ModuleKey& asked) {
+      const std::shared_ptr<Twin> twin = options_.twin ? options_.twin(asked.hash) : nullptr;
+      ModuleKey key = asked; // under which compiled code is kept on disk
+      if (twin) {
+         code = twin->code;
+         key.hash = twin->hash;
+      }
       auto checked = checkModule(code, key.options);
       if (!checked)
          return std::unexpected(checked.error());
       if (auto rejected = checkImports(checked->module))
          return std::unexpected(*rejected);
       auto body = std::make_unique<ModuleBody>();
-      body->hash = key.hash;
+      body->hash = asked.hash;
+      body->twin = twin;
       body->options = key.options;
       body->facts = factsOf(*checked);
       for (const ExportedFunction& exported : body->facts.exports)
@@ -312,19 +337,14 @@ private:
             body->module = std::move(plain);
          }
       }
-      if (!body->module) {
-         const auto metered = meter(*checked, code, key.options);
+      if (!body->module || twin) {
+         const auto metered = meter(*checked, code, key.options, twin.get());
          if (!metered)
             return std::unexpected(metered.error());
-         const std::uint64_t frameBytesMax =
-             doubtful == unbounded || !options_.optimise ? unbounded : doubtful * nativePerAccounted;
-         body->module = translate(*compiler, key, *metered, frameBytesMax);
          if (!body->module) {
-            compiler = &plainCompiler();
-            body->module = translate(*compiler, key, *metered, unbounded);
-            ++plain_;
+            compiler = translateSafely(*body, *compiler, key, *metered, doubtful);
+            ++compiled_;
          }
-         ++compiled_;
       }
       body->engine = compiler->engine.get();
       wasmtime_instance_pre_t* prepared = nullptr;

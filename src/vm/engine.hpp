@@ -6,10 +6,12 @@
 #include "vm/instance.hpp"
 #include "vm/module.hpp"
 #include "vm/policy.hpp"
+#include "vm/twin.hpp"
 
 #include <cstdint>
 #include <expected>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,6 +34,8 @@ struct EngineOptions {
    bool interpret = false;
    /// Likewise: features of the processor that compiled code must not use, by the engine's names ("has_avx", …).
    std::vector<std::string> withoutFeatures = {};
+   /// For testers: what runs in place of the code of this hash; null: the code itself. Asked once for each.
+   std::function<std::shared_ptr<Twin>(const CodeHash&)> twin = nullptr;
 };
 
 struct EngineStats {

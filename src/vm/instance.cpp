@@ -93,6 +93,11 @@ wasm_trap_t* enterNoMemory(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t*
    return wasmtime_trap_new_code(WASMTIME_TRAP_CODE_INTERRUPT);
 }
 
+wasm_trap_t* enterMark(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t) {
+   ++bodyOf(caller).module->body().twin->counts[static_cast<std::uint32_t>(values[0].i32)];
+   return nullptr;
+}
+
 // Guest memory.
 
 std::uint64_t InstanceBody::memoryBytes() {
@@ -257,6 +262,8 @@ std::expected<void, Trap> InstanceBody::run(std::uint32_t exported, std::span<wa
       return {};
    }
    const Owned<wasm_trap_t> trap(rawTrap);
+   if (const Twin* twin = module->body().twin.get())
+      tellStopped(*twin, trap.get());
    if (thrown)
       std::rethrow_exception(std::exchange(thrown, nullptr));
    if (hostTrap)
@@ -264,6 +271,18 @@ std::expected<void, Trap> InstanceBody::run(std::uint32_t exported, std::span<wa
    // The guest stopped within its slice; where, nobody recorded: all of it counts.
    budget->instructions = std::max(budget->instructions, budget->sliceEnd);
    return std::unexpected(Trap{kindOf(trap.get())});
+}
+
+void InstanceBody::tellStopped(const Twin& twin, const wasm_trap_t* trap) const {
+   wasm_frame_vec_t frames;
+   wasm_trap_trace(trap, &frames);
+   std::vector<std::uint32_t> offsets;
+   for (std::size_t i = 0; i < frames.size; ++i)
+      if (const std::uint32_t at = twin.originOf(static_cast<std::uint32_t>(wasm_frame_module_offset(frames.data[i]))))
+         offsets.push_back(at);
+   wasm_frame_vec_delete(&frames);
+   if (twin.stopped)
+      twin.stopped(offsets);
 }
 
 Instance::~Instance() {

@@ -23,15 +23,23 @@ struct KeptGlobals {
    std::uint32_t take(ValueType type) { return first[place(type)]++; }
 };
 
+/// Our functions come between the imports of the module and its own functions.
+struct HostPlace {
+   std::uint32_t first = 0, count = metered::hostFunctions;
+
+   /// Index in the metered module of what was function `index`.
+   std::uint32_t after(std::uint32_t index) const { return index < first ? index : index + count; }
+};
+
 /// Rewrites one body.
 class FunctionMeter {
 public:
-   FunctionMeter(const ParsedModule& module, const FunctionFacts& facts, const FunctionType& type, Range body,
-                 ByteView code, std::uint32_t firstHost, const KeptGlobals& keptGlobals, std::uint32_t maxPages,
-                 Emitter& out, std::vector<std::size_t>& unlikely)
+   FunctionMeter(const FunctionFacts& facts, const FunctionType& type, Range body, ByteView code, HostPlace hosts,
+                 const KeptGlobals& keptGlobals, std::uint32_t maxPages, Emitter& out,
+                 std::vector<std::size_t>& unlikely, Twin* twin)
       : facts_(facts), keptGlobals_(keptGlobals), type_(type), in_(code, facts.codeBegin, body.end), code_(code),
-        locals_(code, body.begin, facts.codeBegin), imports_(static_cast<std::uint32_t>(module.imports.size())),
-        firstHost_(firstHost), maxPages_(maxPages), out_(out), unlikely_(unlikely) {
+        locals_(code, body.begin, facts.codeBegin), hosts_(hosts), maxPages_(maxPages), out_(out), unlikely_(unlikely),
+        twin_(twin) {
       const auto params = static_cast<std::uint32_t>(type.params.size());
       stack_ = params;
       left_ = params + 1;
@@ -47,6 +55,8 @@ public:
       std::size_t depth = 1;
       while (depth) {
          chargeSegment();
+         if (twin_)
+            note();
          instruction(depth);
       }
       get(left_);
@@ -75,7 +85,17 @@ private:
       out_.u8(op::if_), out_.u8(op::emptyBlock);
    }
    void end() { out_.u8(op::end); }
-   void callHost(std::uint32_t which) { out_.u8(op::call), out_.u32(firstHost_ + which); }
+   void callHost(std::uint32_t which) { out_.u8(op::call), out_.u32(hosts_.first + which); }
+
+   /// The next instruction of a twin: counted if it is marked, and where it comes from.
+   void note() {
+      const auto at = static_cast<std::uint32_t>(in_.offset());
+      if (const auto mark = std::ranges::lower_bound(twin_->marks, at); mark != twin_->marks.end() && *mark == at) {
+         constI32(static_cast<std::uint32_t>(mark - twin_->marks.begin()));
+         callHost(3);
+      }
+      twin_->places.push_back({static_cast<std::uint32_t>(out_.bytes.size()), at});
+   }
 
    /// stack < frame: overflow. Else stack -= frame, seen by callees only: it is this function's own parameter.
    void enterFunction() {
@@ -173,9 +193,7 @@ private:
       return index < type_.params.size() ? index : index + 2; // ours come after the parameters
    }
 
-   std::uint32_t function(std::uint32_t index) const {
-      return index < imports_ ? index : index + metered::hostFunctions;
-   }
+   std::uint32_t function(std::uint32_t index) const { return hosts_.after(index); }
 
    /// Copies what was read since `from`.
    void copy(std::size_t from) { out_.raw(code_.subspan(from, in_.offset() - from)); }
@@ -304,18 +322,22 @@ private:
    Reader in_;
    ByteView code_;
    Reader locals_;
-   std::uint32_t imports_, firstHost_, maxPages_;
+   HostPlace hosts_;
+   std::uint32_t maxPages_;
    Emitter& out_;
-   std::vector<std::size_t>& unlikely_;            ///< offsets within the body
+   std::vector<std::size_t>& unlikely_; ///< offsets within the body
+   Twin* twin_;
    std::uint32_t stack_ = 0, left_ = 0, temp_ = 0; ///< locals
    std::size_t next_ = 0;
 };
 
 class ModuleMeter {
 public:
-   ModuleMeter(const CheckedModule& checked, ByteView code, const Options& options)
-      : module_(checked.module), functions_(checked.functions), code_(code), options_(options),
-        imports_(static_cast<std::uint32_t>(module_.imports.size())) {
+   ModuleMeter(const CheckedModule& checked, ByteView code, const Options& options, Twin* twin)
+      : module_(checked.module), functions_(checked.functions), code_(code), options_(options), twin_(twin),
+        imports_(static_cast<std::uint32_t>(module_.imports.size())), hosts_{.first = imports_} {
+      if (marks())
+         ++hosts_.count;
       for (const FunctionFacts& function : functions_)
          for (const Segment& segment : function.segments) {
             std::size_t counts[std::size(KeptGlobals::types)] = {};
@@ -354,13 +376,12 @@ public:
    }
 
 private:
-   std::uint32_t function(std::uint32_t index) const {
-      return index < imports_ ? index : index + metered::hostFunctions;
-   }
+   std::uint32_t function(std::uint32_t index) const { return hosts_.after(index); }
+   bool marks() const { return twin_ && !twin_->marks.empty(); }
 
    void types() {
       Emitter section;
-      section.u32(module_.types.size() + 2);
+      section.u32(module_.types.size() + 2 + marks());
       for (const FunctionType& type : module_.types) {
          section.u8(0x60);
          section.u32(type.params.size() + 2);
@@ -375,12 +396,15 @@ private:
       }
       static constexpr std::uint8_t own[] = {0x60, 1, i64, 1, i64, 0x60, 0, 0};
       section.raw(own);
+      static constexpr std::uint8_t markType[] = {0x60, 1, i32, 0};
+      if (marks())
+         section.raw(markType);
       out_.section(1, section);
    }
 
    void imports() {
       Emitter section;
-      section.u32(imports_ + metered::hostFunctions);
+      section.u32(imports_ + hosts_.count);
       auto add = [&](std::string_view module, std::string_view name, std::uint32_t type) {
          section.name(module);
          section.name(name);
@@ -393,6 +417,8 @@ private:
       add(metered::hostModule, metered::tick, tickType);
       add(metered::hostModule, metered::overflow, tickType + 1);
       add(metered::hostModule, metered::noMemory, tickType + 1);
+      if (marks())
+         add(metered::hostModule, metered::mark, tickType + 2);
       out_.section(2, section);
    }
 
@@ -481,7 +507,7 @@ private:
       if (hasReset()) {
          section.name(metered::resetExport);
          section.u8(0);
-         section.u32(imports_ + metered::hostFunctions + functions_.size());
+         section.u32(imports_ + hosts_.count + functions_.size());
       }
       auto add = [&](std::string_view prefix, std::string_view name, std::uint32_t index) {
          section.u32(prefix.size() + name.size());
@@ -531,22 +557,24 @@ private:
    std::optional<Rejection> bodies() {
       Emitter section, body, hints;
       std::vector<std::size_t> unlikely;
-      std::size_t hinted = 0;
+      std::size_t hinted = 0, placed = 0;
       section.u32(functions_.size() + hasReset());
       for (std::size_t i = 0; i < functions_.size(); ++i) {
          body.bytes.clear();
          unlikely.clear();
-         FunctionMeter(module_, functions_[i], module_.typeOf(static_cast<std::uint32_t>(imports_ + i)),
-                       module_.bodies[i], code_, imports_, keptGlobals_, maxPages(), body, unlikely)
+         FunctionMeter(functions_[i], module_.typeOf(static_cast<std::uint32_t>(imports_ + i)), module_.bodies[i],
+                       code_, hosts_, keptGlobals_, maxPages(), body, unlikely, twin_)
              .run();
          if (body.bytes.size() > limits::meteredFunctionBytesMax)
             return Rejection{module_.bodies[i].begin, "a function is too large once metered"};
          section.u32(body.bytes.size());
+         for (; twin_ && placed < twin_->places.size(); ++placed)
+            twin_->places[placed].metered += static_cast<std::uint32_t>(section.bytes.size());
          section.raw(body.bytes);
          if (unlikely.empty())
             continue;
          ++hinted;
-         hints.u32(imports_ + metered::hostFunctions + i);
+         hints.u32(imports_ + hosts_.count + i);
          hints.u32(unlikely.size());
          for (const std::size_t offset : unlikely) {
             hints.u32(offset);
@@ -566,6 +594,9 @@ private:
       hintSection.raw(hints.bytes);
       out_.section(0, hintSection);
       out_.section(10, section);
+      if (twin_)
+         for (Twin::Place& place : twin_->places)
+            place.metered += static_cast<std::uint32_t>(out_.bytes.size() - section.bytes.size());
       return std::nullopt;
    }
 
@@ -605,7 +636,9 @@ private:
    const std::vector<FunctionFacts>& functions_;
    ByteView code_;
    const Options& options_;
+   Twin* twin_;
    std::uint32_t imports_;
+   HostPlace hosts_;
    KeptGlobals keptGlobals_;
    std::size_t keptCounts_[std::size(KeptGlobals::types)] = {};
    std::uint32_t globals_ = 0; ///< with those
@@ -614,8 +647,13 @@ private:
 
 } // namespace
 
-std::expected<Bytes, Rejection> meter(const CheckedModule& checked, ByteView code, const Options& options) {
-   return ModuleMeter(checked, code, options).run();
+std::expected<Bytes, Rejection> meter(const CheckedModule& checked, ByteView code, const Options& options, Twin* twin) {
+   return ModuleMeter(checked, code, options, twin).run();
+}
+
+std::uint32_t Twin::originOf(std::uint32_t metered) const {
+   const auto after = std::ranges::upper_bound(places, metered, {}, &Place::metered);
+   return after == places.begin() ? 0 : std::prev(after)->code;
 }
 
 } // namespace polis::vm

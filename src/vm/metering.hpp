@@ -2,6 +2,7 @@
 #pragma once
 
 #include "vm/checked_module.hpp"
+#include "vm/twin.hpp"
 
 #include <expected>
 
@@ -21,6 +22,7 @@ constexpr std::string_view tick = "tick";         ///< (i64 left) → i64 left: 
 constexpr std::string_view overflow = "overflow"; ///< () → (): traps, the accounted stack is used up
 constexpr std::string_view noMemory = "noMemory"; ///< () → (): stops, this machine cannot grow a memory as it should
 constexpr std::uint32_t hostFunctions = 3;
+constexpr std::string_view mark = "mark"; ///< (i32 which) → (): only in twins with marks, which have one function more
 /// Exports: memory 0 if there is one, a function () → () that gives mutable globals their initial values if there are
 /// any, the start function if there is one, then each exported function, in order.
 constexpr std::string_view memoryExport = "m";
@@ -29,8 +31,9 @@ constexpr std::string_view startExport = "s";
 constexpr std::string_view functionPrefix = "f:";
 } // namespace metered
 
+/// twin: the one whose code this is; its `places` are filled, and its marks are counted.
 /// Errors: a function too large once metered.
-[[nodiscard]] std::expected<Bytes, Rejection> meter(const CheckedModule& checked, ByteView code,
-                                                    const Options& options);
+[[nodiscard]] std::expected<Bytes, Rejection> meter(const CheckedModule& checked, ByteView code, const Options& options,
+                                                    Twin* twin = nullptr);
 
 } // namespace polis::vm

@@ -1,6 +1,11 @@
 // Metered modules do what the unmetered ones do, and count by the table.
 #include "vm/metering.hpp"
+
+#include "base/temporary_folder.hpp"
 #include "vm/test_engine.hpp"
+
+#include <algorithm>
+#include <array>
 
 namespace polis::vm {
 namespace {
@@ -162,6 +167,47 @@ TEST(Metering, SameCountWithoutOptimisation) {
    }
    EXPECT_EQ(counts[0], counts[1]);
    EXPECT_GT(counts[0], 100'000u);
+}
+
+/// What runs in a module's place is told where it stops, and counts its marks, also when it comes from the disk.
+TEST(Metering, TwinsAreLookedInto) {
+   const Bytes code = fromText(R"((module
+      (func $inner (param i32) (if (local.get 0) (then (unreachable))))
+      (func (export "run") (param i32) (nop) (call $inner (local.get 0)))))")
+                          .value();
+   const auto checked = checkModule(code, {});
+   ASSERT_TRUE(checked);
+   Twin whole;
+   ASSERT_TRUE(meter(*checked, code, {}, &whole));
+   const auto instruction = [&](std::uint8_t opcode) {
+      const auto at = std::ranges::find_if(whole.places, [&](const auto& p) { return code[p.code] == opcode; });
+      return at == whole.places.end() ? 0 : at->code;
+   };
+   const std::uint32_t nop = instruction(op::nop), stop = instruction(op::unreachable), call = instruction(op::call);
+   ASSERT_TRUE(stop && stop < nop && nop < call);
+
+   const TemporaryFolder folder("twin");
+   for (int round = 0; round < 2; ++round) {
+      std::vector<std::vector<std::uint32_t>> stops;
+      const auto twin = std::make_shared<Twin>();
+      twin->code = code;
+      twin->hash[0] = 1;
+      twin->marks = {stop, nop};
+      twin->counts.resize(2);
+      twin->stopped = [&](std::span<const std::uint32_t> at) { stops.emplace_back(at.begin(), at.end()); };
+      TestEngine e({.cacheDir = folder.path(), .instancesMax = 8, .twin = [&](const CodeHash&) { return twin; }});
+      Instance i = e.instance("(module (func (export \"run\") (param i32)))");
+      const auto run = [&](std::uint32_t arg) {
+         const Value value = Value::of(arg);
+         return outcome(i.call("run", std::array{ValueType::i32}, std::span(&value, 1)));
+      };
+      EXPECT_EQ(run(0), "ok");
+      EXPECT_EQ(twin->counts, (std::vector<std::uint64_t>{0, 1}));
+      EXPECT_EQ(run(1), "unreachable");
+      EXPECT_EQ(twin->counts, (std::vector<std::uint64_t>{1, 2}));
+      EXPECT_EQ(stops, (std::vector<std::vector<std::uint32_t>>{{stop, call}}));
+      EXPECT_EQ(e.engine.stats().loaded, static_cast<std::uint64_t>(round));
+   }
 }
 
 } // namespace

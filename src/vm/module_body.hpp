@@ -55,6 +55,7 @@ public:
    Options options;
    ModuleFacts facts;
    std::unordered_map<std::string_view, std::uint32_t> exportPlace; ///< among facts.exports, whose names it views
+   std::shared_ptr<Twin> twin; ///< what runs in the module's place, if anything does
    Owned<wasmtime_module_t> module;
    Owned<wasmtime_instance_pre_t> prepared;
    wasm_engine_t* engine = nullptr;
@@ -131,6 +132,7 @@ private:
       wasmtime_func_t function{};
    };
    const wasmtime_func_t& function(std::uint32_t exported);
+   void tellStopped(const Twin& twin, const wasm_trap_t* trap) const;
 
    Owned<wasmtime_store_t> store_;
    wasmtime_context_t* context_ = nullptr;
@@ -156,5 +158,6 @@ wasm_trap_t* enterHost(void* bound, wasmtime_caller_t* caller, wasmtime_val_raw_
 wasm_trap_t* enterTick(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t count);
 wasm_trap_t* enterOverflow(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t count);
 wasm_trap_t* enterNoMemory(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t count);
+wasm_trap_t* enterMark(void*, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t count);
 
 } // namespace polis::vm

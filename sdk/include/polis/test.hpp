@@ -61,6 +61,9 @@ POLIS_TESTER_IMPORT(getResult) std::uint32_t polis_tester_getResult(void* out, s
 POLIS_TESTER_IMPORT(getKey) std::uint32_t polis_tester_getKey(void* out, std::uint32_t size);
 /// Our tester's own: a chain with these packages, names separated by commas, booted once and cloned.
 [[clang::import_module("polis"), clang::import_name("boot")]] std::uint32_t polis_tester_boot(const char* names, std::uint32_t size);
+/// How many transactions and actions have failed, and the source lines that led to one of them, counted from 1: a text.
+[[clang::import_module("polis"), clang::import_name("failures")]] std::uint32_t polis_tester_failures();
+[[clang::import_module("polis"), clang::import_name("sourceLines")]] std::uint32_t polis_tester_sourceLines(std::uint32_t failure);
 /// A copy whose web server is up, too; cloneChain leaves out what a node has only while it runs.
 [[clang::import_module("polis"), clang::import_name("clone")]] std::uint32_t polis_tester_clone(std::uint32_t chain);
 // clang-format on
@@ -163,14 +166,17 @@ class Outcome {
 public:
    Outcome() = default;
    explicit Outcome(TransactionTrace traceIn, Action action = {})
-      : trace(std::move(traceIn)), action_(std::move(action)) {}
+      : trace(std::move(traceIn)), action_(std::move(action)) {
+      if (!ok())
+         failure_ = raw::polis_tester_failures();
+   }
 
    bool ok() const { return !trace.error || trace.error->empty(); }
    std::string error() const { return trace.error.value_or(""); }
 
    bool succeeds(Where where = Where::current()) const {
       if (!ok())
-         fail("it should succeed, but: " + error() + "\n" + readable(trace), where);
+         fail("it should succeed, but: " + story(), where);
       return ok();
    }
    /// part: of the error's text.
@@ -178,7 +184,7 @@ public:
       if (ok())
          fail("it should fail with \"" + std::string(part) + "\", but it succeeds", where);
       else if (error().find(part) == std::string::npos)
-         fail("it should fail with \"" + std::string(part) + "\", but: " + error() + "\n" + readable(trace), where);
+         fail("it should fail with \"" + std::string(part) + "\", but: " + story(), where);
       else
          return true;
       return false;
@@ -194,7 +200,14 @@ public:
    TransactionTrace trace;
 
 private:
+   /// Why it failed: the calls between services, then the lines of the innermost, as far as they are known.
+   std::string story() const {
+      const Bytes lines = raw::result(raw::polis_tester_sourceLines(failure_));
+      return error() + "\n" + readable(trace) + std::string(asText(lines));
+   }
+
    Action action_;
+   std::uint32_t failure_ = 0;
 };
 
 /// An action that returns R.

@@ -3,6 +3,7 @@
 extern crate std;
 pub use wasmtime_c_api::*;
 
+use core::num::NonZeroUsize;
 use wasmtime_c_api::wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
 // The C API's configuration is a wrapper of one field around Wasmtime's.
@@ -20,6 +21,13 @@ pub extern "C" fn polis_wasmtime_configure(config: &mut wasm_config_t, stack_byt
     config.async_stack_size(stack_bytes);
     config.max_wasm_stack(stack_bytes);
     config.wasm_backtrace_max_frames(None);
+}
+
+/// Has traps say where guest code was, at most `frames` calls deep: for testers.
+#[unsafe(no_mangle)]
+pub extern "C" fn polis_wasmtime_backtraces(config: &mut wasm_config_t, frames: usize) {
+    let config = unsafe { &mut *(config as *mut wasm_config_t).cast::<Config>() };
+    config.wasm_backtrace_max_frames(NonZeroUsize::new(frames));
 }
 
 /// Lets the pool ask Linux which pages of a memory were written, where it can tell.
