@@ -143,8 +143,8 @@ std::shared_ptr<vm::Twin> SourceLines::twinOf(const std::array<std::uint8_t, 32>
       mark(*twin, found->second);
    format::Sha256 digest;
    digest.update(twin->code);
-   digest.update(ByteView(reinterpret_cast<const std::uint8_t*>(twin->marks.data()),
-                          twin->marks.size() * sizeof(std::uint32_t)));
+   digest.update(
+       ByteView(reinterpret_cast<const std::uint8_t*>(twin->marks.data()), twin->marks.size() * sizeof(std::uint32_t)));
    twin->hash = digest.finish();
    if (coverage_)
       covered_.back().twin = twin;

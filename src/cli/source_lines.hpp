@@ -36,8 +36,8 @@ public:
    void ran(bool failed);
    /// How many have failed.
    std::uint32_t failures() const { return static_cast<std::uint32_t>(failures_.size()); }
-   /// The calls in services that led to a failure, counted from 1: a line each, `file:line function`, the innermost first.
-   /// Empty if nothing is known of it.
+   /// The calls in services that led to a failure, counted from 1: a line each, `file:line function`, the innermost
+   /// first. Empty if nothing is known of it.
    std::string text(std::uint32_t failure);
 
    /// File → line → how often its most run instruction was run; of the files that are here and not the system's.
