@@ -1,7 +1,9 @@
 #include "kernel/checkout.hpp"
 
 #include "base/assert.hpp"
+#include "kernel/abort.hpp"
 #include "kernel/databases.hpp"
+#include "store/journal.hpp"
 
 #include <algorithm>
 
@@ -64,6 +66,20 @@ void Checkout::drop() {
       reset();
 }
 
+namespace {
+
+/// At least what its record in the journal takes.
+std::size_t journalBytes(const std::vector<LocalWrite>& writes) {
+   constexpr std::size_t around = 32; // offsets and sizes
+   std::size_t bytes = around;
+   for (const LocalWrite& w : writes)
+      if (isKeptDb(w.key[0]))
+         bytes += around + w.key.size() + (w.value ? w.value->size() : 0);
+   return bytes;
+}
+
+} // namespace
+
 bool Checkout::commit() {
    ASSERT(!levels_.empty());
    if (levels_.size() > 1) {
@@ -80,6 +96,8 @@ bool Checkout::commit() {
       if (!flags_.empty() && log_.empty())
          done = sockets_.setFlags(flags_);
       else if (!log_.empty()) {
+         if (journalBytes(log_) > store::recordBytesMax)
+            throw Abort("too many bytes are written");
          for (const LocalWrite& w : log_)
             reads_.addKey(w.key);
          reads_.seal();

@@ -1,8 +1,12 @@
 // Node-local state: checkouts, callbacks, recorded calls, sockets, run queue. Rules: spec, kernel §1.5, §4.6,
 // §6.6-§8.3.
+#include "base/temporary_folder.hpp"
+#include "kernel/abort.hpp"
+#include "kernel/checkout.hpp"
 #include "kernel/databases.hpp"
 #include "kernel/node_local.hpp"
 #include "kernel/test/test_chain.hpp"
+#include "store/journal.hpp"
 
 #include <thread>
 
@@ -44,6 +48,28 @@ protected:
       EXPECT_EQ(one(alice, storing(service, method, p)), "");
    }
 };
+
+/// What one commit writes is one record of the journal, and whoever writes more than that holds is to blame.
+TEST(Checkout, writesMoreThanTheJournalTakesAreRefused) {
+   const TemporaryFolder folder("checkout");
+   const auto store = store::Store::open(folder.path());
+   const auto journal = store::Journal::open(folder.path() / "journal");
+   NodeLocal local(*store, store->empty());
+   local.setJournal(journal.get());
+   SocketTable sockets(local, [](std::int32_t) {});
+   const Bytes value(std::size_t{4} << 20, 'x');
+   const auto write = [&](std::size_t values) {
+      Checkout checkout(local, sockets, Checkout::View::shared);
+      checkout.push();
+      for (std::size_t i = 0; i < values; ++i)
+         checkout.put(storeKey(db::subjective, Bytes{'k', static_cast<std::uint8_t>(i)}), value);
+      return checkout.commit();
+   };
+   EXPECT_TRUE(write(15));
+   EXPECT_THROW((void)write(16), Abort);
+   EXPECT_TRUE(local.state().kept.get(storeKey(db::subjective, Bytes{'k', 14})));
+   EXPECT_FALSE(local.state().kept.get(storeKey(db::subjective, Bytes{'k', 15})));
+}
 
 CHAIN_TEST(LocalTest, checkoutIsNeeded) {
    for (const std::uint32_t database : {64u, 65u, 66u, 67u})
