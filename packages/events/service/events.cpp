@@ -1,5 +1,7 @@
 #include "events.hpp"
 
+#include <algorithm>
+
 namespace polis::services {
 
 namespace {
@@ -38,19 +40,32 @@ Checksum256 rootOf(const EventMerkle& tree) {
    return root;
 }
 
+void checkLog(std::uint8_t db) { check(db <= static_cast<std::uint8_t>(EventDb::merkle), "unknown event log"); }
+
 } // namespace
 
-std::uint64_t Events::event(std::uint32_t db, MethodNumber type, Bytes rawData) {
-   check(db == static_cast<std::uint32_t>(EventDb::history) || db == static_cast<std::uint32_t>(EventDb::ui) ||
-             db == static_cast<std::uint32_t>(EventDb::merkle),
-         "unknown event log");
+void Events::init() {}
+
+void Events::addIndex(std::uint8_t db, AccountNumber service, MethodNumber event, std::uint8_t column) {
+   checkLog(db);
+   check(getSender() == service, "only " + service.str() + " may ask for indexes of its events");
+   auto table = open<Indexes>(Mode::readWrite);
+   auto row = table.get(db, service, event).value_or(SecondaryIndex{db, service, event, {}});
+   if (std::ranges::contains(row.indexes, EventColumn{column}))
+      return;
+   row.indexes.push_back({column});
+   table.put(row);
+}
+
+std::uint64_t Events::event(std::uint8_t db, MethodNumber type, Bytes rawData) {
+   checkLog(db);
    auto numbers = open<Numbers>(Mode::readWrite);
    auto number = numbers.get(db).value_or(EventNumber{db, 1});
    const EventRecord record{number.next, getSender(), type, std::move(rawData)};
    ++number.next;
    numbers.put(number);
-   KvSpace{Db::writeOnly, account.value}.put(polis::sdk::detail::makeKey(logTable, 0, db, record.id), pack(record));
-   if (db == static_cast<std::uint32_t>(EventDb::merkle)) {
+   KvSpace{Db::writeOnly, account.value}.put(polis::sdk::detail::makeKey(db, 0, record.id), pack(record));
+   if (db == static_cast<std::uint8_t>(EventDb::merkle)) {
       auto merkle = open<MerkleTable>(Mode::readWrite);
       auto tree = merkle.get().value_or(EventMerkle{});
       push(tree, leafOf(record));

@@ -12,10 +12,9 @@
 namespace polis::sdk {
 
 /// Numbers by which the `events` service tells the logs apart.
-enum class EventDb : std::uint32_t {
-   history = 32,
-   ui = 33,
-   merkle = 34,
+enum class EventDb : std::uint8_t {
+   history = 0,
+   merkle = 1,
 };
 
 namespace detail {
@@ -25,7 +24,7 @@ std::uint64_t emit(EventDb db, const E& event) {
    constexpr AccountNumber events{"events"};
    constexpr MethodNumber method{"event"};
    constexpr MethodNumber type{E::eventName};
-   const std::tuple<std::uint32_t, MethodNumber, Bytes> args{static_cast<std::uint32_t>(db), type, pack(event)};
+   const std::tuple<std::uint8_t, MethodNumber, Bytes> args{static_cast<std::uint8_t>(db), type, pack(event)};
    const auto size = callPacked(packActionOf(getReceiver(), events, method, args));
    std::uint8_t number[8] = {};
    if (size == 8)

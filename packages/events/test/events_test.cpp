@@ -1,0 +1,163 @@
+#include "events/query/events_query.hpp"
+#include "events/query/sql.hpp"
+#include "nft/service/nft.hpp"
+
+#include <polis/test.hpp>
+
+using namespace polis::test;
+using polis::services::Events;
+using polis::services::EventsQuery;
+using polis::services::Nfts;
+namespace sql = polis::sql;
+
+namespace {
+
+/// What a condition says of a row with these columns.
+std::string told(std::string_view condition, const std::vector<std::string>& params = {}) {
+   const auto select = sql::parse("SELECT * FROM t WHERE " + std::string(condition), params);
+   if (!select)
+      return select.error();
+   const auto is = sql::matches(*select, [](std::string_view name) -> std::optional<sql::Value> {
+      if (name == "rowid")
+         return std::int64_t{7};
+      if (name == "n")
+         return std::int64_t{5};
+      if (name == "big")
+         return std::string("18446744073709551615");
+      if (name == "price")
+         return std::string("100"); // 64 bits, as JSON has them
+      if (name == "name")
+         return std::string("Alice");
+      if (name == "none")
+         return sql::Value{};
+      return std::nullopt;
+   });
+   return !is ? is.error() : *is ? "yes" : "no";
+}
+
+} // namespace
+
+POLIS_TEST(sql_conditions) {
+   for (const auto* yes : {"n = 5",
+                           "5 == n",
+                           "N <> 4",
+                           "n != 4",
+                           "n < 6 AND n <= 5 AND n > 4 AND n >= 5",
+                           "rowid = 7",
+                           "\"ROWID\" = 7",
+                           "price > 20",
+                           "price = '100'",
+                           "price BETWEEN 100 AND 200",
+                           "price not between 1 and 99",
+                           "name = 'Alice'",
+                           "name LIKE 'al%'",
+                           "name LIKE '%LIC_'",
+                           "name NOT LIKE 'b%'",
+                           "n IN (1, 5)",
+                           "n NOT IN (1, 2)",
+                           "none IS NULL",
+                           "n IS NOT NULL",
+                           "NOT n = 4",
+                           "n = 4 OR n = 5",
+                           "(n = 4 OR n = 5) AND name = 'Alice'",
+                           "n > -1",
+                           "n < 5.5",
+                           "n = 4 OR n = 4 OR (NOT (n = 4))",
+                           "name > 'A'",
+                           "true",
+                           "name = 'Al' OR name = 'Alice'",
+                           "big > 1000"})
+      expectEqual(told(yes), "yes");
+   for (const auto* no : {"n = 6", "none = NULL", "none = 1", "NOT none = 1", "name = 'alice'", "name LIKE 'lice'",
+                          "null", "n = 5 AND none = 1", "n IN (1, NULL)", "false", "name < 5"})
+      expectEqual(told(no), "no");
+   expectEqual(told("n = ? AND name = ?", {"5", "Alice"}), "yes");
+   expectEqual(told("name = ?", {"' OR 1 = 1 --"}), "no");
+   expectEqual(told("name = 'it''s'"), "no");
+}
+
+POLIS_TEST(sql_refusals) {
+   expectEqual(told("other = 1"), "no such column: other");
+   expectContains(told("n ="), "expected a name at byte");
+   expectContains(told("n = 5 n"), "not understood at byte");
+   expectContains(told("n = 'x"), "a quote that does not end");
+   expectContains(told("n = ?"), "more question marks than parameters");
+   expectContains(told("n = 5", {"a"}), "more parameters than question marks");
+   expectContains(told(std::string(40, '(') + "n = 5" + std::string(40, ')')), "nested too deeply");
+   expectContains(told("n = 5; DROP TABLE t"), "not understood");
+   std::string longOne = "n = 1";
+   for (int i = 0; i < 600; ++i)
+      longOne += " OR n = 1";
+   expectContains(told(longOne), "too long");
+   expectEqual(sql::parse(std::string(20'000, ' '), {}).error(), "a query has at most 16384 bytes");
+}
+
+POLIS_TEST(sql_row_bounds) {
+   const auto bounds = [](std::string_view condition) {
+      const auto found = sql::parse("SELECT * FROM t WHERE " + std::string(condition), {}).value().rowBounds();
+      return std::to_string(found.low) + ".." + (found.high == UINT64_MAX ? "" : std::to_string(found.high));
+   };
+   expectEqual(bounds("ROWID > 3 AND ROWID < 9"), "4..8");
+   expectEqual(bounds("3 <= ROWID AND n = 1"), "3..");
+   expectEqual(bounds("ROWID = 5"), "5..5");
+   expectEqual(bounds("ROWID > 3 OR n = 1"), "0..");
+   expectEqual(bounds("NOT ROWID > 3"), "0..");
+}
+
+// Query services written for the protocol ask for the histories of their services in these words.
+POLIS_TEST(events_are_found_by_sql) {
+   TestChain chain("Nft,Events");
+   const auto alice = chain.account("alice"), bob = chain.account("bob");
+   for (int i = 0; i < 4; ++i)
+      (i == 2 ? bob : alice).to<Nfts>().mint().succeeds();
+   alice.to<Nfts>().credit(1, bob, "a \"gift\"").succeeds();
+   const auto asked = [&](std::string query, std::vector<std::string> params) {
+      return chain.run(RunMode::rpc,
+                       action<EventsQuery>(AccountNumber{}).sqlQuery(std::move(query), std::move(params)));
+   };
+   const auto ask = [&](std::string query, std::vector<std::string> params = {}) {
+      const auto outcome = asked(std::move(query), std::move(params));
+      outcome.succeeds();
+      return polis::format::unpack<std::string>(outcome.result()).value_or("");
+   };
+   // Events of the boot come before.
+   const auto first = ask(R"(SELECT ROWID FROM "history.nft.minted" LIMIT 1)");
+   const auto number = std::strtoul(first.substr(first.find(':') + 2).c_str(), nullptr, 10);
+   const auto minted = [&](unsigned nft, std::string_view issuer) {
+      return "{\"rowid\":\"" + std::to_string(number + nft - 1) + "\",\"nftId\":" + std::to_string(nft) +
+             ",\"issuer\":\"" + std::string(issuer) + "\"}";
+   };
+   expectEqual(ask(R"(SELECT ROWID, * FROM "history.nft.minted" WHERE issuer = 'alice' ORDER BY ROWID ASC LIMIT 2)"),
+               "[" + minted(1, "alice") + "," + minted(2, "alice") + "]");
+   expectEqual(ask(R"(SELECT ROWID, * FROM "history.nft.minted" WHERE issuer = ? AND ROWID < )" +
+                       std::to_string(number + 3) + " ORDER BY ROWID DESC",
+                   {"bob"}),
+               "[" + minted(3, "bob") + "]");
+   expectEqual(ask(R"(SELECT ROWID, * FROM "history.nft.minted" WHERE ROWID > )" + std::to_string(number + 1) +
+                   " ORDER BY ROWID DESC LIMIT 1"),
+               "[" + minted(4, "alice") + "]");
+   expectEqual(ask(R"(SELECT nftid FROM "history.nft.minted" ORDER BY nftId DESC LIMIT 1)"), R"([{"nftId":4}])");
+   expectContains(ask(R"(SELECT memo FROM "history.nft.credited")"), R"({"memo":"a \"gift\""})");
+   expectEqual(ask(R"(SELECT * FROM "history.nft.burned")"), "[]");
+   const auto refused = [&](std::string query, std::string_view why) { asked(std::move(query), {}).fails(why); };
+   refused(R"(SELECT * FROM "history.nft.eaten")", "no such event of nft");
+   refused(R"(SELECT * FROM "history.nobody.eaten")", "no schema is known for nobody");
+   refused(R"(SELECT * FROM nft)", "no such table: nft");
+   refused(R"(SELECT color FROM "history.nft.minted")", "no such column: color");
+   refused(R"(DELETE FROM "history.nft.minted")", "SQL: expected select");
+}
+
+POLIS_TEST(events_numbers_are_the_protocols) {
+   TestChain chain("Events");
+   const auto alice = chain.account("alice");
+   const auto history = alice.to<Events>().event(0, "made"_m, Bytes{1, 2}).value();
+   const auto merkle = alice.to<Events>().event(1, "made"_m, Bytes{}).value();
+   expectEqual(alice.to<Events>().event(0, "made"_m, Bytes{}).value(), history + 1);
+   expectEqual(alice.to<Events>().event(1, "made"_m, Bytes{}).value(), merkle + 1);
+   alice.to<Events>().event(2, "made"_m, Bytes{}).fails("unknown event log");
+   alice.to<Events>().init().succeeds();
+   alice.to<Events>().addIndex(0, alice, "made"_m, 0).succeeds();
+   alice.to<Events>().addIndex(0, alice, "made"_m, 0).succeeds();
+   alice.to<Events>().addIndex(1, "bob"_a, "made"_m, 0).fails("only bob may ask for indexes of its events");
+}
+POLIS_TEST_MAIN()
