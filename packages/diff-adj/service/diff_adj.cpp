@@ -59,6 +59,8 @@ std::uint32_t DiffAdj::create(std::uint64_t initial_difficulty, std::uint32_t wi
    return nft;
 }
 
+std::optional<RateLimit> DiffAdj::get(std::uint32_t nft_id) { return open<Limits>().get(nft_id); }
+
 std::uint64_t DiffAdj::get_diff(std::uint32_t nft_id) {
    auto limit = limitOf(nft_id);
    limit.passTime(now());

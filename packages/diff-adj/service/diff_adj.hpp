@@ -46,6 +46,8 @@ public:
                         std::uint32_t target_max, std::uint64_t floor_difficulty, std::uint32_t increase_ppm,
                         std::uint32_t decrease_ppm);
    /// What it is now.
+   /// As it was left by the last change.
+   std::optional<RateLimit> get(std::uint32_t nft_id);
    std::uint64_t get_diff(std::uint32_t nft_id);
    /// Counts activity. Returns the difficulty before it rises for it. Sender: the consumer.
    std::uint64_t increment(std::uint32_t nft_id, std::uint32_t amount);
@@ -66,7 +68,7 @@ public:
 POLIS_SERVICE(DiffAdj,
               action(create, initial_difficulty, window_seconds, target_min, target_max, floor_difficulty, increase_ppm,
                      decrease_ppm),
-              action(get_diff, nft_id), action(increment, nft_id, amount),
+              action(get, nft_id), action(get_diff, nft_id), action(increment, nft_id, amount),
               action(set_targets, nft_id, target_min, target_max), action(set_window, nft_id, seconds),
               action(set_floor, nft_id, difficulty), action(set_ppm, nft_id, increase_ppm, decrease_ppm),
               named("delete", remove, nft_id), action(get_targets, nft_id))

@@ -57,6 +57,7 @@ POLIS_TEST(diff_adj_settings_are_checked) {
    alice.to<DiffAdj>().set_targets(nft, 3, 2).fails("target_min must not exceed target_max");
    alice.to<DiffAdj>().set_ppm(nft, 1, 1'000'001).fails("decrease_ppm must be at most 1000000");
    alice.to<DiffAdj>().get_diff(nft + 1).fails("no difficulty belongs to this NFT");
+   expect(!alice.to<DiffAdj>().get(nft + 1).value(), "none belongs to it");
 }
 
 POLIS_TEST(diff_adj_the_consumer_counts_and_the_holder_of_the_nft_administers) {

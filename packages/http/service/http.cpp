@@ -265,6 +265,11 @@ void Http::registerServer(AccountNumber server) {
    open<Servers>(Mode::readWrite).put({getSender(), server});
 }
 
+std::optional<AccountNumber> Http::getServer(AccountNumber service) {
+   const auto row = open<Servers>().get(service);
+   return row ? std::optional(row->server) : std::nullopt;
+}
+
 void Http::setRedirect(AccountNumber destination) {
    check(destination != getSender(), "a redirect to itself would never end");
    open<Redirects>(Mode::readWrite).put({getSender(), destination});

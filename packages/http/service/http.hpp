@@ -48,6 +48,8 @@ public:
 
    /// Names the service that answers HTTP for the sender. Refuses subaccounts as the sender, and `x-…` as the server.
    void registerServer(AccountNumber server);
+   /// Who answers for the service; nothing: nobody, then it is sites.
+   std::optional<AccountNumber> getServer(AccountNumber service);
    /// Sends visitors of the sender's subdomain to another one. Refuses the sender itself.
    void setRedirect(AccountNumber destination);
    void clearRedirect();
@@ -78,9 +80,9 @@ public:
    std::string getSiblingUrl(HttpRequest req, std::optional<std::int32_t> socket, AccountNumber destination,
                              bool keepTarget);
 };
-POLIS_SERVICE(Http, action(registerServer, server), action(setRedirect, destination), action(clearRedirect),
-              action(serve, socket, req, root), action(recv, socket, data, flags), action(closed, socket),
-              action(sendProds, action), action(deferReply, socket), action(claimReply, socket),
+POLIS_SERVICE(Http, action(registerServer, server), action(getServer, service), action(setRedirect, destination),
+              action(clearRedirect), action(serve, socket, req, root), action(recv, socket, data, flags),
+              action(closed, socket), action(sendProds, action), action(deferReply, socket), action(claimReply, socket),
               action(sendReply, socket, response), action(giveSocket, socket, service), action(takeSocket, socket),
               action(rootHost, host), action(getSiblingUrl, req, socket, destination, keepTarget))
 

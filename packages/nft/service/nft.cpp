@@ -82,6 +82,16 @@ bool Nfts::getUserConf(AccountNumber account, std::uint8_t index) {
    return holder && holder->config >> index & 1;
 }
 
+NftHolder Nfts::getNftHolder(AccountNumber account) {
+   return open<HolderTable>().get(account).value_or(NftHolder{account, 0});
+}
+
+CreditRecord Nfts::getCredRecord(std::uint32_t nftId) {
+   const auto credit = creditOf(nftId);
+   check(credit.has_value(), "this NFT is not credited");
+   return {nftId, credit->creditor, credit->debitor};
+}
+
 Nft Nfts::getNft(std::uint32_t nftId) {
    auto nft = open<NftTable>().get(nftId);
    if (nft)

@@ -26,6 +26,13 @@ struct NftCredit {
    AccountNumber creditor;
 };
 
+/// The same as it is told to other services.
+struct CreditRecord {
+   std::uint32_t nftId = 0;
+   AccountNumber creditor;
+   AccountNumber debitor;
+};
+
 struct LastNft {
    std::uint32_t id = 0;
 };
@@ -100,9 +107,14 @@ public:
    /// Fails, and says whether it was burned or never existed.
    Nft getNft(std::uint32_t nftId);
    bool exists(std::uint32_t nftId);
+   /// Of an account that has set nothing, the settings that hold then.
+   NftHolder getNftHolder(AccountNumber account);
+   /// Fails when nobody has offered the NFT.
+   CreditRecord getCredRecord(std::uint32_t nftId);
 };
 POLIS_SERVICE(Nfts, action(mint), action(burn, nftId), action(credit, nftId, debitor, memo),
               action(uncredit, nftId, memo), action(debit, nftId, memo), action(setUserConf, index, enabled),
-              action(getUserConf, account, index), action(getNft, nftId), action(exists, nftId))
+              action(getUserConf, account, index), action(getNft, nftId), action(exists, nftId),
+              action(getNftHolder, account), action(getCredRecord, nftId))
 
 } // namespace polis::services

@@ -30,6 +30,21 @@ POLIS_TEST(nft_an_offer_waits_for_debit) {
    bob.to<Nfts>().debit(1, "again").fails("this NFT is not credited");
 }
 
+// Services of the protocol ask for both.
+POLIS_TEST(nft_offers_and_settings_are_told) {
+   TestChain chain("Nft");
+   const auto alice = chain.account("alice"), bob = chain.account("bob");
+   alice.to<Nfts>().mint().succeeds();
+   alice.to<Nfts>().getCredRecord(1).fails("this NFT is not credited");
+   alice.to<Nfts>().credit(1, bob, "").succeeds();
+   const auto offer = alice.to<Nfts>().getCredRecord(1).value();
+   expect(offer.creditor == alice.name() && offer.debitor == bob.name(), "from alice to bob");
+   expectEqual(unsigned(alice.to<Nfts>().getNftHolder(bob).value().config), 0u);
+   bob.to<Nfts>().setUserConf(Nfts::autoDebit, true).succeeds();
+   const auto holder = alice.to<Nfts>().getNftHolder(bob).value();
+   expect(holder.account == bob.name() && holder.config == 1, "bob debits automatically");
+}
+
 POLIS_TEST(nft_auto_debit_takes_at_once) {
    TestChain chain("Nft");
    const auto alice = chain.account("alice"), bob = chain.account("bob");
