@@ -10,6 +10,9 @@ namespace polis::node {
 
 namespace {
 
+/// A block takes in no more once it is so large: one transaction more, of 8 MiB at most, and it still goes into a
+/// frame.
+constexpr std::size_t blockBytesMax = std::size_t{4} << 20;
 /// A transaction that is not in the chain after so long is handed on once more.
 constexpr std::int64_t forwardAgainAfterUs = 2'000'000;
 
@@ -97,7 +100,7 @@ void ChainThread::run() {
          forward(woken);
 
       auto wait = std::chrono::microseconds(BlockClock::idleUs);
-      if (waiting_)
+      if (waiting_ && kernel_.openBlockBytes() < blockBytesMax)
          wait = std::chrono::microseconds(0);
       else if (order_) {
          const std::int64_t now = nowUs();
@@ -176,7 +179,8 @@ void ChainThread::work(bool woken) {
    }
    const std::int64_t later = nowUs();
    const bool transactions = kernel_.openBlockTransactions() > 0;
-   if (kernel_.blockOpen() && (due || options_.clock.sealNow(blockTimeUs_, openedUs_, later, transactions, waiting_)))
+   const bool goesOn = waiting_ && kernel_.openBlockBytes() < blockBytesMax;
+   if (kernel_.blockOpen() && (due || options_.clock.sealNow(blockTimeUs_, openedUs_, later, transactions, goesOn)))
       seal();
 }
 
@@ -191,9 +195,12 @@ void ChainThread::open(std::int64_t now) {
    }
 }
 
-/// Runs waiting transactions until none is left, or the block has been open long enough. True: more may wait.
+/// Runs waiting transactions until none is left, or the block is full or has been open long enough. True: more may
+/// wait.
 bool ChainThread::pull() {
    while (!stopping_.load()) {
+      if (kernel_.openBlockBytes() >= blockBytesMax)
+         return true;
       switch (kernel_.pushNext()) {
       case kernel::Pull::nothing:
          return false;
