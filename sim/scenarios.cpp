@@ -130,11 +130,10 @@ Failure d9(bool guarded) {
    Four node(1, {.oldLockIsSettled = guarded});
    const Spot first = node.grow(node.genesis);
    // The others go on without it: what they find prudent it does not, until their proof comes.
-   const BlockPtr second = node.build(first, {.afterUs = 100'000});
+   const BlockPtr second = node.build(first, {.afterUs = 100'000, .empty = true});
    const Spot two = Spot::of(second, first);
    const BlockPtr third = node.build(two, {.commitNum = 12, .afterUs = 100'000, .aux = node.proof(two, {0, 2, 3})});
    const Spot three = Spot::of(third, two);
-   node.verdicts[two.id] = Verdict::imprudent;
    node.receive(second);
    node.receive(third);
    const Spot four = node.grow(three, {.afterUs = 100'000});

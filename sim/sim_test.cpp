@@ -17,14 +17,15 @@ TEST(Seeds, hold) {
 /// Mended since: a lock that bound another term (77), heads that wanted each other (119, 12035), a Confirm across sets
 /// (241), leaders that began a term twice (10584, 12063, 10798), views that did not agree (11455), a Prepare
 /// that bound an election (23325), who led under BFT and thought so under CFT (30451), a block finished after a vote
-/// for another (32416), and those whom the checker doubted: sole producers (11513, 12877), a Commit that was durable
-/// and never sent (24416), a liar's block from before its restart (26769).
+/// for another (32416), a sole producer that handed over at once (52596), and those whom the checker doubted: sole
+/// producers (11513, 12877), a Commit that was durable and never sent (24416), a liar's block from before its restart
+/// (26769).
 TEST(Seeds, thatFailedOnce) {
    constexpr std::pair<std::uint64_t, Mix> seeds[] = {
        {77, Mix::bftToBft},    {119, Mix::bftToBft},   {12035, Mix::bftToBft}, {241, Mix::bftToCft},
        {10584, Mix::bft},      {12063, Mix::bft},      {10798, Mix::bftToBft}, {11455, Mix::bftToBft},
        {11513, Mix::bftToCft}, {12877, Mix::cftToBft}, {23325, Mix::bftToCft}, {30451, Mix::cftToBft},
-       {32416, Mix::bftToBft}, {24416, Mix::bftToCft}, {26769, Mix::bftToBft}};
+       {32416, Mix::bftToBft}, {24416, Mix::bftToCft}, {26769, Mix::bftToBft}, {52596, Mix::cftToBft}};
    for (const auto& [seed, mix] : seeds) {
       const Outcome outcome = simulate(planOf(seed, mix, {.faults = {}, .pauses = true}));
       EXPECT_FALSE(outcome.violation) << seed << ": " << *outcome.violation;

@@ -150,22 +150,17 @@ void ReplicaState::admitOwn(const BlockPtr& block) {
    described.own = true;
    ForkBlock& added = tree.insert(std::move(described), *parent);
    // Since it was begun this node may have voted for another chain: then it stays where it is.
-   if (!forbiddenFork(added)) {
-      for (const Claim& claim : claims(added.sets()))
-         confirmed_[keyOf(options.producer, claim)] = added.num;
+   if (!forbiddenFork(added))
       lock(added, !added.sets().current.bft());
-   }
    inserted(added);
 }
 
 /// What a new block tells by its header alone.
 void ReplicaState::inserted(ForkBlock& block) {
    changed_ = true;
-   if (block.sets().single()) {
-      if (ForkBlock* told = ForkTree::ancestorAt(block, block.commitNum))
-         certify(*told, {});
-   } else if (!block.sets().current.bft()) {
-      // C1, C7: the leader of a term speaks by its headers.
+   const bool byCft = !block.sets().current.bft();
+   if (byCft && !block.sets().single()) {
+      // C1: the leader of a term speaks by its headers.
       if (block.term > term)
          enterTerm(block.term);
       if (block.term == term && !block.own) {
@@ -177,9 +172,11 @@ void ReplicaState::inserted(ForkBlock& block) {
       }
       if (block.parent && block.parent->parent)
          vouch(*block.parent); // as far as an honest leader knows
+   }
+   // C7; H9: a sole producer decides alone, also when it hands over, and also about what came before it.
+   if (byCft || block.start->sets.single())
       if (ForkBlock* told = ForkTree::ancestorAt(block, block.commitNum))
          certify(*told, {});
-   }
    learnFromViews(block);
    for (auto at = early_.begin(); at != early_.end();) {
       if (at->first != block.id) {
@@ -217,7 +214,7 @@ bool ReplicaState::suspicious(const ForkBlock& block) const {
       return true;
    if (options.guards.prudentAboutTime && block.timeUs > now_.real + options.futureMaxUs)
       return true;
-   return block.imprudent;
+   return block.tooSlow;
 }
 
 void ReplicaState::vouch(ForkBlock& block) {
@@ -464,9 +461,10 @@ bool ReplicaState::forbiddenFork(const ForkBlock& block) const {
 }
 
 /// What this node may not vote for it does not build on either, until a quorum has decided otherwise. A later term may
-/// have built on it all the same.
+/// have built on it all the same. A vote for what can never be irreversible forbids others in its term, and hides
+/// nothing.
 bool ReplicaState::mayBeHead(const ForkBlock& block) const {
-   return block.vouched || !mayVote() || !forbiddenFork(block);
+   return block.vouched || !mayVote() || lockIsDead_ || !forbiddenFork(block);
 }
 
 /// A block is its author's first vote for it.

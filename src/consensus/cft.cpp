@@ -96,8 +96,6 @@ void ReplicaState::countElection() {
    elected_ = true;
    leaderSeen_ = now_.monotonic;
    restartElectionTimer();
-   for (const Claim& claim : claims(sets))
-      confirmed_[keyOf(options.producer, claim)] = head->num;
    changed_ = true;
 }
 
@@ -208,21 +206,24 @@ void ReplicaState::onConfirm(const MessageReceived& received) {
    changed_ = true;
 }
 
+/// Everybody knows of its own Confirm and of the author, who has the block: where these two are enough, nobody waits
+/// for the next header. Confirms of others are for the author, for they say not which chain of the term they mean.
 void ReplicaState::countConfirms() {
-   if (!head->own || head->term != term || head->sets().current.bft())
-      return;
-   const auto reached = [&](const ProducerSet& set, BlockNum num) {
+   bool mine = false;
+   const auto reached = [&](const ProducerSet& set, const ForkBlock& block) {
       const auto members = std::ranges::count_if(set.producers(), [&](const format::Producer& member) {
+         if (member.name == block.producer || (mine && member.name == options.producer))
+            return true;
          const auto at = confirmed_.find(keyOf(member.name, member.auth));
-         return at != confirmed_.end() && at->second >= num;
+         return head->own && at != confirmed_.end() && at->second >= block.num;
       });
       return static_cast<std::size_t>(members) >= set.strong();
    };
    for (ForkBlock* block = head; block != &tree.root() && block->term == term; block = block->parent) {
       if (block->sets().current.bft())
          return;
-      if (reached(block->sets().current, block->num) &&
-          (!block->sets().next || reached(*block->sets().next, block->num))) {
+      mine = mine || block->preparedHere;
+      if (reached(block->sets().current, *block) && (!block->sets().next || reached(*block->sets().next, *block))) {
          if (!block->certified)
             certify(*block, {});
          return;

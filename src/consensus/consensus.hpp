@@ -105,7 +105,6 @@ struct MessageReceived {
 
 enum class Verdict : std::uint8_t {
    valid,
-   imprudent, ///< valid by the protocol, and this node does not want to vote for it (a runaway, a bill it doubts)
    invalid,
    cancelled, ///< as CancelExecution asked
 };
@@ -260,11 +259,10 @@ struct Options {
    std::int64_t viewTimeoutMaxUs = 30'000'000;
    std::int64_t electionTimeoutUs = 3'000'000; ///< CFT; the actual one lies in [T, 2T]
    std::int64_t electionTimeoutMaxUs = 20'000'000;
-   std::int64_t resendUs = 1'000'000;                ///< votes are repeated while nothing becomes irreversible
-   std::int64_t futureMaxUs = 2'000'000;             ///< no Prepare for a block from further in the future
-   std::int64_t executionMaxUs = 1'500'000;          ///< no waiting longer for a block that nobody has vouched for
-   std::size_t blockBytesMax = std::size_t{8} << 20; ///< no Prepare for a larger one
-   BlockNum blocksAheadMax = 1024;                   ///< no own block further above the irreversible one
+   std::int64_t resendUs = 1'000'000;       ///< votes are repeated while nothing becomes irreversible
+   std::int64_t futureMaxUs = 2'000'000;    ///< no Prepare for a block from further in the future
+   std::int64_t executionMaxUs = 1'500'000; ///< no waiting longer for a block that nobody has vouched for
+   BlockNum blocksAheadMax = 1024;          ///< no own block further above the irreversible one
    Guards guards{};
 };
 

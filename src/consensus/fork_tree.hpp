@@ -32,7 +32,7 @@ struct ForkBlock {
    ChainConsensusPtr after; ///< and the one in which every child begins
    BlockState state = BlockState::known;
    bool own = false;
-   bool imprudent = false; ///< valid perhaps, and not wanted
+   bool tooSlow = false;   ///< its execution was given up
    bool vouched = false;   ///< a quorum wants it, or something built on it
    bool certified = false; ///< proven irreversible
    Bytes proof;            ///< packed BlockConfirm, if that is how

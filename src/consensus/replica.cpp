@@ -212,10 +212,6 @@ void ReplicaState::on(const BlockExecuted& executed) {
    case Verdict::valid:
       block->state = BlockState::executed;
       break;
-   case Verdict::imprudent:
-      block->state = BlockState::executed;
-      block->imprudent = true;
-      break;
    case Verdict::cancelled:
       break; // for a better one, or already marked as too slow
    case Verdict::invalid:
@@ -251,7 +247,7 @@ void ReplicaState::on(const Tick&) {
       if (!block || (!block->vouched && block->sets().current.bft())) {
          cancelling_ = true;
          if (block)
-            block->imprudent = true;
+            block->tooSlow = true;
          act(CancelExecution{*executing_});
       }
    }
@@ -335,7 +331,7 @@ void ReplicaState::resend() {
             promise(Flood{own->second.frame, std::nullopt});
          act(Flood{encode(RequestViewMessage{}), std::nullopt});
       }
-   } else if (waiting && head->term == term && head->producer != options.producer) {
+   } else if ((waiting || stands) && head->term == term && head->producer != options.producer) {
       sendConfirm(*head);
    }
 }

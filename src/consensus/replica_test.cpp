@@ -985,8 +985,10 @@ TEST_F(CftTest, confirmsWhatItExecutedToItsAuthor) { // C5
    EXPECT_EQ(sent[0].producer, node.people[1].name);
    ASSERT_EQ(node.sent<ConfirmMessage>().size(), 1u);
    EXPECT_EQ(node.sent<ConfirmMessage>()[0].head_num, 11u);
-   // And again, for it may have been lost.
+   // And again, for it may have been lost: the author does not know then that the block is irreversible.
+   ASSERT_EQ(node.replica->irreversible(), format::blockId(block->block.header));
    node.effects.clear();
+   node.wait(node.options.resendUs);
    node.wait(node.options.resendUs);
    EXPECT_EQ(node.sent<ConfirmMessage>().size(), 1u);
 }
@@ -1022,8 +1024,22 @@ TEST_F(CftTest, aConfirmOfAStrangerIsIgnored) {
    EXPECT_EQ(node.replica->irreversible(), node.genesis.id);
 }
 
+TEST_F(CftTest, theAuthorAndThisNodeMayBeEnough) { // C6
+   for (const std::size_t count : {3u, 4u}) {
+      node.effects.clear();
+      begin(0, count);
+      const BlockPtr block = node.build(node.genesis, {.author = 1, .term = 2});
+      node.diskWorks = false;
+      node.receive(block);
+      EXPECT_TRUE(node.taken<CommitBlock>().empty());
+      node.sync();
+      EXPECT_EQ(node.taken<CommitBlock>().size(), count == 3 ? 1u : 0u);
+      EXPECT_EQ(node.sent<ConfirmMessage>().size(), 1u);
+   }
+}
+
 TEST_F(CftTest, followersCommitWhatTheHeaderSays) { // C7
-   begin();
+   begin(0, 5);
    const BlockPtr first = node.build(node.genesis, {.author = 1, .term = 2});
    const Spot spot = Spot::of(first, node.genesis);
    node.receive(first);
@@ -1053,6 +1069,31 @@ TEST_F(CftTest, aSoleProducerLeadsAtOnce) { // C8
    const BlockPtr block = node.build(node.genesis, {.term = node.replica->term(), .commitNum = 11});
    node.step(BlockSealed{block});
    EXPECT_EQ(node.replica->irreversibleNum(), 11u);
+}
+
+TEST_F(CftTest, aSoleProducerThatHandsOverDecidesWhatCameBeforeIt) { // H9
+   // people[0..3) hand over to people[3] alone. This node confirmed `mine` of term 3, which can never be irreversible
+   // once people[3] has built on the other end; and people[3] hands over at once.
+   begin(1, 3);
+   const BlockPtr start = node.build(
+       node.genesis, {.author = 0, .term = 2, .newConsensus = testConsensus(Algorithm::bft, node.some(3, 4))});
+   const Spot s = Spot::of(start, node.genesis);
+   const BlockPtr end = node.build(s, {.author = 0, .term = 2, .commitNum = 11});
+   const Spot e = Spot::of(end, s);
+   const BlockPtr mine = node.build(s, {.author = 2, .term = 3});
+   node.receive(start);
+   node.receive(mine);
+   node.receive(end);
+   ASSERT_EQ(node.replica->head(), format::blockId(mine->block.header));
+   const BlockPtr handover = node.build(
+       e, {.author = 3, .term = 3, .commitNum = 12, .newConsensus = testConsensus(Algorithm::cft, node.some(0, 3))});
+   node.receive(handover);
+   EXPECT_EQ(node.replica->irreversible(), e.id);
+   EXPECT_FALSE(node.halted());
+   // It gives no vote to that in the term of its Confirm, and is there for the next.
+   EXPECT_EQ(node.replica->head(), format::blockId(handover->block.header));
+   EXPECT_TRUE(node.sent<CommitMessage>().empty());
+   EXPECT_FALSE(node.sent<ViewChangeMessage>().empty());
 }
 
 TEST_F(CftTest, fromCftToBftALockHoldsAcrossTerms) {
