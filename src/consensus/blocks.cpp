@@ -461,10 +461,10 @@ bool ReplicaState::forbiddenFork(const ForkBlock& block) const {
 }
 
 /// What this node may not vote for it does not build on either, until a quorum has decided otherwise. A later term may
-/// have built on it all the same. A vote for what can never be irreversible forbids others in its term, and hides
-/// nothing.
+/// have built on it all the same. A vote for what can never be irreversible, and is gone therefore, forbids others in
+/// its term, and hides nothing.
 bool ReplicaState::mayBeHead(const ForkBlock& block) const {
-   return block.vouched || !mayVote() || lockIsDead_ || !forbiddenFork(block);
+   return block.vouched || !mayVote() || !tree.find(bestConfirm_.id) || !forbiddenFork(block);
 }
 
 /// A block is its author's first vote for it.

@@ -1094,6 +1094,15 @@ TEST_F(CftTest, aSoleProducerThatHandsOverDecidesWhatCameBeforeIt) { // H9
    EXPECT_EQ(node.replica->head(), format::blockId(handover->block.header));
    EXPECT_TRUE(node.sent<CommitMessage>().empty());
    EXPECT_FALSE(node.sent<ViewChangeMessage>().empty());
+   // Also after a restart, when its vote is all that it remembers of the other chain.
+   TestReplica again(5);
+   again.be(1);
+   again.begin(testConsensus(Algorithm::bft, again.some(3, 4)), node.records.back());
+   const BlockPtr other = again.build(
+       again.genesis, {.author = 3, .term = 3, .newConsensus = testConsensus(Algorithm::cft, again.some(0, 3))});
+   again.receive(other);
+   EXPECT_EQ(again.replica->head(), format::blockId(other->block.header));
+   EXPECT_TRUE(again.sent<CommitMessage>().empty());
 }
 
 TEST_F(CftTest, fromCftToBftALockHoldsAcrossTerms) {
