@@ -274,6 +274,12 @@ void Checker::booted(std::size_t node, AccountNumber who, const Replica& replica
    // It was down before its last Commit could leave, and not before that was durable: it acts on it from now on.
    if (const StatePtr root = chain_.find(replica.irreversible()); root && !proof.empty())
       proven(*root, proof);
+   // And under CFT before its Confirm could.
+   else if (root && root->parent && !root->spot.end->sets.current.bft())
+      for (const ProducerSet* set :
+           {&root->spot.end->sets.current, root->spot.end->sets.next ? &*root->spot.end->sets.next : nullptr})
+         if (const format::Producer* member = set ? set->find(who) : nullptr)
+            count(ConfirmMessage{root->spot.header.term, who, root->spot.header.blockNum, member->auth});
    if (const auto at = terms_.find(who); at != terms_.end() && replica.term() < at->second)
       fail("I3: " + show(who) + " is back in term " + std::to_string(replica.term()) + " after " +
            std::to_string(at->second));
