@@ -207,12 +207,16 @@ void ReplicaState::onConfirm(const MessageReceived& received) {
 }
 
 /// Everybody knows of its own Confirm and of the author, who has the block: where these two are enough, nobody waits
-/// for the next header. Confirms of others are for the author, for they say not which chain of the term they mean.
+/// for the next header. Each counts in a set by the key that it has there. Confirms of others are for the author, for
+/// they say not which chain of the term they mean.
 void ReplicaState::countConfirms() {
    bool mine = false;
    const auto reached = [&](const ProducerSet& set, const ForkBlock& block) {
+      const auto author = format::authorClaim(block.start->joint, block.producer);
       const auto members = std::ranges::count_if(set.producers(), [&](const format::Producer& member) {
-         if (member.name == block.producer || (mine && member.name == options.producer))
+         if (member.name == options.producer)
+            return (mine || block.own) && claimIn(set);
+         if (member.name == block.producer && member.auth == author)
             return true;
          const auto at = confirmed_.find(keyOf(member.name, member.auth));
          return head->own && at != confirmed_.end() && at->second >= block.num;

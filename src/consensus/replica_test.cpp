@@ -1038,6 +1038,21 @@ TEST_F(CftTest, theAuthorAndThisNodeMayBeEnough) { // C6
    }
 }
 
+TEST_F(CftTest, whoVotesCountsInASetByItsKeyThere) { // C6
+   // Both sets have the same names; the key of one is another in the next.
+   for (const std::size_t changed : {0u, 1u}) {
+      begin(0, 3);
+      auto next = node.some(0, 3);
+      next[changed].auth = node.some(4, 5)[0].auth;
+      const BlockPtr start = node.build(
+          node.genesis, {.author = 1, .term = 2, .newConsensus = testConsensus(Algorithm::cft, std::move(next))});
+      const Spot s = Spot::of(start, node.genesis);
+      node.receive(start);
+      node.receive(node.build(s, {.author = 1, .term = 2}));
+      EXPECT_LT(node.replica->irreversibleNum(), 12u);
+   }
+}
+
 TEST_F(CftTest, followersCommitWhatTheHeaderSays) { // C7
    begin(0, 5);
    const BlockPtr first = node.build(node.genesis, {.author = 1, .term = 2});
