@@ -309,6 +309,16 @@ TEST_F(Guide, aMemberIsInvited) {
    EXPECT_EQ(client().get("invite", "/api/invite?id=" + id).status, 404);
 }
 
+/// Whatever a package does after its installation may be done again.
+TEST_F(Guide, packagesAreInstalledOverThemselves) {
+   std::vector<std::string> command{"install", "--reinstall"};
+   for (const auto* name : {"Accounts", "Credentials", "Events", "Explorer", "FaucetTok", "Producers", "SetCode",
+                            "Supervisor", "Tokens", "Transact"})
+      command.emplace_back(name);
+   expectSays(polis(command), 0, {"Installing FaucetTok", "Installing Transact", "Done."});
+   EXPECT_EQ(client().get("faucet-tok", "/api/token").status, 200);
+}
+
 TEST_F(Guide, theNodesOwnServicesAreUpgradedInPlace) {
    const auto package = (harness::dataFolder() / "packages/XAdmin.psi").string();
    ASSERT_EQ(client().get("x-admin", "/").status, 200);

@@ -19,7 +19,8 @@ struct TokenReply {
 void FaucetTok::create_token() {
    check(getSender() == Tokens::account, "only tokens may start the faucet");
    const auto table = open<TokenTable>(Mode::readWrite);
-   check(!table.get(), "the faucet has a token already");
+   if (table.get())
+      return; // the package is installed again
    to<Nfts>().setUserConf(Nfts::autoDebit, true);
    const auto id = to<Tokens>().create(precision, maxSupply);
    // The installation makes it the system token by this number.
@@ -31,6 +32,9 @@ void FaucetTok::set_symbol(AccountNumber symbol) {
    check(getSender() == Symbols::account, "only symbol may give the faucet's token its symbol");
    const auto token = open<TokenTable>().get();
    check(token.has_value(), "the faucet has no token");
+   if (const auto mapping = to<Symbols>().getByToken(token->token_id);
+       mapping && mapping->symbolId == symbol)
+      return; // the package is installed again
    to<Nfts>().credit(to<Symbols>().getSymbol(symbol).ownerNft, Symbols::account, Memo{"Symbol of the faucet's token"});
    to<Symbols>().mapSymbol(token->token_id, symbol);
 }

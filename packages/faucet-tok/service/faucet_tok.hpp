@@ -19,9 +19,9 @@ public:
    using TokenTable = Singleton<0, FaucetToken>;
    using Tables = std::tuple<TokenTable>;
 
-   /// Makes the token, the first of its chain. Sender: tokens. Once.
+   /// Makes the token, the first of its chain, if it has none. Sender: tokens.
    void create_token();
-   /// Gives the token its symbol. Sender: symbol, which has made it and credited it to the faucet.
+   /// Gives the token its symbol, unless it has it. Sender: symbol, which has made it and credited it to the faucet.
    void set_symbol(AccountNumber symbol);
    /// Mints 100,000.0000 and credits them to `account`. Anyone.
    void dispense(AccountNumber account);

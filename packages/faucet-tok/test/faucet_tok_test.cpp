@@ -5,6 +5,7 @@
 
 using namespace polis::test;
 using polis::services::FaucetTok;
+using polis::services::Quantity;
 using polis::services::Symbols;
 using polis::services::Tokens;
 
@@ -24,6 +25,21 @@ POLIS_TEST(faucet_token_is_psi_everywhere) {
    expectEqual(chain.get("tokens", "/api/token").status, 400);
    alice.to<FaucetTok>().set_symbol("psi"_a).fails("only symbol may give the faucet's token its symbol");
    alice.to<FaucetTok>().create_token().fails("only tokens may start the faucet");
+}
+
+/// What its package does after it is installed may be done again: nothing changes.
+POLIS_TEST(faucet_is_installed_over_itself) {
+   TestChain chain("FaucetTok");
+   const auto tokens = chain.as(Tokens::account), symbol = chain.as(Symbols::account);
+   const auto alice = chain.account("alice");
+   const auto price = alice.to<Symbols>().getPrice(std::uint8_t{3}).value().value;
+   tokens.to<FaucetTok>().create_token().succeeds();
+   tokens.to<Tokens>().setSysToken(FaucetTok::firstToken).succeeds();
+   symbol.to<Symbols>().admin_create("psi"_a, FaucetTok::account).succeeds();
+   symbol.to<FaucetTok>().set_symbol("psi"_a).succeeds();
+   symbol.to<Symbols>().sellLength(std::uint8_t{3}, Quantity{100'000'000}, 24u, Quantity{10'000}).succeeds();
+   expectEqual(alice.to<Symbols>().getPrice(std::uint8_t{3}).value().value, price);
+   expectEqual(alice.to<Symbols>().getTokenSym(FaucetTok::firstToken).value(), "psi"_a);
 }
 
 POLIS_TEST(faucet_tokens_buy_symbols) {

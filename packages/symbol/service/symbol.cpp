@@ -44,6 +44,16 @@ void checkUnused(AccountNumber symbol) {
          "a symbol has lower-case letters only");
 }
 
+/// Whether the symbol, or the token that it belongs to, is the account's.
+bool isOf(AccountNumber symbol, AccountNumber account) {
+   const auto row = open<Symbols::SymbolTable>().get(symbol);
+   if (!row)
+      return false;
+   const auto mapping = open<Symbols::MappingTable>().index<1>().get(symbol);
+   const auto nft = mapping ? to<Tokens>().getToken(mapping->tokenId).nft_id : row->ownerNft;
+   return to<Nfts>().exists(nft) && to<Nfts>().getNft(nft).owner == account;
+}
+
 void charge(AccountNumber buyer, const SymbolLength& length) {
    const auto token = systemToken();
    const Quantity price{to<DiffAdj>().increment(length.nftId, 1)};
@@ -68,7 +78,11 @@ void Symbols::sellLength(std::uint8_t length, Quantity initial_price, std::uint3
    systemToken();
    check(length >= lengthMin && length <= lengthMax, "only symbols of 3 to 7 letters are sold");
    const auto lengths = open<LengthTable>(Mode::readWrite);
-   check(!lengths.contains(length), "symbols of this length are for sale already");
+   if (const auto row = lengths.get(length)) {
+      check(to<DiffAdj>().get_targets(row->nftId) == std::tuple(target, target),
+            "symbols of this length are for sale already");
+      return;
+   }
    const auto nft =
        to<DiffAdj>().create(initial_price.value, windowSeconds, target, target, floor_price.value, stepPpm, stepPpm);
    to<Nfts>().debit(nft, Memo{"Price of symbols"});
@@ -90,6 +104,8 @@ void Symbols::create(AccountNumber symbol) {
 
 void Symbols::admin_create(AccountNumber symbol, AccountNumber recipient) {
    onlySelf();
+   if (isOf(symbol, recipient))
+      return;
    checkUnused(symbol);
    make(symbol, recipient);
 }

@@ -61,8 +61,9 @@ public:
    using HistoryEvents = std::tuple<SymbolEvent>;
 
    /// Offers symbols of one length for sale. The price rises by 5 % when more than `target` are sold a day, and falls
-   /// by 5 % a day, not below `floor_price`, when fewer are. Sender: symbol. Refuses: a length other than 3 to 7, or
-   /// for sale already; while there is no system token.
+   /// by 5 % a day, not below `floor_price`, when fewer are. Nothing changes if it is for sale with that target.
+   /// Sender: symbol. Refuses: a length other than 3 to 7, or for sale already with another; while there is no
+   /// system token.
    void sellLength(std::uint8_t length, Quantity initial_price, std::uint32_t target, Quantity floor_price);
    /// Sender: symbol.
    void delLength(std::uint8_t length);
@@ -70,7 +71,7 @@ public:
    /// of them sent back. Its NFT is credited to the sender. Refuses: a symbol that exists; other characters than
    /// lower-case letters; a length that is not for sale.
    void create(AccountNumber symbol);
-   /// Makes a symbol of any length for somebody, free of charge. Sender: symbol.
+   /// Makes a symbol of any length for somebody who has it not, free of charge. Sender: symbol.
    void admin_create(AccountNumber symbol, AccountNumber recipient);
    /// Gives a token its symbol, for good. The sender owns both, and has credited the symbol's NFT to `symbol`, which
    /// burns it. Refuses a token that has a symbol.

@@ -67,6 +67,8 @@ POLIS_TEST(symbol_lengths_are_sold_by_the_service_alone) {
    sell(f.self, 8).fails("only symbols of 3 to 7 letters are sold");
    sell(f.self, 3).fails("symbols of this length are for sale already");
    sell(f.self, 7).succeeds();
+   sell(f.self, 7).succeeds(); // nothing changes
+   f.self.to<Symbols>().sellLength(std::uint8_t{7}, Quantity{10}, 6u, Quantity{1}).fails("for sale already");
    expectEqual(f.alice.to<Symbols>().getPrice(std::uint8_t{7}).value().value, 10u);
    f.alice.to<Symbols>().getPrice(std::uint8_t{4}).fails("symbols of this length are not for sale");
    f.self.to<Symbols>().delLength(std::uint8_t{4}).fails("symbols of this length are not for sale");
@@ -131,6 +133,12 @@ POLIS_TEST(symbol_may_be_given_away_by_the_service) {
    expectEqual(f.money_of(symbolService), 0u);
    f.self.to<Symbols>().admin_create("own"_a, symbolService).succeeds();
    expectEqual(f.alice.to<Nfts>().getNft(f.nft("own")).value().owner, symbolService);
+   // The installation of a package may be repeated.
+   const auto other = f.token(f.alice);
+   f.chain.as(Tokens::account).to<Tokens>().setSysToken(f.money).succeeds();
+   f.chain.as(Tokens::account).to<Tokens>().setSysToken(other).fails("the system token is set already");
+   f.self.to<Symbols>().admin_create("xy"_a, f.bob).succeeds();
+   f.self.to<Symbols>().admin_create("xy"_a, f.alice).fails("symbol exists already");
    f.self.to<Symbols>().admin_create("lost"_a, "nobody"_a).fails("the debitor does not exist");
 }
 

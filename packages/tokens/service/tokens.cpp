@@ -360,7 +360,8 @@ void Tokens::setSysToken(TokenId token_id) {
    check(getSender() == getReceiver(), "only tokens itself may set the system token");
    tokenOf(token_id);
    const auto config = open<ConfigTable>(Mode::readWrite);
-   check(!config.get().value_or(TokensConfig{}).sys_tid, "the system token is set already");
+   const auto present = config.get().value_or(TokensConfig{}).sys_tid;
+   check(!present || *present == token_id, "the system token is set already");
    config.put({.sys_tid = token_id});
 }
 

@@ -193,7 +193,7 @@ public:
    /// What the sender keeps in a sub-account; nothing when there is no such sub-account.
    std::optional<Quantity> getSubBal(TokenId token_id, std::string sub_account);
 
-   /// Sender: tokens. Once.
+   /// Sender: tokens. Refuses another token than the one that is set.
    void setSysToken(TokenId token_id);
    std::optional<Token> getSysToken();
    Token getToken(TokenId token_id);

@@ -162,6 +162,7 @@ POLIS_TEST(tokens_graphql_tells_what_is_public) {
    const auto ask = [&](std::string_view query) { return f.chain.graphql("tokens", query); };
    expectEqual(ask("{ config { sysTid sysToken { id } } }"), R"({"data":{"config":{"sysTid":null,"sysToken":null}}})");
    f.chain.as(Tokens::account).to<Tokens>().setSysToken(f.token).succeeds();
+   f.chain.as(Tokens::account).to<Tokens>().setSysToken(f.token).succeeds(); // nothing changes
    expectEqual(ask("{ config { sysTid sysToken { symbol } } }"),
                R"({"data":{"config":{"sysTid":1,"sysToken":{"symbol":null}}}})");
    expectEqual(ask(R"({ token(tokenId: "1") { id precision issuedSupply burnedSupply maxIssuedSupply untransferable
