@@ -110,6 +110,12 @@ struct Item {
 };
 using Items = Table<0, Item, &Item::id, Index<&Item::owner, &Item::id>>;
 
+struct Happened {
+   AccountNumber who;
+   std::string what;
+};
+using Happenings = EventTable<1, Happened, By<&Happened::who>>;
+
 /// Fields that nest without end.
 struct Deep {
    std::uint32_t level = 0;
@@ -130,6 +136,15 @@ struct Query {
    Connection<Item> ownedItems(AccountNumber owner, Page<std::uint32_t> page) const {
       return connection(openOf<Items>("items"_a).index<1>(), page, owner);
    }
+   /// Events, by an index and by a filter.
+   Connection<Happened> happenings(std::optional<AccountNumber> who, std::optional<std::string> what,
+                                   Page<std::uint64_t> page) const {
+      const auto describe = [&](const EventLine<Happened>& line) {
+         return !what || line.event.what == *what ? std::optional(line.event) : std::nullopt;
+      };
+      const auto all = openOf<Happenings>("items"_a);
+      return who ? connectionOf(all.index<1>(), page, describe, *who) : connectionOf(all.index<0>(), page, describe);
+   }
    std::optional<Item> item(std::uint32_t id) const { return openOf<Items>("items"_a).get(id); }
    Deep deep() const { return {}; }
    std::string echo(std::string text, std::optional<std::vector<std::int64_t>> numbers, std::optional<Part> part,
@@ -137,8 +152,8 @@ struct Query {
       return text + std::to_string(numbers ? numbers->size() : 0) + (part ? part->text : "") + (flag ? "!" : "");
    }
 };
-POLIS_GRAPHQL(Query, field(items, page), field(ownedItems, owner, page), field(item, id), field(deep),
-              field(echo, text, numbers, part, flag))
+POLIS_GRAPHQL(Query, field(items, page), field(ownedItems, owner, page), field(happenings, who, what, page),
+              field(item, id), field(deep), field(echo, text, numbers, part, flag))
 
 void fill() {
    const auto table = openOf<Items>("items"_a, Mode::readWrite);
@@ -151,6 +166,12 @@ void fill() {
                  .flag = i % 5 == 0,
                  .real = i / 7.0,
                  .time = {std::int64_t{i} * 1'000'000}});
+   for (std::uint64_t i = 1; i <= 40; ++i)
+      openOf<Happenings>("items"_a, Mode::readWrite)
+          .append({.number = i * 5,
+                   .event = {i % 3 ? "alice"_a : "bob"_a, i % 4 ? "sold" : "bought"},
+                   .blockNum = 7,
+                   .blockTime = {}});
 }
 
 /// Whether the text is one JSON value.

@@ -32,8 +32,7 @@ void FaucetTok::set_symbol(AccountNumber symbol) {
    check(getSender() == Symbols::account, "only symbol may give the faucet's token its symbol");
    const auto token = open<TokenTable>().get();
    check(token.has_value(), "the faucet has no token");
-   if (const auto mapping = to<Symbols>().getByToken(token->token_id);
-       mapping && mapping->symbolId == symbol)
+   if (const auto mapping = to<Symbols>().getByToken(token->token_id); mapping && mapping->symbolId == symbol)
       return; // the package is installed again
    to<Nfts>().credit(to<Symbols>().getSymbol(symbol).ownerNft, Symbols::account, Memo{"Symbol of the faucet's token"});
    to<Symbols>().mapSymbol(token->token_id, symbol);

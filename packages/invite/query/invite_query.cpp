@@ -3,6 +3,7 @@
 #include "invite/service/invite.hpp"
 
 #include <polis/api.hpp>
+#include <polis/graphql.hpp>
 
 namespace polis::services {
 
@@ -11,6 +12,7 @@ POLIS_QUERY_SERVICE(InvitesQuery, Invites::account)
 namespace {
 
 struct InviteReply {
+   static constexpr std::string_view typeName = "Invite";
    std::uint32_t id = 0;
    AccountNumber inviter;
    std::uint16_t numAccounts = 0;
@@ -51,10 +53,44 @@ InviteReply describe(const Invite& invite, bool withSecret) {
    return reply;
 }
 
+struct EventInfo {
+   static constexpr std::string_view typeName = "InviteEvent";
+   std::uint32_t inviteId = 0;
+   AccountNumber actor;
+   /// "created", "accountRedeemed", "accepted" or "deleted".
+   std::string event;
+   BlockNum blockNum = 0;
+   TimePointUSec blockTime;
+};
+
+struct Query {
+   std::optional<InviteReply> inviteById(std::uint32_t inviteId) const {
+      const auto invite = openOf<Invites::Records>(Invites::account).get(inviteId);
+      return invite ? std::optional(describe(*invite, true)) : std::nullopt;
+   }
+   Connection<InviteReply> invitesByInviter(AccountNumber inviter, Page<std::uint32_t> page) const {
+      return connectionOf(
+          openOf<Invites::Records>(Invites::account).index<1>(), page,
+          [](const Invite& invite) { return describe(invite, false); }, inviter);
+   }
+   /// What became of one invitation, also after it was used up or withdrawn.
+   Connection<EventInfo> history(std::uint32_t inviteId, Page<std::uint64_t> page) const {
+      const auto info = [](const EventLine<InviteUpdated>& line) {
+         const auto& event = line.event;
+         return EventInfo{event.inviteId, event.actor, event.event, line.blockNum, line.blockTime};
+      };
+      return connectionOf(openOf<Invites::HistoryTable>(Invites::account).index<1>(), page, info, inviteId);
+   }
+};
+POLIS_GRAPHQL(Query, field(inviteById, inviteId), field(invitesByInviter, inviter, page),
+              field(history, inviteId, page))
+
 } // namespace
 
 std::optional<HttpReply> InvitesQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                 std::optional<AccountNumber>) {
+   if (auto reply = serveGraphql(Query{}, request))
+      return reply;
    const auto path = pathOf(request);
    if (path != "/api/invite" && path != "/api/invites" && path != "/api/cost")
       return std::nullopt;

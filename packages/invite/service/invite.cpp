@@ -15,7 +15,7 @@ Invite inviteOf(std::uint32_t id) {
 }
 
 void tell(std::uint32_t inviteId, AccountNumber actor, std::string event) {
-   emitHistory(InviteUpdated{inviteId, actor, std::move(event)});
+   keepHistory<Invites::HistoryTable>(InviteUpdated{inviteId, actor, std::move(event)});
 }
 
 } // namespace

@@ -49,6 +49,7 @@ public:
    static constexpr std::uint32_t lifetimeS = 7 * 24 * 3600;
    static constexpr std::size_t secretBytesMax = 2048;
    using Records = Table<0, Invite, &Invite::id, Index<&Invite::inviter, &Invite::id>, Index<&Invite::cid>>;
+   using HistoryTable = EventTable<0, InviteUpdated, By<&InviteUpdated::inviteId>>;
    using Tables = std::tuple<Records>;
    using HistoryEvents = std::tuple<InviteUpdated>;
 

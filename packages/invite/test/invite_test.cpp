@@ -69,6 +69,25 @@ POLIS_TEST(invite_only_its_inviter_withdraws_it) {
        .fails("claim is not a known credential");
 }
 
+POLIS_TEST(invite_history_is_asked_for) {
+   TestChain chain("Invite");
+   const auto alice = chain.account("alice"), bob = chain.account("bob");
+   bob.to<Invites>().createInvite(2, payload(), 1, false, Quantity{0}).succeeds();
+   bob.to<Invites>().delInvite(2).succeeds();
+   alice.to<Invites>().createInvite(1, payload(), 1, false, Quantity{0}).succeeds();
+   chain.as(bearer).with({inviteClaim}).to<Invites>().createAccount("newcomer"_a, accountKey).succeeds();
+   const auto ask = [&](std::string_view query) { return chain.graphql("invite", query); };
+   expectEqual(ask("{ history(inviteId: 1) { edges { node { actor event } } } }"),
+               R"({"data":{"history":{"edges":[{"node":{"actor":"alice","event":"created"}},)"
+               R"({"node":{"actor":"newcomer","event":"accountRedeemed"}}]}}})");
+   expectEqual(ask("{ history(inviteId: 2, last: 1) { pageInfo { hasPreviousPage } edges { node { event } } } }"),
+               R"({"data":{"history":{"pageInfo":{"hasPreviousPage":true},"edges":[{"node":{"event":"deleted"}}]}}})");
+   expectEqual(ask(R"({ inviteById(inviteId: 1) { inviter state numAccounts } none: inviteById(inviteId: 2) { id }
+                        invitesByInviter(inviter: "alice") { edges { node { id secret } } } })"),
+               R"({"data":{"inviteById":{"inviter":"alice","state":"used","numAccounts":0},"none":null,)"
+               R"("invitesByInviter":{"edges":[{"node":{"id":1,"secret":null}}]}}})");
+}
+
 POLIS_TEST(invite_refuses_what_is_malformed) {
    TestChain chain("Invite");
    const auto alice = chain.account("alice");

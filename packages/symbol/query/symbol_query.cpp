@@ -81,7 +81,7 @@ struct Query {
    }
    std::optional<SymbolMapping> mapping(TokenId tokenId) const { return table<Symbols::MappingTable>().get(tokenId); }
    Connection<EventInfo> symbolEvents(Page<std::uint64_t> page) const {
-      const auto describe = [](const SymbolEventLine& line) {
+      const auto describe = [](const EventLine<SymbolEvent>& line) {
          const bool created = line.event.action == static_cast<std::uint8_t>(SymbolAction::created);
          return EventInfo{line.event.symbol, line.event.actor, created ? "created" : "mapped", line.blockNum,
                           line.blockTime};

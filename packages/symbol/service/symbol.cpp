@@ -30,11 +30,7 @@ Symbol symbolOf(AccountNumber symbol) {
 }
 
 void record(AccountNumber symbol, SymbolAction action) {
-   const SymbolEvent event{symbol, getSender(), static_cast<std::uint8_t>(action)};
-   const auto number = emitHistory(event);
-   const StatusView status;
-   open<Symbols::EventTable>().put(
-       {.number = number, .event = event, .blockNum = status.blockNum(), .blockTime = status.time()});
+   keepHistory<Symbols::EventTable>(SymbolEvent{symbol, getSender(), static_cast<std::uint8_t>(action)});
 }
 
 void checkUnused(AccountNumber symbol) {

@@ -36,14 +36,6 @@ struct SymbolEvent {
    std::uint8_t action = 0;
 };
 
-/// The same for queries, by the event's number. Outside the state hash.
-struct SymbolEventLine {
-   std::uint64_t number = 0;
-   SymbolEvent event;
-   BlockNum blockNum = 0;
-   TimePointUSec blockTime;
-};
-
 class Symbols : public Service {
 public:
    static constexpr auto account = "symbol"_a;
@@ -56,7 +48,7 @@ public:
    using LengthTable = Table<1, SymbolLength, &SymbolLength::symbolLength>;
    using SymbolTable = Table<2, Symbol, &Symbol::symbolId>;
    using MappingTable = Table<3, SymbolMapping, &SymbolMapping::tokenId, Index<&SymbolMapping::symbolId>>;
-   using EventTable = WriteOnlyTable<0, SymbolEventLine, &SymbolEventLine::number>;
+   using EventTable = sdk::EventTable<0, SymbolEvent>;
    using Tables = std::tuple<LengthTable, SymbolTable, MappingTable>;
    using HistoryEvents = std::tuple<SymbolEvent>;
 

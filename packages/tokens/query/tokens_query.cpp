@@ -108,6 +108,12 @@ const TokenName& nameOf(TokenId id) {
    return at->second;
 }
 
+const char* nameOf(TokenAction action) {
+   static constexpr const char* names[] = {"credited", "debited", "uncredited", "rejected",
+                                           "minted",   "burned",  "recalled"};
+   return names[static_cast<std::size_t>(action)];
+}
+
 /// A token by its number or its symbol, in upper or lower case.
 std::optional<TokenId> tokenOf(std::string_view text) {
    TokenId id = 0;
@@ -169,8 +175,6 @@ HttpReply balances(AccountNumber account) {
 }
 
 HttpReply history(const HttpRequest& request, AccountNumber account, bool withMemos) {
-   static constexpr const char* actions[] = {"credited", "debited", "uncredited", "rejected",
-                                             "minted",   "burned",  "recalled"};
    static constexpr const char* directions[] = {"none", "in", "out"};
    const auto limit = limitParameter(request);
    const auto before = numberParameter<std::uint64_t>(request, "before");
@@ -185,7 +189,7 @@ HttpReply history(const HttpRequest& request, AccountNumber account, bool withMe
                                .tokenId = line.token_id,
                                .precision = nameOf(line.token_id).precision,
                                .symbol = nameOf(line.token_id).symbol,
-                               .action = actions[static_cast<std::size_t>(line.action)],
+                               .action = nameOf(line.action),
                                .direction = directions[static_cast<std::size_t>(line.direction)],
                                .amount = line.amount.value,
                                .counterParty = line.counter_party,
@@ -318,6 +322,19 @@ struct SupplyInfo {
    TimePointUSec blockTime;
 };
 
+struct BalanceChangeInfo {
+   static constexpr std::string_view typeName = "BalanceChange";
+   TokenId tokenId = 0;
+   AccountNumber account;
+   AccountNumber counterParty;
+   /// As in /api/history.
+   std::string action;
+   std::string amount;
+   Memo memo;
+   BlockNum blockNum = 0;
+   TimePointUSec blockTime;
+};
+
 BalanceInfo infoOf(const Balance& row) {
    return {row.account, row.token_id, nameOf(row.token_id).symbol, nameOf(row.token_id).precision,
            decimal(row.balance, row.token_id)};
@@ -410,18 +427,40 @@ public:
           user, subAccount);
    }
    Connection<ConfiguredInfo> configurations(TokenId tokenId, Page<std::uint64_t> page) const {
-      const auto describe = [](const TokenEventLine<TokenConfigured>& line) {
-         return ConfiguredInfo{line.token_id, line.event.action, line.event.memo, line.block_num, line.time};
-      };
-      return connectionOf(table<Tokens::ConfiguredTable>().index<0>(), page, describe, tokenId);
-   }
-   Connection<SupplyInfo> supplyChanges(TokenId tokenId, Page<std::uint64_t> page) const {
-      const auto describe = [](const TokenEventLine<SupplyChanged>& line) {
+      const auto describe = [](const EventLine<TokenConfigured>& line) {
          const auto& event = line.event;
-         return SupplyInfo{line.token_id, event.actor,    event.action, event.amount,
-                           event.memo,    line.block_num, line.time};
+         return ConfiguredInfo{event.token_id, event.action, event.memo, line.blockNum, line.blockTime};
       };
-      return connectionOf(table<Tokens::SupplyTable>().index<0>(), page, describe, tokenId);
+      return connectionOf(table<Tokens::ConfiguredTable>().index<1>(), page, describe, tokenId);
+   }
+   /// Of all actors, or of one.
+   Connection<SupplyInfo> supplyChanges(TokenId tokenId, std::optional<AccountNumber> actor,
+                                        Page<std::uint64_t> page) const {
+      const auto describe = [](const EventLine<SupplyChanged>& line) {
+         const auto& event = line.event;
+         return SupplyInfo{event.token_id, event.actor,   event.action,  event.amount,
+                           event.memo,     line.blockNum, line.blockTime};
+      };
+      const auto changes = table<Tokens::SupplyTable>();
+      return actor ? connectionOf(changes.index<2>(), page, describe, tokenId, *actor)
+                   : connectionOf(changes.index<1>(), page, describe, tokenId);
+   }
+   /// How the account's balances changed: of all tokens, counterparties and actions, or of some. Private.
+   Connection<BalanceChangeInfo> balChanges(AccountNumber account, std::optional<TokenId> tokenId,
+                                            std::optional<AccountNumber> counterParty,
+                                            std::optional<std::string> action, Page<std::uint64_t> page) const {
+      if (!mayRead(account))
+         return {};
+      const auto describe = [&](const HistoryLine& line) -> std::optional<BalanceChangeInfo> {
+         const std::string_view name = nameOf(line.action);
+         if ((tokenId && line.token_id != *tokenId) || (counterParty && line.counter_party != *counterParty) ||
+             (action && name != *action))
+            return std::nullopt;
+         return BalanceChangeInfo{
+             line.token_id, line.account,   line.counter_party, std::string(name), decimal(line.amount, line.token_id),
+             line.memo,     line.block_num, line.time};
+      };
+      return connectionOf(table<Tokens::HistoryTable>().index<0>(), page, describe, account);
    }
 
 private:
@@ -439,7 +478,8 @@ POLIS_GRAPHQL(Query, field(config), field(token, tokenId), field(userSettings, u
               field(userPending, user), field(userBalances, user, page), field(userBalance, user, tokenId),
               field(userSubaccounts, user, page), field(subaccountBalance, user, subAccount, tokenId),
               field(subaccountBalances, user, subAccount, page), field(configurations, tokenId, page),
-              field(supplyChanges, tokenId, page))
+              field(supplyChanges, tokenId, actor, page),
+              field(balChanges, account, tokenId, counterParty, action, page))
 
 } // namespace
 

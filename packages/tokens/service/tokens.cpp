@@ -101,18 +101,6 @@ private:
    TimePointUSec time_;
 };
 
-/// Emits a history event, and keeps it for queries.
-template <class T, class Event>
-void record(const Event& event) {
-   const auto number = emitHistory(event);
-   const StatusView status;
-   open<T>().put({.token_id = event.token_id,
-                  .number = number,
-                  .event = event,
-                  .block_num = status.blockNum(),
-                  .time = status.time()});
-}
-
 /// Takes `amount` from what `creditor` has waiting for `debitor`.
 void takeShared(AccountNumber creditor, AccountNumber debitor, TokenId token, Quantity amount) {
    const auto shared = open<Tokens::SharedTable>(Mode::readWrite);
@@ -160,7 +148,7 @@ TokenId Tokens::create(std::uint8_t precision, Quantity max_issued_supply) {
              .max_issued_supply = max_issued_supply});
    if (getSender() != getReceiver())
       to<Nfts>().credit(nft, getSender(), Memo{"Owner of a new token"});
-   record<Tokens::ConfiguredTable>(
+   keepHistory<Tokens::ConfiguredTable>(
        TokenConfigured{id, "created", Memo{"max supply " + decimalText(max_issued_supply, precision)}});
    return id;
 }
@@ -174,7 +162,8 @@ void Tokens::mint(TokenId token_id, Quantity amount, Memo memo) {
    const auto sender = getSender();
    give(sender, token_id, amount);
    History().add(sender, token_id, TokenAction::minted, Direction::in, sender, amount, memo);
-   record<Tokens::SupplyTable>(SupplyChanged{token_id, sender, "minted", decimalText(amount, token.precision), memo});
+   keepHistory<Tokens::SupplyTable>(
+       SupplyChanged{token_id, sender, "minted", decimalText(amount, token.precision), memo});
 }
 
 void Tokens::burn(TokenId token_id, Quantity amount, Memo memo) {
@@ -185,7 +174,8 @@ void Tokens::burn(TokenId token_id, Quantity amount, Memo memo) {
    token.burned_supply.value += amount.value;
    open<TokenTable>(Mode::readWrite).put(token);
    History().add(sender, token_id, TokenAction::burned, Direction::out, sender, amount, memo);
-   record<Tokens::SupplyTable>(SupplyChanged{token_id, sender, "burned", decimalText(amount, token.precision), memo});
+   keepHistory<Tokens::SupplyTable>(
+       SupplyChanged{token_id, sender, "burned", decimalText(amount, token.precision), memo});
 }
 
 void Tokens::recall(TokenId token_id, AccountNumber from, Quantity amount, Memo memo) {
@@ -196,7 +186,7 @@ void Tokens::recall(TokenId token_id, AccountNumber from, Quantity amount, Memo 
    token.burned_supply.value += amount.value;
    open<TokenTable>(Mode::readWrite).put(token);
    History().add(from, token_id, TokenAction::recalled, Direction::out, getSender(), amount, memo);
-   record<Tokens::SupplyTable>(
+   keepHistory<Tokens::SupplyTable>(
        SupplyChanged{token_id, getSender(), "recalled", decimalText(amount, token.precision), memo});
 }
 
@@ -263,7 +253,8 @@ void Tokens::setTokenConf(TokenId token_id, std::uint8_t index, bool enabled) {
    open<TokenTable>(Mode::readWrite).put(token);
    const std::string name =
        index == static_cast<std::uint8_t>(TokenFlag::untransferable) ? "untransferable" : "unrecallable";
-   record<Tokens::ConfiguredTable>(TokenConfigured{token_id, "configured", Memo{name + (enabled ? ": on" : ": off")}});
+   keepHistory<Tokens::ConfiguredTable>(
+       TokenConfigured{token_id, "configured", Memo{name + (enabled ? ": on" : ": off")}});
 }
 
 bool Tokens::getTokenConf(TokenId token_id, std::uint8_t index) {

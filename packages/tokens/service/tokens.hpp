@@ -115,16 +115,6 @@ struct SupplyChanged {
    Memo memo;
 };
 
-/// An event for queries, by its token and its number. Outside the state hash.
-template <class Event>
-struct TokenEventLine {
-   TokenId token_id = 0;
-   std::uint64_t number = 0;
-   Event event;
-   BlockNum block_num = 0;
-   TimePointUSec time;
-};
-
 class Tokens : public Service {
 public:
    static constexpr auto account = "tokens"_a;
@@ -145,11 +135,10 @@ public:
    using ConfigTable = Singleton<7, TokensConfig>;
    using CounterTable = Singleton<8, TokenCounters>;
    using HistoryTable = WriteOnlyTable<0, HistoryLine, key<&HistoryLine::account, &HistoryLine::seq>>;
-   template <std::uint16_t number, class Event>
-   using EventTable = WriteOnlyTable<number, TokenEventLine<Event>,
-                                     key<&TokenEventLine<Event>::token_id, &TokenEventLine<Event>::number>>;
-   using ConfiguredTable = EventTable<1, TokenConfigured>;
-   using SupplyTable = EventTable<2, SupplyChanged>;
+   // 1 and 2 held these events in another form.
+   using ConfiguredTable = EventTable<3, TokenConfigured, By<&TokenConfigured::token_id>>;
+   using SupplyTable =
+       EventTable<4, SupplyChanged, By<&SupplyChanged::token_id>, By<&SupplyChanged::token_id, &SupplyChanged::actor>>;
    using Tables = std::tuple<TokenTable, BalanceTable, SharedTable, BalanceConfigTable, UserConfigTable, SubTable,
                              SubBalanceTable, ConfigTable, CounterTable>;
    using HistoryEvents = std::tuple<TokenConfigured, SupplyChanged>;

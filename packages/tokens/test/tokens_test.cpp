@@ -180,6 +180,11 @@ POLIS_TEST(tokens_graphql_tells_what_is_public) {
    expectEqual(ask("{ supplyChanges(tokenId: 1, last: 1) { edges { node { actor action amount memo } } } }"),
                R"({"data":{"supplyChanges":{"edges":[{"node":{"actor":"alice","action":"burned","amount":"2.50",)"
                R"("memo":"old"}}]}}})");
+   expectEqual(
+       ask(R"({ supplyChanges(tokenId: 1, actor: "alice", first: 1) { pageInfo { hasNextPage } edges { node { action } } }
+                        none: supplyChanges(tokenId: 1, actor: "bob") { edges { cursor } } })"),
+       R"({"data":{"supplyChanges":{"pageInfo":{"hasNextPage":true},"edges":[{"node":{"action":"minted"}}]},)"
+       R"("none":{"edges":[]}}})");
    expectEqual(ask("{ supplyChanges(tokenId: 2) { edges { cursor } } }"), R"({"data":{"supplyChanges":{"edges":[]}}})");
 }
 
@@ -217,6 +222,42 @@ POLIS_TEST(tokens_graphql_tells_private_things_to_the_account_itself) {
                                               userBalance(user: "bob", tokenId: "1") { balance } })",
                                bob),
                R"({"data":{"userPending":[{"creditor":"alice","balance":"3.00"}],"userBalance":{"balance":"0.00"}}})");
+}
+
+/// The history of transfers, by pages, of all or of those that are asked for.
+POLIS_TEST(tokens_graphql_tells_how_balances_changed) {
+   Fixture f;
+   const auto carol = f.chain.account("carol");
+   f.alice.to<Tokens>().credit(f.token, f.bob, Quantity{300}, "rent").succeeds();
+   f.alice.to<Tokens>().credit(f.token, carol, Quantity{20}, "tea").succeeds();
+   f.bob.to<Tokens>().debit(f.token, f.alice, Quantity{100}, "").succeeds();
+   f.alice.to<Tokens>().uncredit(f.token, f.bob, Quantity{50}, "too much").succeeds();
+   const auto alice = loggedIn(f.chain, f.alice);
+   const auto ask = [&](const std::string& arguments, const std::string& fields) {
+      return f.chain.graphql("tokens", "{ balChanges(account: \"alice\"" + arguments + ") { " + fields + " } }", alice);
+   };
+   const auto answer = [](const std::string& text) { return "{\"data\":{\"balChanges\":{" + text + "}}}"; };
+   expectContains(f.chain.graphql("tokens", "{ balChanges(account: \"alice\") { edges { cursor } } }"), "log in");
+   expectEqual(ask("", "edges { node { action counterParty amount memo } }"),
+               answer(R"("edges":[{"node":{"action":"minted","counterParty":"alice","amount":"10.00","memo":"start"}},)"
+                      R"({"node":{"action":"credited","counterParty":"bob","amount":"3.00","memo":"rent"}},)"
+                      R"({"node":{"action":"credited","counterParty":"carol","amount":"0.20","memo":"tea"}},)"
+                      R"({"node":{"action":"uncredited","counterParty":"bob","amount":"0.50","memo":"too much"}}])"));
+   // Pages of what passes the filter: the row between is as if it were not there.
+   const auto first =
+       ask(R"(, counterParty: "bob", first: 1)", "edges { node { memo } } pageInfo { hasNextPage endCursor }");
+   expectContains(first, R"("edges":[{"node":{"memo":"rent"}}],"pageInfo":{"hasNextPage":true,"endCursor":")");
+   const auto at = first.find("endCursor\":\"") + 12;
+   const auto cursor = first.substr(at, first.find('"', at) - at);
+   expectEqual(
+       ask(", counterParty: \"bob\", first: 1, after: \"" + cursor + "\"",
+           "edges { node { memo } } pageInfo { hasNextPage hasPreviousPage }"),
+       answer(R"("edges":[{"node":{"memo":"too much"}}],"pageInfo":{"hasNextPage":false,"hasPreviousPage":true})"));
+   expectEqual(ask(R"(, action: "minted", last: 1)", "edges { node { memo } } pageInfo { hasPreviousPage }"),
+               answer(R"("edges":[{"node":{"memo":"start"}}],"pageInfo":{"hasPreviousPage":false})"));
+   expectEqual(ask(", tokenId: 9", "edges { cursor }"), answer(R"("edges":[])"));
+   expectEqual(ask(R"(, counterParty: "bob", before: ")" + cursor + "\"", "edges { cursor } pageInfo { hasNextPage }"),
+               answer(R"("edges":[],"pageInfo":{"hasNextPage":false})"));
 }
 
 POLIS_TEST_MAIN()

@@ -6,8 +6,17 @@
 //       AccountNumber account; …
 //    };
 //    emitHistory(BalanceChanged{…});
+//
+// Those that queries shall find are kept in a table, too:
+//
+//    using Changes = EventTable<3, BalanceChanged, By<&BalanceChanged::account>>;
+//    keepHistory<Changes>(BalanceChanged{…});
+//    …
+//    return connection(openOf<Changes>(Tokens::account).index<1>(), page, account);     // in a query, newest last
 
 #include <polis/action.hpp>
+#include <polis/native.hpp>
+#include <polis/table.hpp>
 
 namespace polis::sdk {
 
@@ -44,6 +53,38 @@ std::uint64_t emitHistory(const E& event) {
 template <class E>
 std::uint64_t emitMerkle(const E& event) {
    return detail::emit(EventDb::merkle, event);
+}
+
+/// An event as queries find it. Outside the state hash.
+template <class E>
+struct EventLine {
+   std::uint64_t number = 0; ///< in the log of all history
+   E event;
+   BlockNum blockNum = 0;
+   TimePointUSec blockTime;
+};
+
+/// Index of an EventTable: by these members of the event, then in the order in which they happened.
+template <auto... members>
+struct By {
+   template <class E>
+   static void append(Bytes& out, const EventLine<E>& line) {
+      (appendKey(out, std::invoke(members, line.event)), ...);
+      appendKey(out, line.number);
+   }
+};
+
+/// Events of one kind: index 0 has all of them in the order in which they happened, the others are `By…`.
+template <std::uint16_t number, class E, class... Indexes>
+using EventTable = WriteOnlyTable<number, EventLine<E>, &EventLine<E>::number, Indexes...>;
+
+/// Records an event in the node's history and in an EventTable of this service. Returns its number.
+template <class T, class E>
+std::uint64_t keepHistory(const E& event) {
+   const auto number = emitHistory(event);
+   const StatusView status;
+   open<T>().append({.number = number, .event = event, .blockNum = status.blockNum(), .blockTime = status.time()});
+   return number;
 }
 
 } // namespace polis::sdk

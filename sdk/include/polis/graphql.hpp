@@ -291,14 +291,32 @@ const TypeInfo& typeInfo() {
    return info;
 }
 
+/// What became of a row: what is answered of it, or nothing.
+template <class T>
+struct Described {
+   using Node = T;
+   T node;
+   static constexpr bool has() { return true; }
+   T take() { return std::move(node); }
+};
+template <class T>
+struct Described<std::optional<T>> {
+   using Node = T;
+   std::optional<T> node;
+   bool has() const { return node.has_value(); }
+   T take() { return std::move(*node); }
+};
+
 } // namespace graphql
 
 /// One page of an index. prefix: key parts that all rows share, before those that `page` bounds.
-/// describe: makes what is answered of a row.
+/// describe: makes what is answered of a row; where it returns an optional, rows without are left out, as if they were
+/// not there.
 template <class T, std::size_t n, class K, class Describe, class... Prefix>
 auto connectionOf(const IndexRef<T, n>& index, const Page<K>& page, Describe&& describe, const Prefix&... prefix) {
-   using Node = std::remove_cvref_t<decltype(describe(std::declval<const typename T::Row&>()))>;
-   Connection<Node> out;
+   using Described =
+       graphql::Described<std::remove_cvref_t<decltype(describe(std::declval<const typename T::Row&>()))>>;
+   Connection<typename Described::Node> out;
    graphql::Execution& execution = *graphql::current;
    if (page.first && page.last) {
       execution.fail("ask for first or last, not both");
@@ -389,11 +407,14 @@ auto connectionOf(const IndexRef<T, n>& index, const Page<K>& page, Describe&& d
          return out;
       if (!within(it.position(), low, high))
          break;
+      Described node{describe(*it)};
+      if (!node.has())
+         continue;
       if (out.edges.size() == wanted) {
          more = true;
          break;
       }
-      out.edges.push_back({describe(*it), toHex(it.position())});
+      out.edges.push_back({node.take(), toHex(it.position())});
    }
    if (backward)
       std::reverse(out.edges.begin(), out.edges.end());
@@ -403,18 +424,20 @@ auto connectionOf(const IndexRef<T, n>& index, const Page<K>& page, Describe&& d
       info.endCursor = out.edges.back().cursor;
    }
    // The other side: is there a row within the bounds, but beyond the cursor?
+   const auto anyOf = [&](auto it) {
+      for (; it != std::default_sentinel && within(it.position(), lowest, highest) && execution.charge(1); ++it)
+         if (Described{describe(*it)}.has())
+            return true;
+      return false;
+   };
    if (backward) {
       info.hasPreviousPage = more;
-      if (page.before) {
-         const auto it = forward(high.value_or(low));
-         info.hasNextPage = it != std::default_sentinel && within(it.position(), lowest, highest);
-      }
+      if (page.before)
+         info.hasNextPage = anyOf(forward(high.value_or(low)));
    } else {
       info.hasNextPage = more;
-      if (page.after) {
-         const auto it = reverse(low);
-         info.hasPreviousPage = it != std::default_sentinel && within(it.position(), lowest, highest);
-      }
+      if (page.after)
+         info.hasPreviousPage = anyOf(reverse(low));
    }
    return out;
 }

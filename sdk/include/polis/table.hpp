@@ -327,6 +327,15 @@ public:
       space_.put(primaryKey, pack(row));
    }
 
+   /// Inserts a row whose keys are all new, without a look at what is there: where a table cannot be read.
+   void append(const Row& row) const {
+      const auto primaryKey = keyOf<typename T::Primary>(0, row);
+      forEachIndex([&]<class I>(std::uint8_t number) {
+         space_.put(keyOf<I>(number, row), ByteView(primaryKey).subspan(detail::tablePrefixSize));
+      });
+      space_.put(primaryKey, pack(row));
+   }
+
    /// Removes the row with this row's primary key, if there is one.
    void remove(const Row& row) const { removeAt(keyOf<typename T::Primary>(0, row)); }
 
