@@ -169,6 +169,17 @@ struct ServerTest : testing::Test {
 
 const std::string get = "GET /now HTTP/1.1\r\nHost: a\r\n\r\n";
 const std::string getLater = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n";
+// Source: RFC 6455, 1.3.
+const std::string upgrade =
+    "GET /s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+format::HttpReply upgraded() {
+   format::HttpReply reply;
+   reply.status = 101;
+   reply.headers = {
+       {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}};
+   return reply;
+}
 
 } // namespace
 
@@ -484,14 +495,9 @@ TEST_F(ServerTest, webSocketMessagesCountAsTheyCome) {
    limits.heldBytesMax = 1'000'000;
    start(limits);
    Raw raw(port);
-   raw.send("GET /s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+   raw.send(upgrade);
    auto served = handler.next();
-   format::HttpReply reply;
-   reply.status = 101;
-   reply.headers = {
-       {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}};
-   ASSERT_TRUE(served.exchange->reply(std::move(reply)));
+   ASSERT_TRUE(served.exchange->reply(upgraded()));
    EXPECT_EQ(served.ears->next(), "opened");
    // A masked binary frame of 16 MiB, of which a part comes: allowed by its size, not beside everything else.
    raw.send(std::string("\x82\xFF\0\0\0\0\x01\0\0\0", 10) + std::string(4, '\0') + std::string(500'000, 'x'));
@@ -561,14 +567,9 @@ TEST_F(ServerTest, webSocketAgainstABadFrame) {
    limits.lingerMs = 100;
    start(limits);
    Raw raw(port);
-   raw.send("GET /s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+   raw.send(upgrade);
    auto served = handler.next();
-   format::HttpReply reply;
-   reply.status = 101;
-   reply.headers = {
-       {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}};
-   ASSERT_TRUE(served.exchange->reply(std::move(reply)));
+   ASSERT_TRUE(served.exchange->reply(upgraded()));
    EXPECT_TRUE(raw.readUntil("\r\n\r\n").starts_with("HTTP/1.1 101"));
    EXPECT_EQ(served.ears->next(), "opened");
    raw.send(std::string(20, '\xFF'));
@@ -577,26 +578,19 @@ TEST_F(ServerTest, webSocketAgainstABadFrame) {
 
 TEST_F(ServerTest, whoeverUpgradesHearsTheWebSocket) {
    start();
-   const std::string handshake =
-       "GET /s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
    Raw raw(port);
-   raw.send(handshake);
+   raw.send(upgrade);
    auto served = handler.next();
    const auto heir = std::make_shared<Ears>();
    served.exchange->setEvents(heir); // on this thread, not the server's
-   format::HttpReply reply;
-   reply.status = 101;
-   reply.headers = {
-       {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}};
-   ASSERT_TRUE(served.exchange->reply(std::move(reply)));
+   ASSERT_TRUE(served.exchange->reply(upgraded()));
    EXPECT_EQ(heir->next(), "opened");
    raw.close();
    EXPECT_EQ(heir->next(), "gone");
 
    // The peer may have gone before.
    Raw hasty(port);
-   hasty.send(handshake);
+   hasty.send(upgrade);
    auto left = handler.next();
    hasty.close();
    EXPECT_EQ(left.ears->next(), "gone");
