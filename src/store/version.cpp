@@ -90,6 +90,44 @@ bool Cursor::descendLast(Ref ref) {
    return true;
 }
 
+void Cursor::fetchAhead() {
+   // So many leaves are underway at once when they are small; from one leaf to the next twice as many as before, so
+   // that short walks fetch little in vain.
+   constexpr std::size_t most = 6;
+   const Pool& pool = version_.pool();
+   const auto fetch = [&](Ref ref, std::size_t lines) {
+      for (std::size_t line = 0; line < lines; ++line)
+         __builtin_prefetch(pool.at(ref) + line * 64);
+   };
+   const auto after = [&](const Frame& frame) -> Ref {
+      const Inner& inner = *pool.inner(frame.inner);
+      const int next = frame.at < 255 ? inner.byteFrom(frame.at + 1) : -1;
+      return next < 0 ? 0 : pool.childOf(inner, static_cast<std::uint8_t>(next));
+   };
+   const Frame& frame = path_.back();
+   const Inner& inner = *pool.inner(frame.inner);
+   if (inner.wide) {
+      if (const Ref next = after(frame))
+         fetch(next, 4);
+      return;
+   }
+   const Ref sibling = path_.size() > 1 ? after(path_[path_.size() - 2]) : 0;
+   if (ahead_ == 0 && sibling)
+      fetch(sibling, 4);
+   const std::size_t from = std::max<std::size_t>(ahead_, 1);
+   ahead_ = std::min(most, 2 * ahead_ + 1);
+   const std::size_t here = inner.below(static_cast<std::uint8_t>(frame.at));
+   for (std::size_t at = here + from; at <= here + ahead_; ++at) {
+      if (at < inner.children) {
+         fetch(inner.refs()[at], 2);
+      } else if (sibling && pool.node(sibling)->kind == Kind::inner) {
+         const Inner& other = *pool.inner(sibling);
+         if (!other.wide && at - inner.children < other.children)
+            fetch(other.refs()[at - inner.children], 2);
+      }
+   }
+}
+
 bool Cursor::climbNext() {
    const Pool& pool = version_.pool();
    while (!path_.empty()) {
@@ -97,9 +135,7 @@ bool Cursor::climbNext() {
       const Inner& inner = *pool.inner(frame.inner);
       if (const int next = frame.at < 255 ? inner.byteFrom(frame.at + 1) : -1; next >= 0) {
          frame.at = next;
-         // The child after it will be wanted soon.
-         if (const int then = next < 255 ? inner.byteFrom(next + 1) : -1; then >= 0)
-            __builtin_prefetch(pool.at(pool.childOf(inner, static_cast<std::uint8_t>(then))));
+         fetchAhead();
          return descendFirst(pool.childOf(inner, static_cast<std::uint8_t>(next)));
       }
       path_.pop_back();
@@ -130,18 +166,21 @@ bool Cursor::climbPrevious() {
 bool Cursor::first() {
    path_.clear();
    leaf_ = 0;
+   ahead_ = 0;
    return version_.root_ && descendFirst(version_.root_);
 }
 
 bool Cursor::last() {
    path_.clear();
    leaf_ = 0;
+   ahead_ = 0;
    return version_.root_ && descendLast(version_.root_);
 }
 
 bool Cursor::seek(ByteView key) {
    path_.clear();
    leaf_ = 0;
+   ahead_ = 0;
    if (!version_.root_)
       return false;
    const Pool& pool = version_.pool();

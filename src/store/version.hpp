@@ -166,6 +166,8 @@ private:
 
    bool descendFirst(detail::Ref ref);
    bool descendLast(detail::Ref ref);
+   /// Lets the leaves after the child just chosen at the end of the path come nearer.
+   void fetchAhead();
    bool climbNext();
    bool climbPrevious();
 
@@ -173,6 +175,8 @@ private:
    std::vector<Frame> path_;
    detail::Ref leaf_ = 0;
    std::uint32_t slot_ = 0;
+   /// How many leaves after this one are underway.
+   std::size_t ahead_ = 0;
 };
 
 } // namespace polis::store
