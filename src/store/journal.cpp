@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace polis::store {
@@ -23,6 +24,8 @@ constexpr std::uint8_t magic[8] = {'p', 'o', 'l', 'i', 's', 'J', 'N', 0x1A};
 constexpr std::uint32_t formatVersion = 1;
 /// Records not yet written are held in memory up to about this much.
 constexpr std::size_t pendingBytesMax = std::size_t{4} << 20;
+/// So much of what looks like records behind the end is looked at when opening.
+constexpr std::uint64_t tailCheckedMax = std::uint64_t{1} << 30;
 struct SegmentHead {
    std::uint8_t magic[8];
    std::uint32_t formatVersion;
@@ -58,21 +61,25 @@ std::uint32_t checksumOf(SegmentHead head) {
    return crc32c(0, {reinterpret_cast<const std::uint8_t*>(&head), sizeof head});
 }
 
-std::filesystem::path segmentPath(const std::filesystem::path& folder, JournalPosition start) {
+constexpr std::string_view segmentEnding = ".journal", spareEnding = ".spare";
+
+std::filesystem::path segmentPath(const std::filesystem::path& folder, JournalPosition start,
+                                  std::string_view ending = segmentEnding) {
    static constexpr char digits[] = "0123456789abcdef";
    std::string name(16, '0');
    for (std::size_t i = 16; i-- > 0; start >>= 4)
       name[i] = digits[start & 15];
-   return folder / (name + ".journal");
+   return folder / name.append(ending);
 }
 
-/// Start positions of the segments in the folder, in order.
-std::vector<JournalPosition> listSegments(const std::filesystem::path& folder) {
+/// Start positions of the segments in the folder, in order; or those that the spare ones had.
+std::vector<JournalPosition> listSegments(const std::filesystem::path& folder,
+                                          std::string_view ending = segmentEnding) {
    std::vector<JournalPosition> out;
    std::error_code error;
    for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
       const std::string name = at->path().filename().string();
-      if (name.size() != 24 || name.substr(16) != ".journal")
+      if (name.size() < 16 || name.substr(16) != ending)
          continue;
       JournalPosition start = 0;
       const bool hex = std::all_of(name.begin(), name.begin() + 16, [&](char c) {
@@ -89,9 +96,12 @@ std::vector<JournalPosition> listSegments(const std::filesystem::path& folder) {
    return out;
 }
 
-File createSegment(const std::filesystem::path& folder, JournalPosition start, FileWatch* watch) {
-   const auto fresh = folder / "new", path = segmentPath(folder, start);
-   File file(fresh, O_RDWR | O_CREAT | O_TRUNC, watch);
+/// Of a spare one, what it held stays behind the head: none of its records is one at its new position.
+File createSegment(const std::filesystem::path& folder, JournalPosition start, std::optional<JournalPosition> spare,
+                   FileWatch* watch) {
+   const auto fresh = spare ? segmentPath(folder, *spare, spareEnding) : folder / "new",
+              path = segmentPath(folder, start);
+   File file(fresh, O_RDWR | (spare ? 0 : O_CREAT | O_TRUNC), watch);
    SegmentHead head{{}, formatVersion, 0, start, 0};
    std::memcpy(head.magic, magic, sizeof magic);
    head.checksum = checksumOf(head);
@@ -130,8 +140,9 @@ public:
       JournalPosition after;
    };
 
-   /// The whole record at `at`, or none. The view lives until the next read.
-   std::optional<Found> read(JournalPosition at) {
+   /// The whole record at `at`, or none; only one that knew more to be durable than `durable`. The view lives until the
+   /// next read.
+   std::optional<Found> read(JournalPosition at, std::optional<JournalPosition> durable = {}) {
       const std::uint64_t offset = sizeof(SegmentHead) + (at - start_);
       if (offset >= size_)
          return std::nullopt;
@@ -142,6 +153,9 @@ public:
       std::memcpy(&head, bytes.data(), sizeof head);
       if (head.checksum == 0 || head.length > recordBytesMax || storedBytes(head.length) > size_ - offset)
          return std::nullopt;
+      if (durable && (head.durable <= *durable || head.durable > at))
+         return std::nullopt;
+      checked_ += head.length;
       bytes = window(offset, sizeof head + head.length);
       if (bytes.size() < sizeof head + head.length)
          return std::nullopt;
@@ -154,6 +168,8 @@ public:
    /// Position behind the last byte of the file.
    JournalPosition limit() const { return start_ + (size_ - sizeof(SegmentHead)); }
    const std::string& name() const { return file_.name(); }
+   /// Bytes of all that looked like records so far.
+   std::uint64_t checked() const { return checked_; }
 
 private:
    ByteView window(std::uint64_t offset, std::size_t bytes) {
@@ -171,6 +187,7 @@ private:
    JournalPosition start_;
    Bytes window_;
    std::uint64_t windowAt_ = 0;
+   std::uint64_t checked_ = 0;
 };
 
 /// Lets go of a mutex for a scope, for work that may block.
@@ -198,6 +215,8 @@ struct Journal::State {
    Mutex mutex;
    std::condition_variable_any changed;
    std::vector<JournalPosition> segments GUARDED_BY(mutex);
+   /// Where segments began that are to be written again.
+   std::vector<JournalPosition> spares GUARDED_BY(mutex);
    /// Records added and not yet written; they begin at `written`.
    Bytes pending GUARDED_BY(mutex);
    JournalPosition end GUARDED_BY(mutex) = 0;
@@ -209,7 +228,8 @@ struct Journal::State {
 
    /// Only for the thread that made the state busy.
    File file;
-   std::uint64_t zeroedTo = 0;
+   /// The file system has nothing more to note about the file up to here.
+   std::uint64_t preparedTo = 0;
 
    void check() REQUIRES(mutex) {
       if (failed)
@@ -256,10 +276,10 @@ struct Journal::State {
          const Unlocked unlocked(mutex);
          std::uint64_t offset = sizeof(SegmentHead) + (from - segment);
          const std::uint64_t behind = offset + bytes.size();
-         if (behind > zeroedTo) {
-            zeroedTo = (behind + options.aheadBytes) & ~std::uint64_t{4095};
-            zeroedTo = std::max(zeroedTo, behind);
-            bytes.resize(static_cast<std::size_t>(zeroedTo - offset));
+         if (behind > preparedTo) {
+            preparedTo = (behind + options.aheadBytes) & ~std::uint64_t{4095};
+            preparedTo = std::max(preparedTo, behind);
+            bytes.resize(static_cast<std::size_t>(preparedTo - offset));
          }
          file.writeAt(offset, bytes);
       }
@@ -285,8 +305,13 @@ struct Journal::State {
       }
       // From here the mutex stays held. Another thread may have been here first.
       if (end - segments.back() >= options.segmentBytes) {
-         file = createSegment(folder, end, options.watch);
-         zeroedTo = 0;
+         std::optional<JournalPosition> spare;
+         if (!spares.empty()) {
+            spare = spares.back();
+            spares.pop_back();
+         }
+         file = createSegment(folder, end, spare, options.watch);
+         preparedTo = file.size();
          segments.push_back(end);
       }
       alone.done();
@@ -315,8 +340,9 @@ std::unique_ptr<Journal> Journal::open(const std::filesystem::path& folder, cons
    State& s = *state;
    Lock lock(s.mutex);
    s.segments = listSegments(folder);
+   s.spares = listSegments(folder, spareEnding);
    if (s.segments.empty()) {
-      s.file = createSegment(folder, 0, options.watch);
+      s.file = createSegment(folder, 0, std::nullopt, options.watch);
       s.segments.push_back(0);
    } else {
       const JournalPosition start = s.segments.back();
@@ -324,14 +350,16 @@ std::unique_ptr<Journal> Journal::open(const std::filesystem::path& folder, cons
       JournalPosition end = start;
       while (const auto found = reader.read(end))
          end = found->after;
-      // Behind a torn tail there may be whole records. One that knew this place as durable tells of damage.
-      for (JournalPosition at = end; at < reader.limit(); at += 8)
-         if (const auto found = reader.read(at); found && found->durable > end)
+      // Behind a torn tail there may be whole records. One that knew this place as durable tells of damage. Bytes of
+      // records may be such that many places look like one.
+      const std::uint64_t enough = reader.checked() + tailCheckedMax;
+      for (JournalPosition at = end; at < reader.limit() && reader.checked() < enough; at += 8)
+         if (reader.read(at, end))
             throw Fault(reader.name() + ": damaged: record at position " + std::to_string(end));
       s.file = File(segmentPath(folder, start), O_RDWR, options.watch);
       s.file.resize(sizeof(SegmentHead) + (end - start));
       s.file.sync();
-      s.zeroedTo = sizeof(SegmentHead) + (end - start);
+      s.preparedTo = sizeof(SegmentHead) + (end - start);
       s.end = s.written = s.durable = end;
    }
    return std::unique_ptr<Journal>(new Journal(std::move(state)));
@@ -421,22 +449,34 @@ void Journal::replay(JournalPosition from, const std::function<void(JournalPosit
 
 void Journal::truncateBefore(JournalPosition position) {
    State& s = *state_;
-   std::vector<JournalPosition> gone;
+   std::vector<JournalPosition> gone, kept;
+   std::size_t spares;
    {
       Lock lock(s.mutex);
+      spares = s.spares.size();
       while (s.segments.size() > 1 && s.segments[1] <= position) {
          gone.push_back(s.segments.front());
          s.segments.erase(s.segments.begin());
       }
    }
+   if (gone.empty())
+      return;
    for (const JournalPosition start : gone) {
+      const auto path = segmentPath(s.folder, start);
       std::error_code error;
-      std::filesystem::remove(segmentPath(s.folder, start), error);
+      if (spares + kept.size() < s.options.sparesMax) {
+         std::filesystem::rename(path, segmentPath(s.folder, start, spareEnding), error);
+         kept.push_back(start);
+      } else {
+         std::filesystem::remove(path, error);
+      }
       if (error)
          throw Fault("remove a segment of " + s.folder.string() + ": " + error.message());
    }
-   if (!gone.empty())
-      syncFolder(s.folder);
+   // A segment must not come back under its old name with a new head.
+   syncFolder(s.folder);
+   Lock lock(s.mutex);
+   s.spares.insert(s.spares.end(), kept.begin(), kept.end());
 }
 
 } // namespace polis::store

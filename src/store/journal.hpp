@@ -25,6 +25,8 @@ struct JournalOptions {
    /// The file is filled with zeros this far ahead: overwriting is made durable several times faster than appending,
    /// for the file system has nothing to note about itself.
    std::uint64_t aheadBytes = std::uint64_t{4} << 20;
+   /// So many segments that are no longer needed are kept to be written again, which needs no zeros and no room.
+   std::size_t sparesMax = 16;
    /// For tests; outlives the journal.
    FileWatch* watch = nullptr;
 };
@@ -60,7 +62,7 @@ public:
    /// Appending meanwhile is allowed. Faults: `from` is no position of a record, or is no longer held.
    void replay(JournalPosition from, const std::function<void(JournalPosition after, ByteView record)>& record) const;
 
-   /// Deletes the segments that hold nothing at or after `position`.
+   /// Lets go of the segments that hold nothing at or after `position`.
    void truncateBefore(JournalPosition position);
 
 private:

