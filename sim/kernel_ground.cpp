@@ -98,7 +98,7 @@ std::filesystem::path workFolder() {
 class Machine {
 public:
    Machine() {
-      options_.checkpointBytes = 32 << 10;
+      options_.checkpointBytesMin = options_.checkpointBytesMax = 32 << 10;
       static std::atomic<std::uint64_t> number = 0;
       folder_ = workFolder() / ("polis-sim-" + std::to_string(::getpid()) + "-" + std::to_string(++number));
       std::filesystem::remove_all(folder_);

@@ -93,7 +93,9 @@ private:
    bool replaying_ = false;
 
    Mutex checkpointMutex_;
-   store::JournalPosition lastCheckpoint_ GUARDED_BY(checkpointMutex_) = 0;
+   store::JournalPosition nextCheckpoint_ GUARDED_BY(checkpointMutex_) = 0;
+   /// There is one at this position.
+   void planCheckpoint(store::JournalPosition last) REQUIRES(checkpointMutex_);
 
    Mutex queueMutex_;
    std::set<std::uint64_t> runningRows_ GUARDED_BY(queueMutex_);

@@ -25,6 +25,7 @@ constexpr const char* localName = "local";
 
 KernelOptions sane(KernelOptions options) {
    options.retainedBlocks = std::max<std::uint32_t>(options.retainedBlocks, 2);
+   options.checkpointBytesMax = std::max(options.checkpointBytesMax, options.checkpointBytesMin);
    return options;
 }
 
@@ -88,7 +89,7 @@ Kernel::Impl::Impl(store::Store& storeIn, store::Journal& journalIn, vm::Engine&
    }
    {
       Lock lock(checkpointMutex_);
-      lastCheckpoint_ = note.chain;
+      planCheckpoint(note.chain);
    }
    replaying_ = true;
    std::uint64_t blocks = 0;
@@ -441,7 +442,7 @@ store::JournalPosition Kernel::Impl::flush() {
    bool due;
    {
       Lock lock(checkpointMutex_);
-      due = journal.end() - lastCheckpoint_ > machine.options.checkpointBytes;
+      due = journal.end() > nextCheckpoint_;
    }
    if (due)
       checkpoint();
@@ -467,8 +468,14 @@ void Kernel::Impl::checkpoint() {
    // The journal must reach at least as far as what rests on it.
    journal.sync(std::max(position, memoryEnd));
    store.checkpoint({{{chainName, chain->version}, {localName, kept}}, note.chain, format::pack(note)});
-   lastCheckpoint_ = note.chain;
+   planCheckpoint(note.chain);
    journal.truncateBefore(note.chain);
+}
+
+void Kernel::Impl::planCheckpoint(store::JournalPosition last) {
+   const KernelOptions& options = machine.options;
+   nextCheckpoint_ =
+       last + std::clamp(store.stat().fileBytes / 8, options.checkpointBytesMin, options.checkpointBytesMax);
 }
 
 // ---- queries -------------------------------------------------------------------------------------------------------

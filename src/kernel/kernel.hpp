@@ -32,8 +32,9 @@ struct KernelOptions {
    std::vector<format::Checksum256> verifySigCode;
    /// Blocks whose states stay readable, at least.
    std::uint32_t retainedBlocks = 128;
-   /// A checkpoint is due after so many bytes of journal.
-   std::uint64_t checkpointBytes = std::uint64_t{64} << 20;
+   /// A checkpoint is due after so many bytes of journal as are an eighth of the store's file, within these bounds: it
+   /// writes the more the larger the file is, and what follows it is executed again when the node starts.
+   std::uint64_t checkpointBytesMin = std::uint64_t{64} << 20, checkpointBytesMax = std::uint64_t{256} << 20;
    /// CPU limit of one transaction while producing, in nanoseconds; services may set a lower one.
    std::int64_t transactionCpuNs = 500'000'000;
    /// CPU limit of one HTTP request, message, notification, timer or continuation, in nanoseconds.
