@@ -26,8 +26,10 @@ TEST(Seeds, thatFailedOnce) {
        {10584, Mix::bft},      {12063, Mix::bft},      {10798, Mix::bftToBft}, {11455, Mix::bftToBft},
        {11513, Mix::bftToCft}, {12877, Mix::cftToBft}, {23325, Mix::bftToCft}, {30451, Mix::cftToBft},
        {32416, Mix::bftToBft}, {24416, Mix::bftToCft}, {26769, Mix::bftToBft}, {52596, Mix::cftToBft}};
-   // With its pauses: a Confirm that was durable, and enough with the author's block, and never sent.
+   // With their pauses: a Confirm that was durable, and enough with the author's block, and never sent; a block that
+   // its author finished after it had voted for another leader.
    EXPECT_FALSE(simulate(Plan::fromSeed(320604, Mix::cftToBft)).violation);
+   EXPECT_FALSE(simulate(Plan::fromSeed(501094, Mix::cft)).violation);
    for (const auto& [seed, mix] : seeds) {
       const Outcome outcome = simulate(planOf(seed, mix, {.faults = {}, .pauses = true}));
       EXPECT_FALSE(outcome.violation) << seed << ": " << *outcome.violation;

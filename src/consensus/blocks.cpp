@@ -148,6 +148,10 @@ void ReplicaState::admitOwn(const BlockPtr& block) {
    ForkBlock described = describe(block, *parent);
    described.state = BlockState::executed;
    described.own = true;
+   // C1: who has gone on to another term leads the former no more, and may have voted for somebody who lacks this.
+   const ProducerSets& sets = described.start->sets;
+   if (described.term != term && !sets.current.bft() && !sets.single())
+      return act(SetHead{head->id, head->num});
    ForkBlock& added = tree.insert(std::move(described), *parent);
    // Since it was begun this node may have voted for another chain: then it stays where it is.
    if (!forbiddenFork(added))

@@ -206,28 +206,26 @@ void ReplicaState::onConfirm(const MessageReceived& received) {
    changed_ = true;
 }
 
-/// Everybody knows of its own Confirm and of the author, who has the block: where these two are enough, nobody waits
-/// for the next header. Each counts in a set by the key that it has there. Confirms of others are for the author, for
-/// they say not which chain of the term they mean.
+/// Only the author counts: Confirms say not which chain of the term they mean, and whether the author has gone on to
+/// another term, where it may have voted for somebody who lacks the block, nobody else knows. Each counts in a set by
+/// the key that it has there.
 void ReplicaState::countConfirms() {
-   bool mine = false;
-   const auto reached = [&](const ProducerSet& set, const ForkBlock& block) {
-      const auto author = format::authorClaim(block.start->joint, block.producer);
+   if (!head->own || head->term != term || head->sets().current.bft())
+      return;
+   const auto reached = [&](const ProducerSet& set, BlockNum num) {
       const auto members = std::ranges::count_if(set.producers(), [&](const format::Producer& member) {
          if (member.name == options.producer)
-            return (mine || block.own) && claimIn(set);
-         if (member.name == block.producer && member.auth == author)
-            return true;
+            return claimIn(set).has_value();
          const auto at = confirmed_.find(keyOf(member.name, member.auth));
-         return head->own && at != confirmed_.end() && at->second >= block.num;
+         return at != confirmed_.end() && at->second >= num;
       });
       return static_cast<std::size_t>(members) >= set.strong();
    };
    for (ForkBlock* block = head; block != &tree.root() && block->term == term; block = block->parent) {
       if (block->sets().current.bft())
          return;
-      mine = mine || block->preparedHere;
-      if (reached(block->sets().current, *block) && (!block->sets().next || reached(*block->sets().next, *block))) {
+      if (reached(block->sets().current, block->num) &&
+          (!block->sets().next || reached(*block->sets().next, block->num))) {
          if (!block->certified)
             certify(*block, {});
          return;
