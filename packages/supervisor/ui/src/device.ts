@@ -23,15 +23,11 @@ import { decryptRecovery, encryptRecovery } from "./recovery.js";
 import type { KeyRecord, RequestRecord, Storage } from "./storage.js";
 
 const requestLifetimeMs = 10 * 60_000;
-const madeRemembered = 256;
 
 /** A key that signs, and the claim that it answers. */
 type Signer = Pick<KeyRecord, "spki" | "privateKey">;
 
 export class Device {
-  /** Ids of the newest transactions, oldest first. */
-  readonly #made = new Set<string>();
-
   constructor(
     private readonly node: Node,
     private readonly storage: Storage,
@@ -84,20 +80,16 @@ export class Device {
   }
 
   async #sign(action: Action, { spki, privateKey }: Signer, tapos: Tapos): Promise<{ id: string; signed: Uint8Array<ArrayBuffer> }> {
-    const transaction = this.#packUnique(tapos, [action], [{ service: "verify-sig", rawData: spki }]);
+    const transaction = await this.#packUnique(tapos, [action], [{ service: "verify-sig", rawData: spki }]);
     const proof = await sign(privateKey, transaction);
     return { id: transactionId(transaction), signed: packSignedTransaction(transaction, [proof]) };
   }
 
-  /** The same act done twice within a second is two transactions: the later one lives a second longer. */
-  #packUnique(tapos: Tapos, actions: Action[], claims: Claim[]): Uint8Array<ArrayBuffer> {
+  /** The same act done twice within a second, in one tab or two, is two transactions: the later one lives a second longer. */
+  async #packUnique(tapos: Tapos, actions: Action[], claims: Claim[]): Promise<Uint8Array<ArrayBuffer>> {
     for (let expiration = tapos.expiration; ; expiration++) {
       const transaction = packTransaction({ tapos: { ...tapos, expiration }, actions, claims });
-      const id = transactionId(transaction);
-      if (this.#made.has(id)) continue;
-      this.#made.add(id);
-      for (const oldest of this.#made) if (this.#made.size > madeRemembered) this.#made.delete(oldest);
-      return transaction;
+      if (await this.storage.isFirst(transactionId(transaction), expiration)) return transaction;
     }
   }
 

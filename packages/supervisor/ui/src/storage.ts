@@ -1,4 +1,5 @@
-// What the supervisor remembers on this device: one IndexedDB database a chain.
+// What the supervisor remembers on this device, for each chain: a database of keys and accounts, and one of the
+// transactions that it made lately.
 
 import type { PromptRecord } from "@polis/client/common";
 
@@ -59,11 +60,17 @@ const keyPaths: Record<keyof Stores, string | undefined> = {
   prompts: undefined,
 };
 
+const made = "made";
+/** Seconds for which a transaction is remembered after it has expired. */
+const madeRememberedSeconds = 60;
+
 export class Storage {
   readonly #database: IDBDatabase;
+  readonly #made: IDBDatabase;
 
-  private constructor(database: IDBDatabase) {
+  private constructor(database: IDBDatabase, made: IDBDatabase) {
     this.#database = database;
+    this.#made = made;
   }
 
   static async open(chainId: string, factory: IDBFactory = indexedDB): Promise<Storage> {
@@ -72,7 +79,20 @@ export class Storage {
       for (const [name, keyPath] of Object.entries(keyPaths))
         opening.result.createObjectStore(name, keyPath === undefined ? { autoIncrement: true } : { keyPath });
     };
-    return new Storage(await done(opening));
+    const openingMade = factory.open(`polis-${chainId}-made`, version);
+    openingMade.onupgradeneeded = () => void openingMade.result.createObjectStore(made);
+    return new Storage(await done(opening), await done(openingMade));
+  }
+
+  /** Whether this device, in whatever tab, makes a transaction for the first time. `expiration`: its own, in seconds. */
+  async isFirst(id: string, expiration: number): Promise<boolean> {
+    const transaction = this.#made.transaction(made, "readwrite", { durability: "relaxed" });
+    const store = transaction.objectStore(made);
+    store.delete(IDBKeyRange.upperBound([expiration - madeRememberedSeconds]));
+    const known = done(store.count([expiration, id]));
+    store.put(true, [expiration, id]);
+    await committed(transaction);
+    return (await known) === 0;
   }
 
   get<Name extends keyof Stores>(store: Name, key: string): Promise<Stores[Name] | undefined> {

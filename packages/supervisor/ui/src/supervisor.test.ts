@@ -121,7 +121,8 @@ test("the same act twice within a second and a block is two transactions", async
   await storage.put("accounts", { account: "alice-12", keyId: key.id, created: 0 });
   await storage.put("apps", { app: "tokens", current: "alice-12", accounts: ["alice-12"] });
   const device = new Device(node, storage, "CC");
-  const acts = await Promise.all([1, 2, 3].map(() => device.act("tokens", "credit", {}, "applied")));
+  const elsewhere = new Device(node, await Storage.open("CC"), "CC"); // another tab
+  const acts = await Promise.all([device, device, elsewhere].map((tab) => tab.act("tokens", "credit", {}, "applied")));
   expect(new Set(acts.map((act) => act.transactionId)).size).toBe(3);
   expect(pushed).toHaveLength(3);
 });
