@@ -217,13 +217,16 @@ Cluster::Change Cluster::setProducers(const std::vector<std::size_t>& numbers, b
    if (!ChainClient::succeeded(answer))
       throw std::runtime_error("the producers cannot be set: " + answer.body.substr(0, 800));
    current_ = numbers;
-   const std::size_t one = numbers.front();
+   return awaitProducers(before, numbers.front());
+}
+
+Cluster::Change Cluster::awaitProducers(std::uint32_t after, std::size_t number) const {
    // The decision is in force when a block knows it to be irreversible; the next one is of the new producers.
    std::optional<BlockFacts> decided, last;
-   for (auto num = before + 1;; ++num) {
-      if (!within(longest, [&] { return standing(one).value_or(Standing{}).irreversible >= num; }))
-         throw std::runtime_error("the producers do not produce; the log of one ends:\n" + lastLines(*nodes_[one]));
-      const auto block = format::fromJson<BlockFacts>(this->block(one, num));
+   for (auto num = after + 1;; ++num) {
+      if (!within(longest, [&] { return standing(number).value_or(Standing{}).irreversible >= num; }))
+         throw std::runtime_error("the producers do not produce; the log of one ends:\n" + lastLines(*nodes_[number]));
+      const auto block = format::fromJson<BlockFacts>(this->block(number, num));
       if (!block)
          throw std::runtime_error("block " + std::to_string(num) + " is not told");
       if (decided && last->commitNum >= decided->num)

@@ -78,6 +78,9 @@ public:
    };
    /// Has the producers so far make these nodes the producers, and waits until they are. Throws std::runtime_error.
    Change setProducers(const std::vector<std::size_t>& numbers, bool cft);
+   /// Waits until the producers that a block after `after` decides on are in force, as a node sees it: until then those
+   /// before are needed too. Throws std::runtime_error.
+   Change awaitProducers(std::uint32_t after, std::size_t number) const;
    /// A block as a node tells it. Throws std::runtime_error when it does not.
    std::string block(std::size_t number, std::uint32_t num) const;
    /// Of a node; the account of the first owns what it makes.
