@@ -1,4 +1,4 @@
-// The options of a suite without peers, and the lines in which it tells its figures.
+// The lines in which suites tell their figures, and the options of those without peers.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +10,16 @@
 #include <vector>
 
 namespace polis::bench {
+
+/// One figure as a line of JSON. suite, name and engine hold no characters that JSON would escape.
+inline void printJson(std::string_view suite, std::string_view name, std::string_view engine, const char* metric,
+                      double value, const char* unit) {
+   const auto width = [](std::string_view text) { return static_cast<int>(text.size()); };
+   std::printf(R"({"suite":"%.*s","case":"%.*s","engine":"%.*s","metric":"%s","value":%.6g,"unit":"%s"})"
+               "\n",
+               width(suite), suite.data(), width(name), name.data(), width(engine), engine.data(), metric, value, unit);
+   std::fflush(stdout);
+}
 
 struct Options {
    bool json = false;
@@ -25,11 +35,8 @@ public:
 
    void operator()(const std::string& name, const char* metric, double value, const char* unit) const {
       if (json_)
-         std::printf("{\"suite\":\"%s\",\"case\":\"%s\",\"engine\":\"polis\",\"metric\":\"%s\",\"value\":%.6g,"
-                     "\"unit\":\"%s\"}\n",
-                     suite_.c_str(), name.c_str(), metric, value, unit);
-      else
-         std::printf("%-28s %-20s %12.1f %s\n", name.c_str(), metric, value, unit);
+         return printJson(suite_, name, "polis", metric, value, unit);
+      std::printf("%-28s %-20s %12.1f %s\n", name.c_str(), metric, value, unit);
       std::fflush(stdout);
    }
 

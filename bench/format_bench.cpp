@@ -16,6 +16,7 @@
 //                 process, in memory that the system has to supply (median of 5), and the slowest of 7 after it
 #include "format_bench_subject.hpp"
 
+#include "bench/figures.hpp"
 #include "format/builtin_types.hpp"
 #include "format/dynamic.hpp"
 #include "format/fracpack.hpp"
@@ -239,18 +240,16 @@ private:
             const std::vector<Figure>& figures) const {
       if (p_.json) {
          for (const Figure& figure : figures)
-            std::printf("{\"suite\":\"format\",\"case\":\"%s/%s\",\"engine\":\"%s\",\"metric\":\"%s\",\"value\":%.6g,"
-                        "\"unit\":\"%s\"}\n",
-                        name, operation, figure.engine.c_str(), metric, figure.value, unit);
-      } else {
-         std::printf("%-9s %-13s %-2s", name, operation, unit);
-         for (const Figure& figure : figures) {
-            std::printf("  %s %.*f", figure.engine.c_str(), figure.value < 100 ? 1 : 0, figure.value);
-            if (&figure != &figures[0])
-               std::printf(" (x%.2f)", figure.value / figures[0].value);
-         }
-         std::printf("\n");
+            printJson("format", std::string(name) + "/" + operation, figure.engine, metric, figure.value, unit);
+         return;
       }
+      std::printf("%-9s %-13s %-2s", name, operation, unit);
+      for (const Figure& figure : figures) {
+         std::printf("  %s %.*f", figure.engine.c_str(), figure.value < 100 ? 1 : 0, figure.value);
+         if (&figure != &figures[0])
+            std::printf(" (x%.2f)", figure.value / figures[0].value);
+      }
+      std::printf("\n");
       std::fflush(stdout);
    }
 

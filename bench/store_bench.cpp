@@ -15,6 +15,7 @@
 #include "store_bench_engine.hpp"
 
 #include "base/assert.hpp"
+#include "bench/figures.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -166,11 +167,8 @@ private:
    void say(const char* name, const char* metric, double value, const char* unit) const {
       const std::string size = rows_ >= 1'000'000 ? std::to_string(rows_ / 1'000'000) + "M" : std::to_string(rows_);
       if (p_.json)
-         std::printf("{\"suite\":\"store\",\"case\":\"%s/%s\",\"engine\":\"%s\",\"metric\":\"%s\",\"value\":%.6g,"
-                     "\"unit\":\"%s\"}\n",
-                     name, size.c_str(), name_, metric, value, unit);
-      else
-         std::printf("%-22s %-5s %-14s %-18s %14.1f %s\n", name, size.c_str(), name_, metric, value, unit);
+         return printJson("store", name + ("/" + size), name_, metric, value, unit);
+      std::printf("%-22s %-5s %-14s %-18s %14.1f %s\n", name, size.c_str(), name_, metric, value, unit);
       std::fflush(stdout);
    }
    void rate(const char* name, double count, double from) const {

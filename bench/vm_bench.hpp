@@ -1,6 +1,7 @@
 // What the parts of `bench/run vm` share.
 #pragma once
 
+#include "bench/figures.hpp"
 #include "vm/module_body.hpp"
 
 #include <algorithm>
@@ -20,9 +21,7 @@ inline double nowNs() {
 }
 
 inline void figure(const char* name, const char* engine, const char* metric, double value, const char* unit) {
-   std::printf(
-       "{\"suite\":\"vm\",\"case\":\"%s\",\"engine\":\"%s\",\"metric\":\"%s\",\"value\":%.4g,\"unit\":\"%s\"}\n", name,
-       engine, metric, value, unit);
+   bench::printJson("vm", name, engine, metric, value, unit);
 }
 
 /// Median over rounds of the time of one of `count` repetitions, in ns.
