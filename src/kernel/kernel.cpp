@@ -439,6 +439,7 @@ store::JournalPosition Kernel::Impl::flush() {
    if (newest)
       if (const std::uint32_t num = newest->num; moveIrreversible(std::move(newest)))
          tellFinal(num);
+   store.prepare();
    bool due;
    {
       Lock lock(checkpointMutex_);

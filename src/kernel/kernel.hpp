@@ -221,8 +221,8 @@ public:
    // ---- store thread ----
 
    /// Syncs the journal, and returns the position up to which it is durable. The newest synced block that a single
-   /// producer sealed here becomes irreversible; the kernel then tells `transact+1` (see `onFinal` below). Also writes
-   /// a checkpoint when one is due.
+   /// producer sealed here becomes irreversible; the kernel then tells `transact+1` (see `onFinal` below). Also
+   /// prepares memory of the store for the blocks to come, and writes a checkpoint when one is due.
    store::JournalPosition flush();
    /// Writes a checkpoint now; call at a clean shutdown after the other threads have stopped.
    void checkpoint();

@@ -41,6 +41,8 @@ constexpr std::uint32_t hugeSlabs = hugePageBytes / slabBytes;
 /// dirty as a whole, and of a larger file scattered changes would let a checkpoint write more than small pages do.
 constexpr std::uint64_t hugeMappedMax = std::uint64_t{2} << 30;
 constexpr std::uint32_t growSlabsMin = 64, growSlabsMax = 1024;
+/// So many slabs are prepared ahead of the writers; at a time so few that none of them waits long for the map.
+constexpr std::uint32_t prepareAhead = 128, prepareStep = 4;
 
 } // namespace
 
@@ -136,7 +138,28 @@ std::uint32_t Pool::takeSlabs(std::uint32_t count) {
    freeSlabs_.erase(run);
    if (length > count)
       freeSlabs_.emplace(first + count, length - count);
+   takenTo_ = std::max(takenTo_, first + count);
    return first;
+}
+
+std::uint32_t Pool::preparedTo() const {
+   return std::min(takenTo_ + std::min(takenTo_ - openedTo_, prepareAhead), slabCount_);
+}
+
+void Pool::prepare() {
+   for (;;) {
+      std::uint32_t from, to;
+      {
+         Lock lock(mutex_);
+         from = std::max(touchedTo_, takenTo_);
+         to = std::min(from + prepareStep, preparedTo());
+         if (from >= to)
+            return;
+         touchedTo_ = to;
+      }
+      // Nothing is lost when it fails: whoever writes there touches it.
+      ::madvise(base_ + from * slabBytes, (to - from) * slabBytes, MADV_POPULATE_WRITE);
+   }
 }
 
 void Pool::giveSlabs(std::uint32_t first, std::uint32_t count) {
@@ -399,6 +422,7 @@ void Pool::startUse() {
          if (info.free[i / 64] >> (i % 64) & 1)
             POISON(at(slab * slabUnits + i * classUnits[sizeClass]), classBytes(sizeClass));
    }
+   openedTo_ = takenTo_ = touchedTo_ = slabCount_;
 }
 
 void Pool::emptyCaches() {

@@ -89,6 +89,8 @@ public:
    struct Usage {
       std::uint64_t fileBytes, usedBytes, nodes;
    };
+   /// As Store::prepare.
+   void prepare();
    Usage usage();
 
    // For opening, before any other use.
@@ -125,6 +127,9 @@ private:
    void freeLocked(Ref ref) REQUIRES(mutex_);
    void emptyCaches() REQUIRES(mutex_);
    void map(std::uint64_t fromByte, std::uint64_t toByte);
+   /// How far slabs should have their pages by now: no further ahead than what was taken, so that a small store stays
+   /// small.
+   std::uint32_t preparedTo() const REQUIRES(mutex_);
 
    File file_;
    Reserve space_;
@@ -141,6 +146,8 @@ private:
    /// First slab of a run of free ones, and its length.
    std::map<std::uint32_t, std::uint32_t> freeSlabs_ GUARDED_BY(mutex_);
    std::vector<std::unique_ptr<Cache>> caches_ GUARDED_BY(mutex_);
+   /// Slabs were there at opening, were handed out since, and have their pages, as far as these.
+   std::uint32_t openedTo_ GUARDED_BY(mutex_) = 0, takenTo_ GUARDED_BY(mutex_) = 0, touchedTo_ GUARDED_BY(mutex_) = 0;
 };
 
 } // namespace polis::store::detail

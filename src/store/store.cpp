@@ -330,6 +330,8 @@ void Store::compact(const std::filesystem::path& folder) {
    std::filesystem::remove_all(fresh, error);
 }
 
+void Store::prepare() { state_->generations.pool().prepare(); }
+
 Stat Store::stat() {
    const Pool::Usage usage = state_->generations.pool().usage();
    const std::size_t queued = state_->generations.queued();

@@ -82,6 +82,10 @@ public:
 
    Stat stat();
 
+   /// Has the system clear memory that writers will take next, who wait for that otherwise: up to 8 MiB, and never more
+   /// than they have taken since the store was opened.
+   void prepare();
+
    /// Waits until everything dropped so far is reclaimed.
    void drain();
 
