@@ -2,6 +2,8 @@
 #pragma once
 
 #include "base/assert.hpp"
+#include "format/native_tables.hpp"
+#include "kernel/databases.hpp"
 #include "store/store.hpp"
 
 #include <optional>
@@ -34,10 +36,12 @@ public:
 
    void put(ByteView key, ByteView value) {
       ASSERT(writable());
+      codeChanges_ += decidesCode(key);
       writer_->put(key, value);
    }
    void remove(ByteView key) {
       ASSERT(writable());
+      codeChanges_ += decidesCode(key);
       writer_->remove(key);
    }
 
@@ -51,13 +55,25 @@ public:
          writer_->keep(*mark);
    }
    void rollBack(std::optional<store::Writer::Mark> mark) {
-      if (mark)
-         writer_->rollBack(*mark);
+      if (!mark)
+         return;
+      ++codeChanges_;
+      writer_->rollBack(*mark);
    }
 
+   /// Grows whenever the rows may have changed that say which code runs, and within which limits.
+   std::uint64_t codeChanges() const { return codeChanges_; }
+
 private:
+   /// Of `native` all but the status row, which every block writes.
+   static bool decidesCode(ByteView key) {
+      return key[0] == db::native &&
+             !(key.size() >= 3 && key[1] == 0 && key[2] == static_cast<std::uint8_t>(format::NativeTable::status));
+   }
+
    store::Version version_;
    std::optional<store::Writer> writer_;
+   std::uint64_t codeChanges_ = 1;
 };
 
 } // namespace polis::kernel

@@ -53,16 +53,11 @@ vm::Options vmOptions(const format::VMOptions& options) {
 
 Context::Context(Machine& machine, ChainState& state, ContextOptions options)
    : consoleBytesLeft(machine.options.consoleBytes), machine_(machine), state_(state), options_(options),
-     sockets_(machine.sockets), own_(machine.local, machine.sockets, options.view),
+     limits_(readLimits()), sockets_(machine.sockets), own_(machine.local, machine.sockets, options.view),
      checkout_(options.within ? options.within : &own_), levelsAtStart_(checkout_->levels()),
      startedNs_(machine.host.monotonicNs()), limited_(options.producing), traceBytesLeft_(machine.options.traceBytes) {
    machine.counters.contexts.fetch_add(1, std::memory_order_relaxed);
-   config_ = readRow<format::ConfigRow>(state, db::native, format::ConfigRow::key());
-   wasm_ = readRow<format::WasmConfigRow>(state, options.codeDatabase,
-                                          format::WasmConfigRow::key(options.mode == Mode::verify
-                                                                         ? format::NativeTable::proofWasmConfig
-                                                                         : format::NativeTable::transactionWasmConfig));
-   budget_.stackBytes = wasm_.vmOptions.max_stack_bytes;
+   budget_.stackBytes = limits_.wasm.vmOptions.max_stack_bytes;
    if (!options_.record)
       options_.record = &ownRecord_;
    if (options_.producing) {
@@ -78,6 +73,20 @@ Context::Context(Machine& machine, ChainState& state, ContextOptions options)
       if (machine_.validatedIsUnwanted())
          budget_.interrupt();
    }
+}
+
+Limits Context::readLimits() const {
+   NativeCache* cache = cacheOf(options_.mode);
+   if (cache)
+      if (const Limits* known = cache->limits())
+         return *known;
+   const auto table = options_.mode == Mode::verify ? format::NativeTable::proofWasmConfig
+                                                    : format::NativeTable::transactionWasmConfig;
+   const Limits out{readRow<format::ConfigRow>(state_, db::native, format::ConfigRow::key()),
+                    readRow<format::WasmConfigRow>(state_, options_.codeDatabase, format::WasmConfigRow::key(table))};
+   if (cache)
+      cache->keep(out);
+   return out;
 }
 
 Context::~Context() {
@@ -275,11 +284,11 @@ ServiceInstance& Context::instance(format::AccountNumber service, Mode mode, boo
    if (checkout_->levels() >= Checkout::levelsMax)
       throw Abort("too many levels of checkoutSubjective");
    ServiceCode found = code(service, mode);
-   if (instances_.size() >= wasm_.numExecutionMemories) {
+   if (instances_.size() >= limits_.wasm.numExecutionMemories) {
       // On replay, what only this node ran must not decide.
       if (options_.record->replaying && !switched)
          dropSwitched();
-      if (instances_.size() >= wasm_.numExecutionMemories)
+      if (instances_.size() >= limits_.wasm.numExecutionMemories)
          throw Abort("exceeded maximum number of running services");
    }
    instances_.push_back(std::make_unique<ServiceInstance>(*this, service, std::move(found), mode, switched));
@@ -329,10 +338,24 @@ std::uint64_t Context::codeFlags(format::AccountNumber service, Mode mode) {
    for (const auto& i : instances_)
       if (i->service() == service && i->mode() == mode)
          return i->code().flags;
+   if (NativeCache* cache = cacheOf(mode))
+      if (const ServiceCode* known = cache->code(service, codeOptions()))
+         return known->flags;
    return maskedFlags(findCode(service, mode), mode);
 }
 
 ServiceCode Context::code(format::AccountNumber service, Mode mode) {
+   NativeCache* cache = cacheOf(mode);
+   if (cache)
+      if (const ServiceCode* known = cache->code(service, codeOptions()))
+         return *known;
+   ServiceCode out = findService(service, mode);
+   if (cache)
+      cache->keep(service, out);
+   return out;
+}
+
+ServiceCode Context::findService(format::AccountNumber service, Mode mode) {
    const CodeLookup found = findCode(service, mode);
    ServiceCode out;
    out.flags = maskedFlags(found, mode);
@@ -354,23 +377,21 @@ ServiceCode Context::code(format::AccountNumber service, Mode mode) {
              "remove the file 'poison' in its folder");
    }
    const vm::Options options = codeOptions();
+   const Bytes key = storeKey(found.local ? db::nativeSubjective : options_.codeDatabase,
+                              format::CodeByHashRow::key(out.hash, found.row.vmType, found.row.vmVersion));
+   const auto missing = [] { return Abort("service code record is missing"); };
+   // What the chain no longer holds does not run, even where it has been compiled.
+   const auto onChain = found.local ? std::nullopt : state_.get(key);
+   if (!found.local && !onChain)
+      throw missing();
    out.module = machine_.engine.find(out.hash, options);
    if (out.module)
       return out;
 
-   const Bytes key = format::CodeByHashRow::key(out.hash, found.row.vmType, found.row.vmVersion);
-   std::expected<format::CodeByHashRow, format::FracError> row;
-   if (found.local) {
-      if (const auto packed = checkout_->peek(storeKey(db::nativeSubjective, key)))
-         row = format::unpack<format::CodeByHashRow>(*packed);
-      else
-         throw Abort("service code record is missing");
-   } else {
-      if (const auto packed = state_.get(storeKey(options_.codeDatabase, key)))
-         row = format::unpack<format::CodeByHashRow>(*packed);
-      else
-         throw Abort("service code record is missing");
-   }
+   std::optional<Bytes> here;
+   if (found.local && !(here = checkout_->peek(key)))
+      throw missing();
+   const auto row = format::unpack<format::CodeByHashRow>(onChain ? *onChain : ByteView(*here));
    if (!row)
       throw Abort("service code record is malformed");
    const CodeGuard::Running note(machine_.guard, out.hash, service,
@@ -383,7 +404,7 @@ ServiceCode Context::code(format::AccountNumber service, Mode mode) {
    return out;
 }
 
-vm::Options Context::codeOptions() const { return vmOptions(wasm_.vmOptions); }
+vm::Options Context::codeOptions() const { return vmOptions(limits_.wasm.vmOptions); }
 
 std::optional<Bytes> Context::storedCode(const format::Checksum256& hash) {
    const auto packed = state_.get(storeKey(db::native, format::CodeByHashRow::key(hash, 0, 0)));

@@ -8,6 +8,7 @@
 #include "kernel/databases.hpp"
 #include "kernel/handle.hpp"
 #include "kernel/machine.hpp"
+#include "kernel/native_cache.hpp"
 #include "vm/engine.hpp"
 
 #include <memory>
@@ -61,19 +62,10 @@ struct ContextOptions {
    std::uint32_t codeDatabase = db::native;
    /// A change to code that is not compiled yet fails; see Context::waitsForCode.
    bool awaitCode = false;
+   /// Of `state`, in transaction mode; may be null.
+   NativeCache* cache = nullptr;
    /// A checkout of the caller to run in, with its levels open; null: one of its own.
    Checkout* within = nullptr;
-};
-
-/// The code that answers for a service, as one context sees it.
-struct ServiceCode {
-   std::uint64_t flags = 0;
-   format::Checksum256 hash{};
-   std::shared_ptr<const vm::Module> module;
-
-   bool privileged() const { return flags & format::CodeRow::isPrivileged; }
-   bool local() const { return flags & isLocal; }
-   static constexpr std::uint64_t isLocal = std::uint64_t{1} << 63;
 };
 
 /// One action frame.
@@ -110,8 +102,8 @@ public:
    Checkout& checkout() { return *checkout_; }
    vm::Budget& budget() { return budget_; }
    const ContextOptions& options() const { return options_; }
-   std::uint32_t keyBytesMax() const { return config_.maxKeySize; }
-   std::uint32_t valueBytesMax() const { return config_.maxValueSize; }
+   std::uint32_t keyBytesMax() const { return limits_.config.maxKeySize; }
+   std::uint32_t valueBytesMax() const { return limits_.config.maxValueSize; }
    VerifyChanges* changes() { return options_.changes; }
 
    /// Runs `node.action` as a callee: charges 4096 bytes of stack, enters by `called`, sets node.error on failure.
@@ -179,6 +171,10 @@ private:
       bool local;
    };
    CodeLookup findCode(format::AccountNumber service, Mode mode);
+   ServiceCode findService(format::AccountNumber service, Mode mode);
+   /// The cache, where it knows what runs in `mode`.
+   NativeCache* cacheOf(Mode mode) const { return mode == Mode::transaction ? options_.cache : nullptr; }
+   Limits readLimits() const;
    std::optional<Bytes> storedCode(const format::Checksum256& hash);
    CodeGuard::Purpose purpose() const { return limited_ ? CodeGuard::Purpose::choice : CodeGuard::Purpose::committed; }
    static std::uint64_t maskedFlags(const CodeLookup& found, Mode mode);
@@ -186,8 +182,7 @@ private:
    Machine& machine_;
    ChainState& state_;
    ContextOptions options_;
-   format::ConfigRow config_;
-   format::WasmConfigRow wasm_;
+   const Limits limits_;
    vm::Budget budget_;
    std::vector<std::unique_ptr<ServiceInstance>> instances_;
    SubjectiveRecord ownRecord_;

@@ -272,7 +272,8 @@ Outcome OpenBlock::push(format::SignedTransaction transaction, bool proofsChecke
                           .producing = producing,
                           .changes = &changes_,
                           .record = &record,
-                          .awaitCode = awaitCode});
+                          .awaitCode = awaitCode,
+                          .cache = &cache_});
          format::ProcessTransactionArgs arguments{std::move(transaction.transaction)};
          PackedAction action =
              packAction(format::AccountNumber(), transact, format::MethodNumber(), format::pack(arguments));

@@ -97,6 +97,7 @@ private:
    BlockStatePtr parent_;
    BlockPurpose purpose_;
    ChainState state_;
+   NativeCache cache_{state_};
    format::BlockHeader header_;
    format::StatusRow status_;
    VerifyChanges changes_;
