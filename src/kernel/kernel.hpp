@@ -286,4 +286,15 @@ private:
 /// newest number. Chain writes of the call are dropped; node-local commits persist. Failures are logged.
 inline constexpr std::uint32_t notifyFinal = 5;
 
+/// ## Interest (node-local, our own)
+///
+/// Most transactions that a node executes nobody there waits for, least of all where it follows. A service that is told
+/// of all of them may say when that is of no use: an action {0, service, method, frac(vector<bytes>)} of the row
+/// NotifyRow{type = notifyInterest} in nativeSubjective, table 8. The callback `method` of `service` about a
+/// transaction (acceptTransaction, rejectTransaction) then runs only while, for one of the byte strings, the database
+/// that its first byte names (64 to 67) has a row with its other bytes and the transaction's id for a key. `transact+1`
+/// registers where it keeps what is queued and who waits. Without such an action, or where it cannot be read, the
+/// callback always runs.
+inline constexpr std::uint32_t notifyInterest = 6;
+
 } // namespace polis::kernel

@@ -8,6 +8,7 @@
 #include "format/merkle.hpp"
 #include "kernel/databases.hpp"
 
+#include <algorithm>
 #include <set>
 #include <tuple>
 
@@ -98,6 +99,31 @@ std::vector<format::Action> OpenBlock::registered(NotifyType type, bool local) {
    return std::move(row->actions);
 }
 
+bool OpenBlock::concerns(const format::Action& callback, const format::Checksum256& id) const {
+   static const Bytes rowKey = storeKey(db::nativeSubjective, format::NotifyRow::key(NotifyType{notifyInterest}));
+   const LocalState now = machine_.local.state();
+   const auto packed = now.kept.get(rowKey);
+   const auto row = packed ? format::unpack<format::NotifyRow>(*packed)
+                           : std::unexpected(format::FracError{format::FracRule::truncated, 0});
+   if (!row)
+      return true;
+   for (const format::Action& interest : row->actions) {
+      if (interest.sender || interest.service != callback.service || interest.method != callback.method)
+         continue;
+      auto places = format::unpack<std::vector<Bytes>>(interest.rawData);
+      if (!places)
+         return true;
+      return std::ranges::any_of(*places, [&](Bytes& place) {
+         if (place.empty() || !isLocalDb(place.front()))
+            return true;
+         const bool kept = isKeptDb(place.front());
+         append(place, id);
+         return (kept ? now.kept : now.session).get(place).has_value();
+      });
+   }
+   return true;
+}
+
 ActionNode OpenBlock::runCallback(const format::Action& action, ByteView rawData) {
    const auto mark = state_.mark();
    ActionNode node;
@@ -116,11 +142,6 @@ ActionNode OpenBlock::runCallback(const format::Action& action, ByteView rawData
       state_.keep(mark);
    }
    return node;
-}
-
-void OpenBlock::notify(NotifyType type, const std::optional<Bytes>& rawData) {
-   for (const format::Action& action : registered(type, false))
-      (void)runCallback(action, rawData ? ByteView(*rawData) : ByteView(action.rawData));
 }
 
 std::optional<format::SignedTransaction> OpenBlock::next() {
@@ -310,9 +331,15 @@ Outcome OpenBlock::push(format::SignedTransaction transaction, bool proofsChecke
 }
 
 void OpenBlock::tell(const format::Checksum256& id, const Outcome& outcome) {
-   const NotifyType type = outcome.error ? NotifyType::rejectTransaction : NotifyType::acceptTransaction;
-   if (state_.get(storeKey(db::native, format::NotifyRow::key(type))))
-      notify(type, packTold(id, outcome));
+   Bytes told;
+   for (const format::Action& action :
+        registered(outcome.error ? NotifyType::rejectTransaction : NotifyType::acceptTransaction, false)) {
+      if (!concerns(action, id))
+         continue;
+      if (told.empty())
+         told = packTold(id, outcome);
+      (void)runCallback(action, told);
+   }
 }
 
 Outcome OpenBlock::pushStartBlock() {
@@ -409,7 +436,8 @@ std::pair<std::shared_ptr<const format::SignedBlock>, BlockStatePtr> OpenBlock::
       const format::BlockDataRow row{id_, block->auxConsensusData};
       machine_.local.write({{storeKey(db::nativeSubjective, row.key()), format::pack(row)}});
    }
-   notify(NotifyType::acceptBlock, std::nullopt);
+   for (const format::Action& action : registered(NotifyType::acceptBlock, false))
+      (void)runCallback(action, action.rawData);
    machine_.counters.blocks.fetch_add(1, std::memory_order_relaxed);
 
    auto state = std::make_shared<BlockState>();

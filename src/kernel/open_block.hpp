@@ -83,9 +83,9 @@ private:
    std::vector<PackedAction> unverified(const format::SignedTransaction& transaction,
                                         const format::Transaction& unpacked, const format::Checksum256& id);
    std::vector<std::optional<Bytes>> tokens(const format::SignedTransaction& transaction);
-   /// Runs the actions of a notify row, each on its own: `rawData` empty passes the action's own.
-   void notify(format::NotifyType type, const std::optional<Bytes>& rawData);
    std::vector<format::Action> registered(format::NotifyType type, bool local);
+   /// Whether a callback about a transaction has anything to do; see "Interest" in kernel.hpp.
+   bool concerns(const format::Action& callback, const format::Checksum256& id) const;
    ActionNode runCallback(const format::Action& action, ByteView rawData);
    Checkout::View view() const {
       return purpose_ == BlockPurpose::replay ? Checkout::View::dropped : Checkout::View::shared;
