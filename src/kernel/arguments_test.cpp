@@ -147,6 +147,14 @@ protected:
       return {numberOf("kvOpen"), 0, prefixPair, prefixPair + 1, access};
    }
 
+   /// A host function, called by a service in a mode. refusal: what it says whatever the arguments; empty: nothing.
+   struct Call {
+      const Rule& rule;
+      Mode mode;
+      AccountNumber service;
+      std::string refusal, what;
+   };
+
    template <class F>
    void forEach(F&& body) {
       for (const Rule& rule : rules)
@@ -154,18 +162,34 @@ protected:
             for (const AccountNumber service : {alice, plain, local, verify}) {
                if ((mode == Mode::verify) != (service == verify) || (service == local && !subjective(mode)))
                   continue;
-               const std::string what =
-                   std::string(rule.name) + " by " + service.str() + " in " + modeNames[static_cast<int>(mode)];
-               std::string refusal;
+               Call call{rule, mode, service, "",
+                         std::string(rule.name) + " by " + service.str() + " in " + modeNames[static_cast<int>(mode)]};
                if (rule.subjectiveOnly && !subjective(mode))
-                  refusal = "not available in this mode";
+                  call.refusal = "not available in this mode";
                else if (rule.needs == Needs::localPrivilege && service != local)
-                  refusal = "privileged node-local";
+                  call.refusal = "privileged node-local";
                else if (rule.needs == Needs::privilege && !privileged(service, mode))
-                  refusal = "privileged";
-               body(rule, mode, service, refusal, what);
+                  call.refusal = "privileged";
+               body(call);
             }
    }
+
+   /// body(call, program, place, kind): a program that makes the call with arguments that are right, and where in it
+   /// one of them stands.
+   template <class F>
+   void forEachArgument(F&& body) {
+      forEach([&](const Call& call) {
+         std::vector<std::size_t> at;
+         const Bytes right = rightCall(call.rule, at);
+         for (std::size_t i = 0; i < at.size(); ++i) {
+            Bytes program = opened(call.mode, call.service);
+            const std::size_t place = program.size() + at[i];
+            append(program, right);
+            body(call, std::move(program), place, call.rule.arguments[i]);
+         }
+      });
+   }
+   static bool isSpan(char kind) { return kind == 's' || kind == 'o' || kind == 'p'; }
 };
 
 TEST(HostFunctions, eachHasARuleForItsArguments) {
@@ -180,79 +204,61 @@ TEST(HostFunctions, eachHasARuleForItsArguments) {
 }
 
 CHAIN_TEST(ArgumentsTest, spansOutsideOfMemory) {
-   forEach(
-       [&](const Rule& rule, Mode mode, AccountNumber service, const std::string& refusal, const std::string& what) {
-          std::vector<std::size_t> at;
-          const Bytes right = rightCall(rule, at);
-          for (std::size_t i = 0; i < at.size(); ++i) {
-             const char kind = rule.arguments[i];
-             if (kind != 's' && kind != 'o' && kind != 'p')
-                continue;
-             for (const BadSpan& bad : badSpans) {
-                if (kind == 'p' && bad.pointer == 0)
-                   continue;
-                Bytes program = opened(mode, service);
-                append(program, right);
-                const std::size_t place = program.size() - right.size() + at[i];
-                program[place] = bad.pointer;
-                if (kind != 'p')
-                   program[place + 1] = bad.bytes;
-                const std::string found = error(mode, service, program);
-                if (!refusal.empty())
-                   EXPECT_NE(found.find(refusal), found.npos) << what << ", " << bad.what << ": " << found;
-                else if (rule.arguments[0] == 'h' && !privileged(service, mode))
-                   EXPECT_EQ(found, "Invalid bucket") << what << ", " << bad.what;
-                else if ((std::string_view(rule.name) == "kvPut" || std::string_view(rule.name) == "kvRemove") &&
-                         subjective(mode))
-                   EXPECT_NE(found.find("Cannot write"), found.npos) << what << ", " << bad.what << ": " << found;
-                else
-                   EXPECT_NE(found.find("wasm memory out-of-bounds"), found.npos)
-                       << what << ", " << bad.what << ": " << found;
-             }
-          }
-       });
+   forEachArgument([&](const Call& call, Bytes program, std::size_t place, char kind) {
+      if (!isSpan(kind))
+         return;
+      for (const BadSpan& bad : badSpans) {
+         if (kind == 'p' && bad.pointer == 0)
+            continue;
+         program[place] = bad.pointer;
+         if (kind != 'p')
+            program[place + 1] = bad.bytes;
+         const std::string found = error(call.mode, call.service, program);
+         const std::string_view name = call.rule.name;
+         if (!call.refusal.empty())
+            EXPECT_NE(found.find(call.refusal), found.npos) << call.what << ", " << bad.what << ": " << found;
+         else if (call.rule.arguments[0] == 'h' && !privileged(call.service, call.mode))
+            EXPECT_EQ(found, "Invalid bucket") << call.what << ", " << bad.what;
+         else if ((name == "kvPut" || name == "kvRemove") && subjective(call.mode))
+            EXPECT_NE(found.find("Cannot write"), found.npos) << call.what << ", " << bad.what << ": " << found;
+         else
+            EXPECT_NE(found.find("wasm memory out-of-bounds"), found.npos)
+                << call.what << ", " << bad.what << ": " << found;
+      }
+   });
 }
 
 CHAIN_TEST(ArgumentsTest, numbersThatMeanNothing) {
-   forEach(
-       [&](const Rule& rule, Mode mode, AccountNumber service, const std::string& refusal, const std::string& what) {
-          std::vector<std::size_t> at;
-          const Bytes right = rightCall(rule, at);
-          for (std::size_t i = 0; i < at.size(); ++i) {
-             const char kind = rule.arguments[i];
-             if (kind == 's' || kind == 'o' || kind == 'p')
-                continue;
-             Bytes program = opened(mode, service);
-             append(program, right);
-             program[program.size() - right.size() + at[i]] = ones;
-             const std::string found = error(mode, service, program);
-             if (!refusal.empty())
-                EXPECT_NE(found.find(refusal), found.npos) << what << ": " << found;
-             else if (kind == 'h')
-                EXPECT_EQ(found, "Invalid bucket") << what;
-             else if (kind == 'n' || kind == 'w')
-                EXPECT_NE(found, "") << what << ", argument " << i;
-             else
-                EXPECT_EQ(found, "") << what << ", argument " << i;
-          }
-       });
+   forEachArgument([&](const Call& call, Bytes program, std::size_t place, char kind) {
+      if (isSpan(kind))
+         return;
+      program[place] = ones;
+      const std::string found = error(call.mode, call.service, program);
+      if (!call.refusal.empty())
+         EXPECT_NE(found.find(call.refusal), found.npos) << call.what << ": " << found;
+      else if (kind == 'h')
+         EXPECT_EQ(found, "Invalid bucket") << call.what;
+      else if (kind == 'n' || kind == 'w')
+         EXPECT_NE(found, "") << call.what << ", byte " << place;
+      else
+         EXPECT_EQ(found, "") << call.what << ", byte " << place;
+   });
 }
 
 CHAIN_TEST(ArgumentsTest, modesAndPrivileges) {
    // Refused with arguments that are right, too, and by nothing else.
-   forEach(
-       [&](const Rule& rule, Mode mode, AccountNumber service, const std::string& refusal, const std::string& what) {
-          std::vector<std::size_t> at;
-          Bytes program = opened(mode, service);
-          append(program, rightCall(rule, at));
-          const std::string found = error(mode, service, program);
-          if (!refusal.empty())
-             EXPECT_NE(found.find(refusal), found.npos) << what << ": " << found;
-          else {
-             EXPECT_EQ(found.find("not available in this mode"), found.npos) << what << ": " << found;
-             EXPECT_EQ(found.find("requires a privileged"), found.npos) << what << ": " << found;
-          }
-       });
+   forEach([&](const Call& call) {
+      std::vector<std::size_t> at;
+      Bytes program = opened(call.mode, call.service);
+      append(program, rightCall(call.rule, at));
+      const std::string found = error(call.mode, call.service, program);
+      if (!call.refusal.empty())
+         EXPECT_NE(found.find(call.refusal), found.npos) << call.what << ": " << found;
+      else {
+         EXPECT_EQ(found.find("not available in this mode"), found.npos) << call.what << ": " << found;
+         EXPECT_EQ(found.find("requires a privileged"), found.npos) << call.what << ": " << found;
+      }
+   });
 }
 
 } // namespace polis::kernel

@@ -1,6 +1,8 @@
 // Genesis, blocks, transactions, replay and restart. Rules: spec, kernel §6 and §7.
 #include "kernel/databases.hpp"
 #include "kernel/test/test_chain.hpp"
+#include "store/file.hpp"
+#include "vm/wat.hpp"
 
 namespace polis::kernel {
 
@@ -128,6 +130,33 @@ CHAIN_TEST(BlockTest, failedTransactionIsUndone) {
    EXPECT_EQ(sealed.block->block.transactions.size(), 3u);
 }
 
+CHAIN_TEST(BlockTest, whoUsesUpItsRoomChangesNothing) {
+   closeKernel();
+   options.transactionCpuNs = 20'000'000;
+   openKernel();
+   boot();
+   const auto stays = [&] { return Program().open(db::service, prefixOf(alice), 3).put(0, "k", "v"); };
+   Program handles = stays();
+   for (int i = 0; i < 64; ++i)
+      handles.open(db::service, prefixOf(alice), 1);
+   (void)one(alice, Program());
+   const auto before = kernel->head()->version.merkle(Bytes{0});
+   startBlock();
+   for (const auto& [program, error] : std::initializer_list<std::pair<Program, std::string_view>>{
+            {handles, "Too many database handles"},
+            {stays().recurse(10'000'000), "stack overflow"},
+            {stays().loop(), "transaction timed out"},
+            {stays().trap(), "unreachable"},
+            {stays().abort("enough"), "service 'bob' aborted with message: enough"}}) {
+      // Within a nested call, by a service that has written, of one that has.
+      EXPECT_HAS(push({action(alice, stays().call(action(bob, program, alice)))}), error);
+      ASSERT_TRUE(lastAction());
+      EXPECT_HAS(lastAction()->error.value_or(""), error); // and the trace says where
+   }
+   (void)seal();
+   EXPECT_EQ(kernel->head()->version.merkle(Bytes{0}), before);
+}
+
 CHAIN_TEST(BlockTest, refusedTransactions) {
    boot();
    startBlock();
@@ -179,10 +208,8 @@ CHAIN_TEST(BlockTest, anotherNodeFollows) {
           "");
       blocks.push_back(seal().block);
    }
-   TestHost otherHost;
-   auto otherStore = store::Store::open(folder / "other");
-   auto otherJournal = store::Journal::open(folder / "otherJournal");
-   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
+   OtherNode node(folder);
+   Kernel& other = node.kernel;
    for (const auto& b : blocks) {
       const auto done = other.applyBlock(b);
       ASSERT_TRUE(done) << done.error().reason;
@@ -381,14 +408,8 @@ CHAIN_TEST(BlockTest, verifiesByTheServicesInForce) {
 
    // While its code changes, the old services and the new ones both have their signatures checked.
    const Bytes code = puppetVariant(1);
-   const format::CodeByHashRow blob{format::sha256(ByteView(code)), 0, 0, code};
-   const CodeRow row{verify, CodeRow::isVerify, blob.codeHash, 0, 0};
    startBlock();
-   EXPECT_EQ(push({action(alice, Program()
-                                     .open(db::native, {}, 2)
-                                     .put(0, blob.key(), format::pack(blob))
-                                     .put(0, row.key(), format::pack(row)))}),
-             "");
+   EXPECT_EQ(push({action(alice, deploying(verify, CodeRow::isVerify, code))}), "");
    (void)seal();
    const format::Consensus after = kernel->head()->status.consensus.next->consensus;
    ASSERT_NE(after.services, before.services);
@@ -398,6 +419,24 @@ CHAIN_TEST(BlockTest, verifiesByTheServicesInForce) {
    auto unknown = after;
    unknown.services[0].codeHash[0] ^= 1;
    EXPECT_FALSE(verifies(unknown, "yes"));
+}
+
+CHAIN_TEST(BlockTest, scheduledSnapshots) {
+   // The row stands in the state of the block that it names, the checksum of which every node signs for itself.
+   boot();
+   const format::ScheduledSnapshotRow row{3};
+   const Bytes key = storeKey(db::native, row.key());
+   EXPECT_EQ(one(alice, Program().open(db::native, {}, 2).put(0, row.key(), format::pack(row))), "");
+   EXPECT_EQ(one(alice, Program().open(db::native, {}, 2).remove(0, row.key())), "");
+   EXPECT_FALSE(kernel->stateAt(2)->version.get(key));
+   ASSERT_TRUE(kernel->stateAt(3)->version.get(key));
+   EXPECT_EQ(toBytes(*kernel->stateAt(3)->version.get(key)), format::pack(row));
+   EXPECT_FALSE(kernel->stateAt(4)->version.get(key));
+   OtherNode node(folder);
+   node.follow(*kernel, 4);
+   for (const std::uint32_t num : {2u, 3u, 4u})
+      EXPECT_EQ(stateChecksum(*node.kernel.stateAt(num)), stateChecksum(*kernel->stateAt(num))) << num;
+   EXPECT_NE(stateChecksum(*kernel->stateAt(2)), stateChecksum(*kernel->stateAt(3)));
 }
 
 CHAIN_TEST(BlockTest, databasesThatFollowForks) {
@@ -467,13 +506,11 @@ CHAIN_TEST(BlockTest, replayNeverTimesOut) {
    startBlock();
    EXPECT_EQ(push({action(alice, Program().recurse(20'000).maxCpu(1'000'000'000).again(50))}), "");
    const auto block = seal().block;
-   TestHost otherHost;
-   auto otherStore = store::Store::open(folder / "other");
-   auto otherJournal = store::Journal::open(folder / "otherJournal");
    KernelOptions otherOptions;
    otherOptions.transactionCpuNs = otherOptions.queryCpuNs = 1;
-   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, otherOptions);
-   ASSERT_TRUE(other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(2))));
+   OtherNode node(folder, otherOptions);
+   Kernel& other = node.kernel;
+   node.follow(*kernel, 2);
    const auto applied = other.applyBlock(block);
    EXPECT_TRUE(applied) << applied.error().reason;
    EXPECT_FALSE(other.startBlock({time + 1'000'000, "prod"_a, 0, 0})); // there the limit holds
@@ -489,11 +526,9 @@ CHAIN_TEST(BlockTest, proofsOfAFinishedBlock) {
                                           {toBytes("y" + std::to_string(i)), toBytes("yes")}))
                        .error);
    const auto good = seal().block;
-   TestHost otherHost;
-   auto otherStore = store::Store::open(folder / "other");
-   auto otherJournal = store::Journal::open(folder / "otherJournal");
-   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
-   ASSERT_TRUE(other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(2))));
+   OtherNode node(folder);
+   Kernel& other = node.kernel;
+   node.follow(*kernel, 2);
    for (const std::size_t at : {1u, 15u, 30u}) {
       auto bad = std::make_shared<format::SignedBlock>(*good);
       bad->block.transactions.at(at).proofs.at(at % 2) = toBytes("no");
@@ -529,12 +564,9 @@ CHAIN_TEST(BlockTest, blocksAreSigned) {
    });
    ASSERT_TRUE(sealed);
    EXPECT_EQ(preimage, toBytes(ByteView(format::blockSignaturePreimage(sealed->id))));
-   TestHost otherHost;
-   auto otherStore = store::Store::open(folder / "other");
-   auto otherJournal = store::Journal::open(folder / "otherJournal");
-   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
-   for (const std::uint32_t num : {2u, 3u})
-      ASSERT_TRUE(other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(num))));
+   OtherNode node(folder);
+   Kernel& other = node.kernel;
+   node.follow(*kernel, 3);
    for (const char* wrong : {"", "no"}) {
       auto bad = std::make_shared<format::SignedBlock>(*sealed->block);
       bad->signature = toBytes(wrong);
@@ -632,6 +664,60 @@ CHAIN_TEST(BlockTest, killedProcess) {
    EXPECT_EQ(left.stateAt(3)->id, durableId);
    EXPECT_TRUE(left.startBlock({time, "prod"_a, 0, 0}));
    EXPECT_TRUE(left.sealBlock({}));
+}
+
+CHAIN_TEST(BlockTest, fullDiskIsNoVerdict) {
+   struct FullDisk final : store::FileWatch {
+      bool full = false;
+      std::size_t on(store::FileStep step, int, std::size_t bytes) override {
+         if (full && step == store::FileStep::allocate)
+            throw Fault("no room");
+         return bytes;
+      }
+   } disk;
+   boot();
+   const std::string large(2u << 20,
+                           'x'); // in the store's file, which is that of a small chain, there is no room for four
+   const Program writes = Program()
+                              .open(db::service, prefixOf(alice), 3)
+                              .put(0, "a", large)
+                              .get(0, "a")
+                              .put(0, "b", Program::reg)
+                              .put(0, "c", Program::reg)
+                              .put(0, "d", Program::reg);
+   startBlock();
+   EXPECT_EQ(push({action(alice, writes)}), "");
+   const auto block = seal().block;
+   {
+      OtherNode node(folder, {}, &disk);
+      Kernel& other = node.kernel;
+      node.follow(*kernel, 2);
+      const auto nothingHappened = [&] {
+         EXPECT_EQ(other.head()->num, 2u);
+         EXPECT_EQ(stateChecksum(*other.head()), stateChecksum(*kernel->stateAt(2)));
+      };
+      // A finished block: neither executed nor refused.
+      disk.full = true;
+      EXPECT_THROW((void)other.applyBlock(block), Fault);
+      EXPECT_THROW((void)other.executeBlock(block), Fault);
+      nothingHappened();
+      // A block of one's own.
+      ASSERT_TRUE(other.startBlock({time, "prod"_a, 0, 0}));
+      EXPECT_THROW((void)other.push(transaction({action(alice, writes)})), Fault);
+      other.abortBlock();
+      nothingHappened();
+      // With room again, both go on.
+      disk.full = false;
+      ASSERT_TRUE(other.startBlock({time, "prod"_a, 0, 0}));
+      EXPECT_FALSE(other.push(transaction({action(alice, writes)})).error);
+      other.abortBlock();
+      nothingHappened();
+      const auto applied = other.applyBlock(block);
+      ASSERT_TRUE(applied) << applied.error().reason;
+   }
+   const OtherNode again(folder, {}, &disk);
+   EXPECT_EQ(again.kernel.head()->id, kernel->head()->id);
+   EXPECT_EQ(stateChecksum(*again.kernel.head()), stateChecksum(*kernel->head()));
 }
 
 CHAIN_TEST(BlockTest, irreversibleWhenDurable) {
@@ -753,23 +839,17 @@ CHAIN_TEST(BlockTest, verifyServiceChangesReachHeader) {
    EXPECT_FALSE(seal().block->block.header.authCode);
    // New code for the verify service.
    const Bytes code = puppetVariant(1);
-   const format::CodeByHashRow blob{format::sha256(ByteView(code)), 0, 0, code};
-   const CodeRow row{verify, CodeRow::isVerify, blob.codeHash, 0, 0};
    startBlock();
-   EXPECT_EQ(push({action(alice, Program()
-                                     .open(db::native, {}, 2)
-                                     .put(0, blob.key(), format::pack(blob))
-                                     .put(0, row.key(), format::pack(row)))}),
-             "");
+   EXPECT_EQ(push({action(alice, deploying(verify, CodeRow::isVerify, code))}), "");
    const auto sealed = seal();
    ASSERT_TRUE(sealed.block->block.header.authCode);
    ASSERT_EQ(sealed.block->block.header.authCode->size(), 1u);
    EXPECT_EQ((*sealed.block->block.header.authCode)[0].code, code);
-   EXPECT_EQ(sealed.state->header->newConsensus->services.at(0).codeHash, blob.codeHash);
+   EXPECT_EQ(sealed.state->header->newConsensus->services.at(0).codeHash, format::sha256(ByteView(code)));
    EXPECT_FALSE(sealed.state->header->authCode);
    // Back to none.
    startBlock();
-   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).remove(0, row.key()))}), "");
+   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).remove(0, CodeRow::key(verify)))}), "");
    const auto gone = seal();
    ASSERT_TRUE(gone.block->block.header.authCode);
    EXPECT_TRUE(gone.block->block.header.authCode->empty());
@@ -786,14 +866,11 @@ CHAIN_TEST(BlockTest, replayedCallsThatDecideNothingAreLimited) {
        "");
    const auto block = seal().block;
 
-   TestHost otherHost;
-   auto otherStore = store::Store::open(folder / "other");
-   auto otherJournal = store::Journal::open(folder / "otherJournal");
    KernelOptions otherOptions;
    otherOptions.transactionCpuNs = 10'000'000;
-   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, otherOptions);
-   for (std::uint32_t num = 2; num < block->block.header.blockNum; ++num)
-      ASSERT_TRUE(other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(num))));
+   OtherNode node(folder, otherOptions);
+   Kernel& other = node.kernel;
+   node.follow(*kernel, block->block.header.blockNum - 1);
    // (module (func (export "start") (param i64)) (func (export "called") (param i64 i64) (loop (br 0))))
    const Bytes endless = *fromHex("0061736d01000000010a0260017e0060027e7e000303020001071202057374617274000006"
                                   "63616c6c656400010a0c0202000b070003400c000b0b");
@@ -803,6 +880,47 @@ CHAIN_TEST(BlockTest, replayedCallsThatDecideNothingAreLimited) {
    const auto applied = other.applyBlock(block);
    ASSERT_TRUE(applied) << applied.error().reason;
    EXPECT_EQ(other.head()->id, kernel->head()->id);
+}
+
+CHAIN_TEST(BlockTest, whatOnlyOneNodeRunsTakesNoPlace) {
+   // Four services at once: transact, alice, bob for the switched call, plain. Where another node's bob calls plain,
+   // too, a fifth runs, which must not decide.
+   boot();
+   format::WasmConfigRow wasm;
+   wasm.numExecutionMemories = 4;
+   EXPECT_EQ(
+       one(alice,
+           Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))),
+       "");
+   const auto switched = [&](const Program& p) { return action(bob, p, alice); };
+   startBlock();
+   // Where the block is made, both kinds count together.
+   EXPECT_HAS(push({action(alice, Program()
+                                      .call(switched(Program().call(action(plain, Program(), bob))), 2)
+                                      .call(action(plain, Program(), alice)))}),
+              "exceeded maximum number of running services");
+   EXPECT_EQ(push({action(alice, Program().call(switched(Program()), 2).call(action(plain, Program(), alice)))}), "");
+   const auto block = seal().block;
+
+   const Bytes called = format::pack(action(plain, Program(), bob));
+   std::string text;
+   for (const std::uint8_t byte : called)
+      text += "\\" + toHex(Bytes{byte});
+   const auto meddler = vm::fromText(R"((module (import "env" "call" (func $call (param i32 i32 i64) (result i32)))
+      (memory 1) (data (i32.const 0) ")" +
+                                     text + R"(")
+      (func (export "start") (param i64))
+      (func (export "called") (param i64 i64)
+         (drop (call $call (i32.const 0) (i32.const )" +
+                                     std::to_string(called.size()) + R"() (i64.const 0))))))");
+   ASSERT_TRUE(meddler) << meddler.error();
+   OtherNode node(folder);
+   node.follow(*kernel, block->block.header.blockNum - 1);
+   LocalTemplate local;
+   local.services.push_back({bob, CodeRow::isPrivileged | CodeRow::isReplacement, *meddler});
+   ASSERT_TRUE(node.kernel.firstStart(local, {}, {"test", "{}"}));
+   node.follow(*kernel, block->block.header.blockNum);
+   EXPECT_EQ(node.kernel.head()->id, kernel->head()->id);
 }
 
 } // namespace polis::kernel

@@ -9,12 +9,6 @@ namespace polis::kernel {
 
 using format::RunMode;
 
-namespace {
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
-} // namespace
-
-#define EXPECT_HAS(text, part) EXPECT_TRUE(contains(text, part)) << text
-
 class HostTest : public ChainTest {
 protected:
    void SetUp() override {
@@ -401,14 +395,8 @@ CHAIN_TEST(HostTest, kvNotifyComesBeforeTheWrite) {
                (then (global.set $notices (i32.add (global.get $notices) (i32.const 1))) )" +
                                      onNotice + "))))");
       ASSERT_TRUE(code) << code.error();
-      const format::CodeByHashRow blob{format::sha256(ByteView(*code)), 0, 0, *code};
-      const CodeRow row{transact, priv, blob.codeHash, 0, 0};
       startBlock();
-      EXPECT_EQ(push({action(alice, Program()
-                                        .open(db::native, {}, 2)
-                                        .put(0, blob.key(), format::pack(blob))
-                                        .put(0, row.key(), format::pack(row)))}),
-                "");
+      EXPECT_EQ(push({action(alice, deploying(transact, priv, *code))}), "");
    };
    const auto noticesOf = [](const format::ActionTrace& trace) {
       std::vector<const format::ActionTrace*> out;
@@ -453,14 +441,8 @@ CHAIN_TEST(HostTest, entryPoints) {
          (memory 1) (data (i32.const 0) "abc"))" +
                                      body + ")");
       EXPECT_TRUE(code) << code.error();
-      const format::CodeByHashRow blob{format::sha256(ByteView(*code)), 0, 0, *code};
-      const CodeRow row{plain, 0, blob.codeHash, 0, 0};
       startBlock();
-      EXPECT_EQ(push({action(alice, Program()
-                                        .open(db::native, {}, 2)
-                                        .put(0, blob.key(), format::pack(blob))
-                                        .put(0, row.key(), format::pack(row)))}),
-                "");
+      EXPECT_EQ(push({action(alice, deploying(plain, 0, *code))}), "");
       const std::string error = push({{plain, plain, "run"_m, {}}, {plain, plain, "run"_m, {}}});
       kernel->abortBlock();
       return error;
@@ -947,42 +929,77 @@ CHAIN_TEST(HostTest, codeErrors) {
    EXPECT_HAS(with({plain, 0, format::Checksum256{1}, 0, 0}), "service code record is missing");
    // Code that is no module.
    const Bytes junk = toBytes("junk");
-   const format::CodeByHashRow blob{format::sha256(ByteView(junk)), 0, 0, junk};
-   const CodeRow row{plain, 0, blob.codeHash, 0, 0};
    startBlock();
-   EXPECT_EQ(push({action(alice, Program()
-                                     .open(db::native, {}, 2)
-                                     .put(0, blob.key(), format::pack(blob))
-                                     .put(0, row.key(), format::pack(row)))}),
-             "");
+   EXPECT_EQ(push({action(alice, deploying(plain, 0, junk))}), "");
    EXPECT_HAS(push({{plain, plain, "run"_m, {}}}), "cannot run");
+   // Code that the chain no longer holds does not run, even where it has been compiled: another node has not.
+   const Bytes code = puppetVariant(3);
+   EXPECT_EQ(push({action(alice, deploying(plain, 0, code))}), "");
+   EXPECT_EQ(push({action(plain, Program())}), "");
+   const Bytes key = format::CodeByHashRow::key(format::sha256(ByteView(code)), 0, 0);
+   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).remove(0, key))}), "");
+   EXPECT_HAS(push({action(plain, Program())}), "service code record is missing");
+   kernel->abortBlock();
+}
+
+CHAIN_TEST(HostTest, codeAndLimitsChangeWithinABlock) {
+   const Bytes junk = toBytes("junk");
+   const auto calls = [&] { return push({action(alice, Program().call(action(plain, Program(), alice)))}); };
+   startBlock();
+   EXPECT_EQ(calls(), "");
+   // Undone with its transaction.
+   EXPECT_HAS(push({action(alice, deploying(plain, 0, junk).abort("no"))}), "no");
+   EXPECT_EQ(calls(), "");
+   EXPECT_EQ(push({action(alice, deploying(plain, 0, junk))}), "");
+   EXPECT_HAS(calls(), "cannot run");
+   EXPECT_EQ(push({action(alice, deploying(plain, 0, puppetCode()))}), "");
+   EXPECT_EQ(calls(), "");
+   // Within one transaction, too, as long as the service has not run in it.
+   EXPECT_HAS(push({action(alice, deploying(plain, 0, junk).call(action(plain, Program(), alice)))}), "cannot run");
+   EXPECT_EQ(calls(), "");
+   // Flags.
+   const Program opens = Program().open(db::service, prefixOf(bob), 3);
+   EXPECT_EQ(push({action(bob, opens)}), "");
+   EXPECT_EQ(push({action(alice, deploying(bob, 0, puppetCode()))}), "");
+   EXPECT_HAS(push({action(bob, opens)}), "service may not open databases");
+   // Limits.
+   format::WasmConfigRow wasm;
+   const auto configure = [&] {
+      const Bytes key = wasm.key(NativeTable::transactionWasmConfig);
+      EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).put(0, key, format::pack(wasm)))}), "");
+   };
+   wasm.numExecutionMemories = 2;
+   configure();
+   EXPECT_HAS(calls(), "exceeded maximum number of running services");
+   wasm.numExecutionMemories = 32;
+   configure();
+   EXPECT_EQ(calls(), "");
    kernel->abortBlock();
 }
 
 CHAIN_TEST(HostTest, tooManyServices) {
    format::WasmConfigRow wasm;
+   const auto configure = [&] {
+      const Bytes key = wasm.key(NativeTable::transactionWasmConfig);
+      EXPECT_EQ(one(alice, Program().open(db::native, {}, 2).put(0, key, format::pack(wasm))), "");
+   };
    wasm.numExecutionMemories = 3;
-   EXPECT_EQ(
-       one(alice,
-           Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))),
-       "");
+   configure();
    EXPECT_EQ(inTransaction(Program().call(action(bob, Program(), alice))), "");
    EXPECT_HAS(inTransaction(Program().call(action(bob, Program(), alice)).call(action(plain, Program(), alice))),
               "exceeded maximum number of running services");
+   // More than any machine has room for fails nothing: memory is taken when a service runs.
+   wasm.numExecutionMemories = 0xFFFFFFFF;
+   configure();
+   EXPECT_EQ(inTransaction(Program().call(action(bob, Program(), alice)).call(action(plain, Program(), alice))), "");
    // A smaller stack takes effect with the next context.
    wasm.numExecutionMemories = 32;
    wasm.vmOptions.max_stack_bytes = 20000;
-   EXPECT_EQ(
-       one(alice,
-           Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))),
-       "");
+   configure();
    EXPECT_HAS(inTransaction(Program().recurse(5000)), "stack overflow");
    // So little that the notification of a write no longer fits.
    wasm.vmOptions.max_stack_bytes = 6000;
-   EXPECT_EQ(
-       one(alice,
-           Program().open(db::native, {}, 2).put(0, wasm.key(NativeTable::transactionWasmConfig), format::pack(wasm))),
-       "");
+   configure();
    EXPECT_EQ(inTransaction(Program()), "");
    EXPECT_HAS(inTransaction(atAlice().put(0, "k", "v")), "stack overflow");
 }

@@ -14,12 +14,6 @@ namespace polis::kernel {
 
 using format::RunMode;
 
-namespace {
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
-} // namespace
-
-#define EXPECT_HAS(text, part) EXPECT_TRUE(contains(text, part)) << text
-
 class LocalTest : public ChainTest {
 protected:
    void SetUp() override {
@@ -249,17 +243,12 @@ CHAIN_TEST(LocalTest, callbacksOnAValidator) {
    EXPECT_FALSE(kernel->push(trx).error);
    (void)seal();
 
-   TestHost otherHost;
-   auto otherStore = store::Store::open(folder / "other");
-   auto otherJournal = store::Journal::open(folder / "otherJournal");
-   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
+   OtherNode node(folder);
+   Kernel& other = node.kernel;
    LocalTemplate local;
    local.services.push_back({alice, CodeRow::isPrivileged, puppetCode()});
    ASSERT_TRUE(other.firstStart(local, {}, {"test", "{}"}));
-   for (std::uint32_t num = 2; num <= kernel->head()->num; ++num) {
-      const auto done = other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(num)));
-      ASSERT_TRUE(done) << done.error().reason;
-   }
+   node.follow(*kernel, kernel->head()->num);
    const auto stored = [&](std::string_view name) {
       Bytes key = prefixOf(alice);
       append(key, asBytes(name));
@@ -427,6 +416,65 @@ CHAIN_TEST(LocalTest, callbacks) {
    kernel->abortBlock();
 }
 
+CHAIN_TEST(LocalTest, callbacksOfNoInterestAreLeftOut) {
+   // Our own: NotifyRow type 6 says where a callback looks first for what it is told of.
+   store(alice, "told"_m.value, local(db::session).argument().put(0, "told", Program::reg).commit());
+   startBlock();
+   for (const auto type : {format::NotifyType::acceptTransaction, format::NotifyType::rejectTransaction}) {
+      const format::NotifyRow row{type, {{AccountNumber(), alice, "told"_m, {}}}};
+      EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).put(0, row.key(), format::pack(row)))}), "");
+   }
+   (void)seal();
+   const auto interest = [&](const Action& a) {
+      const format::NotifyRow row{format::NotifyType{notifyInterest}, {a}};
+      putNative(db::nativeSubjective, row.key(), format::pack(row));
+   };
+   const auto place = [&](std::uint32_t database, std::string_view table) {
+      Bytes out{static_cast<std::uint8_t>(database)};
+      append(out, prefixOf(alice));
+      append(out, asBytes(table));
+      return out;
+   };
+   int serial = 0;
+   /// Whether the callback runs for a transaction for which `database` has a row in `table`.
+   const auto told = [&](bool fails, std::uint32_t database = 0, std::string_view table = {}) {
+      Program p = Program().console(std::to_string(++serial));
+      const auto trx = transaction({action(alice, fails ? p.abort("no") : p)});
+      const format::Checksum256 id = format::transactionId(trx);
+      if (database) {
+         Bytes key = toBytes(table);
+         append(key, id);
+         EXPECT_EQ(runRpc(local(database).put(0, key, asBytes("")).commit()), "");
+      }
+      startBlock();
+      EXPECT_EQ(kernel->push(trx).error.has_value(), fails);
+      (void)seal();
+      const std::string heard = read("told", db::session);
+      return contains(heard, std::string_view(reinterpret_cast<const char*>(id.data()), id.size()));
+   };
+   EXPECT_TRUE(told(false)); // nothing is said
+   const Bytes places = format::pack(std::vector<Bytes>{place(db::subjective, "queue"), place(db::session, "wait")});
+   interest({AccountNumber(), alice, "told"_m, places});
+   for (const bool fails : {false, true}) {
+      EXPECT_FALSE(told(fails));
+      EXPECT_FALSE(told(fails, db::subjective, "wait"));
+      EXPECT_FALSE(told(fails, db::subjective, "other"));
+      EXPECT_TRUE(told(fails, db::subjective, "queue"));
+      EXPECT_TRUE(told(fails, db::session, "wait"));
+   }
+   // Of another callback, not from account 0, or that cannot be read: the callback runs.
+   for (const Action& other :
+        {Action{AccountNumber(), alice, "other"_m, places}, Action{AccountNumber(), bob, "told"_m, places},
+         Action{bob, alice, "told"_m, places}, Action{AccountNumber(), alice, "told"_m, toBytes("junk")},
+         Action{AccountNumber(), alice, "told"_m, format::pack(std::vector<Bytes>{{}})},
+         Action{AccountNumber(), alice, "told"_m, format::pack(std::vector<Bytes>{{db::native}})}}) {
+      interest(other);
+      EXPECT_TRUE(told(false));
+   }
+   interest({AccountNumber(), alice, "told"_m, format::pack(std::vector<Bytes>())}); // of none at all
+   EXPECT_FALSE(told(false));
+}
+
 CHAIN_TEST(LocalTest, nextTransaction) {
    const auto good =
        transaction({action(alice, Program().open(db::service, prefixOf(alice), 3).put(0, "pulled", "yes"))},
@@ -579,15 +627,10 @@ CHAIN_TEST(LocalTest, recordedCalls) {
    (void)seal();
 
    // Another node: rpc is not run, callback is, its failure does not matter.
-   TestHost otherHost;
-   otherHost.now = 1;
-   auto otherStore = store::Store::open(folder / "other");
-   auto otherJournal = store::Journal::open(folder / "otherJournal");
-   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
-   for (std::uint32_t n = 2; n <= kernel->head()->num; ++n) {
-      const auto done = other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(n)));
-      ASSERT_TRUE(done) << done.error().reason;
-   }
+   OtherNode node(folder);
+   node.host.now = 1;
+   Kernel& other = node.kernel;
+   node.follow(*kernel, kernel->head()->num);
    EXPECT_EQ(other.head()->id, kernel->head()->id);
    // Too few and too many entries.
    startBlock();
@@ -992,11 +1035,9 @@ CHAIN_TEST(LocalTest, peerUpgrade) {
 
 CHAIN_TEST(LocalTest, firstStart) {
    // Another node, so that its local table is empty.
-   TestHost otherHost;
-   auto otherStore = store::Store::open(folder / "other");
-   auto otherJournal = store::Journal::open(folder / "otherJournal");
-   Kernel other(*otherStore, *otherJournal, testEngine(), otherHost, {});
-   ASSERT_TRUE(other.applyBlock(std::make_shared<format::SignedBlock>(*kernel->block(2))));
+   OtherNode node(folder);
+   Kernel& other = node.kernel;
+   node.follow(*kernel, 2);
    EXPECT_TRUE(other.needsLocalServices());
    LocalTemplate local;
    local.services.push_back({xHttp, CodeRow::isPrivileged, puppetCode()});

@@ -3,6 +3,7 @@
 
 #include "base/fault.hpp"
 #include "format/ids.hpp"
+#include "kernel/databases.hpp"
 #include "kernel/kernel.hpp"
 #include "kernel/test/program.hpp"
 #include "store/journal.hpp"
@@ -32,6 +33,9 @@ using format::NativeTable;
 // What puppet.cpp says they are.
 static_assert(("run"_m).value == 8393046 && ("kvNotify"_m).value == 163643585648119 &&
               ("startBlock"_m).value == 246702608973408 && ("verifySys"_m).value == 211547574510318);
+
+inline bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
+#define EXPECT_HAS(text, part) EXPECT_TRUE(contains(text, part)) << text
 
 /// Remembers what it was asked for. Time moves by hand.
 class TestHost : public Host {
@@ -259,6 +263,16 @@ protected:
       return Program().open(0, prefixOf(service), 2).put(0, key, program.bytes());
    }
 
+   /// Gives a service code.
+   static Program deploying(AccountNumber service, std::uint64_t flags, const Bytes& code) {
+      const format::CodeByHashRow blob{format::sha256(ByteView(code)), 0, 0, code};
+      const CodeRow row{service, flags, blob.codeHash, 0, 0};
+      return Program()
+          .open(db::native, {}, 2)
+          .put(0, blob.key(), format::pack(blob))
+          .put(0, row.key(), format::pack(row));
+   }
+
    std::filesystem::path folder;
    TestHost host;
    KernelOptions options;
@@ -267,6 +281,28 @@ protected:
    std::unique_ptr<Kernel> kernel;
    std::int64_t time = 1'700'000'000'000'000;
    format::TransactionTrace last;
+};
+
+/// A second node; its folders lie in that of the first.
+struct OtherNode {
+   /// disk: watches the store's file; may be null.
+   explicit OtherNode(const std::filesystem::path& folder, KernelOptions options = {}, store::FileWatch* disk = nullptr)
+      : store(store::Store::open(folder / "other", {.watch = disk})),
+        journal(store::Journal::open(folder / "otherJournal")),
+        kernel(*store, *journal, testEngine(), host, std::move(options)) {}
+
+   /// Applies the blocks of another node from the next one to `last`.
+   void follow(const Kernel& source, std::uint32_t last) {
+      for (std::uint32_t num = kernel.head()->num + 1; num <= last; ++num) {
+         const auto done = kernel.applyBlock(std::make_shared<format::SignedBlock>(*source.block(num)));
+         ASSERT_TRUE(done) << done.error().reason;
+      }
+   }
+
+   TestHost host;
+   std::unique_ptr<store::Store> store;
+   std::unique_ptr<store::Journal> journal;
+   Kernel kernel;
 };
 
 /// A test whose body runs on a thread that may run services.
