@@ -29,7 +29,8 @@ constexpr std::uint64_t blockBytesMax = 8u << 20;
 constexpr std::size_t expiredPerCall = 200;
 constexpr std::uint32_t nextTransactionType = static_cast<std::uint32_t>(NotifyType::nextTransaction);
 constexpr std::uint32_t preverifyType = static_cast<std::uint32_t>(NotifyType::preverifyTransaction);
-constexpr std::uint32_t finalType = 5;
+/// Types of the node's own: blocks that are final, and which transactions a callback is about.
+constexpr std::uint32_t finalType = 5, interestType = 6;
 
 /// Newest block told of as final, and the sequence below which nothing waits; node-local.
 struct FinalBlock {
@@ -47,6 +48,22 @@ using ReversibleBlocks = WriteOnlyTable<2, ReversibleBlock, &ReversibleBlock::bl
 Action nextCallback() { return {AccountNumber{}, TransactQuery::account, MethodNumber{"next"}, {}}; }
 Action preverifyCallback() { return {AccountNumber{}, TransactQuery::account, MethodNumber{"preverify"}, {}}; }
 Action finalCallback() { return {AccountNumber{}, TransactQuery::account, MethodNumber{"onFinal"}, {}}; }
+/// `onTrx` looks here whether a transaction is queued or waited for, and does nothing when it is not: the node need not
+/// call it then.
+Action interest() {
+   const auto place = [](Db db, std::uint16_t table, std::uint8_t index) {
+      const auto owner = polis::sdk::detail::bigEndian(TransactQuery::account.value);
+      Bytes out{static_cast<std::uint8_t>(db)};
+      const auto* bytes = reinterpret_cast<const std::uint8_t*>(&owner);
+      out.insert(out.end(), bytes, bytes + sizeof owner);
+      const auto prefix = polis::sdk::detail::makeKey(table, index);
+      out.insert(out.end(), prefix.begin(), prefix.end());
+      return out;
+   };
+   return {AccountNumber{}, TransactQuery::account, MethodNumber{"onTrx"},
+           pack(std::vector{place(Db::subjective, TransactQuery::Pending::number, 1),
+                            place(Db::session, TransactQuery::Clients::number, 0)})};
+}
 
 // --- What is read of a transaction without unpacking it all
 // ------------------------------------------------------------
@@ -784,6 +801,7 @@ void TransactQuery::onBlock() {
    const auto work = subjectively([&] {
       Work result;
       to<XTransact>().addCallback(finalType, finalCallback());
+      to<XTransact>().addCallback(interestType, interest());
       result.final = open<FinalBlocks>(Mode::readWrite).get().value_or(FinalBlock{}).blockNum;
 
       // transactions that no block took in time; they lie in the order of their arrival
