@@ -289,6 +289,36 @@ TEST(Store, EachKindOfPutIsRolledBack) {
    EXPECT_EQ(store->stat().nodes, 0u);
 }
 
+TEST(Store, PreparingChangesNothing) {
+   const TestFolder folder;
+   Map model;
+   {
+      auto store = Store::open(folder.path());
+      store->prepare(); // nothing was taken yet
+      Writer writer(store->empty());
+      // Beside a writer that takes, frees and grows.
+      std::atomic<bool> stop = false;
+      std::thread preparing([&] {
+         while (!stop)
+            store->prepare();
+      });
+      std::mt19937_64 random(11);
+      for (int i = 0; i < 20'000; ++i) {
+         const Bytes key = b("key" + std::to_string(random() % 5'000)), value(random() % 3'000, std::uint8_t(i));
+         writer.put(key, value);
+         model[key] = value;
+      }
+      stop = true;
+      preparing.join();
+      store->prepare();
+      const Version version = writer.snapshot();
+      EXPECT_EQ(contents(version), model);
+      store->checkpoint({{{"main", version}}, 0, {}});
+   }
+   auto store = Store::open(folder.path());
+   EXPECT_EQ(contents(store->lastCheckpoint()->versions.at("main")), model);
+}
+
 /// A disk that has no more room while `full`.
 struct FullDisk final : FileWatch {
    bool full = false;
