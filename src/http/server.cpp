@@ -183,6 +183,9 @@ bool Net::evict(Source source) {
       const std::size_t theirs = shares.of(most).connections, ours = shares.of(source).connections + 1;
       if (!first && theirs > ours)
          look([&](const Link& link) { return link.source == most && link.arriving(); });
+      // On this machine a proxy stands for many: who has not even asked yet gives way to the next.
+      if (!first && !isShared(source))
+         look([&](const Link& link) { return link.source == source && link.arriving(); });
       if (!first && isShared(most) && theirs > 2 * ours && theirs > limits.connectionsMax / limits.sourceShare / 4)
          look([&](const Link& link) { return link.source == most; });
    }

@@ -466,6 +466,26 @@ TEST_F(ServerTest, whoHasMostConnectionsGivesWay) {
    EXPECT_EQ(answered, 3);
 }
 
+TEST_F(ServerTest, slowRequestsOfThisMachineGiveWayToItsOthers) {
+   Limits limits;
+   limits.connectionsMax = 4;
+   start(limits);
+   std::vector<std::unique_ptr<Raw>> slow;
+   for (int i = 0; i < 4; ++i) {
+      slow.push_back(std::make_unique<Raw>(port));
+      slow.back()->send("GET /now HTT");
+   }
+   Raw other(port);
+   other.send(get);
+   EXPECT_NE(other.readUntil("now\n").find(" 200 "), std::string::npos);
+   int answered = 0;
+   for (auto& raw : slow) {
+      raw->send("P/1.1\r\nHost: a\r\n\r\n");
+      answered += !raw->readUntil("now\n").empty();
+   }
+   EXPECT_EQ(answered, 3);
+}
+
 /// A few addresses must not hold every place with what is never idle, as WebSockets.
 TEST_F(ServerTest, aCrowdOfOneSourceGivesWayWhateverItIsAt) {
    Limits limits = amongStrangers();
