@@ -102,6 +102,31 @@ TEST_F(BadInput, whatWaitsIsBounded) {
    EXPECT_NE(client().push(large.front()).status, 503);
 }
 
+TEST_F(BadInput, failuresOfOneSenderDoNotHoldUpOthers) {
+   newAccount("bad-slow");
+   newAccount("flooder-1");
+   client().mustPush({action("bad-slow", "setcode", "setCode", "bad-slow"_a, std::uint8_t{0}, std::uint8_t{0},
+                             readAll(std::filesystem::path(POLIS_BAD_SERVICES) / "loop.wasm"))});
+   const auto failed = [] {
+      int count = -1;
+      const auto stats = client().get("transact", "/stats").body;
+      if (const auto at = stats.find(R"("failed":")"); at != stats.npos)
+         count = std::atoi(stats.c_str() + at + 10);
+      return count;
+   };
+   const int before = failed();
+   ASSERT_GE(before, 0);
+   constexpr int many = 16;
+   for (std::uint32_t i = 0; i < many; ++i) {
+      auto transaction = fresh();
+      transaction.tapos.expiration.seconds -= 580;
+      transaction.actions = {action("flooder-1", "bad-slow", "go", i)};
+      ASSERT_EQ(client().push(ChainClient::signedBytes(transaction, nullptr), "none").status, 202);
+   }
+   EXPECT_TRUE(ChainClient::succeeded(client().push(ChainClient::signedBytes(fresh(), nullptr))));
+   EXPECT_LT(failed() - before, many / 2);
+}
+
 TEST_F(BadInput, aLargeTransactionCostsNobodyTheAnswer) {
    const auto withMemo = [](std::size_t bytes) {
       auto transaction = fresh();
@@ -218,6 +243,30 @@ TEST_F(BadInput, unsignedAndWronglySigned) {
    EXPECT_FALSE(ChainClient::succeeded(client().push(format::pack(turned))));
 }
 
+/// A transaction's id says nothing of its proofs: whoever sends a copy with wrong ones first must not make it fail.
+TEST_F(BadInput, wrongProofsOfAnotherDoNotMakeATransactionFail) {
+   const auto key = format::PrivateKey::generate(format::Curve::p256);
+   newAccount("copied-one");
+   client().mustPush({action("copied-one", "auth-sig", "setKey", key.publicKey().spki()),
+                      action("copied-one", "accounts", "setAuthServ", "auth-sig"_a)});
+   for (int round = 0; round < 5; ++round) {
+      format::Transaction transaction;
+      transaction.tapos = client().tapos();
+      transaction.actions = {action("copied-one", "accounts", "exists", "prod"_a, std::to_string(round))};
+      // Many, so that the wrong one is at it for a while.
+      transaction.claims.assign(200, {.service = "verify-sig"_a, .rawData = key.publicKey().spki()});
+      format::SignedTransaction right;
+      right.transaction = format::Nested<format::Transaction>{transaction};
+      const auto signature = key.sign(format::transactionId(right));
+      right.proofs.assign(200, Bytes(signature.begin(), signature.end()));
+      auto wrong = right;
+      wrong.proofs.back()[10] ^= 1;
+      EXPECT_EQ(client().push(format::pack(wrong), "none").status, 202);
+      const auto answer = client().push(format::pack(right));
+      EXPECT_TRUE(ChainClient::succeeded(answer)) << answer.status << " " << answer.body.substr(0, 300);
+   }
+}
+
 TEST_F(BadInput, senderThatDoesNotExist) {
    expectRefused(client().transaction({action("nobody-at-all", "accounts", "exists", "prod"_a)}), "");
    expectRefused(client().transaction({action("ghost-user", "accounts", "exists", "prod"_a)}), "unknown sender");
@@ -277,6 +326,15 @@ TEST_F(BadInput, headIsAnsweredAsGetWithoutABody) {
                                harness::rawRequest(client().host("transact"), "HEAD", "/push_transaction", {}, {}))
                  .status,
              405);
+}
+
+TEST_F(BadInput, anEncodingThatMakesNoSenseIsNotAccepted) {
+   for (const char* accepted : {"br;q=9", "br;q=", "br;q=0.12345", "br;level=4", ";;,=,\xff", "gzip;q=1.5, br;q=-1"}) {
+      const auto answer = harness::requestWith(node().port(), client().host("tokens"), "GET", "/",
+                                               std::string("Accept-Encoding: ") + accepted + "\r\n");
+      EXPECT_EQ(answer.status, 200) << accepted << " " << answer.body.substr(0, 200);
+      EXPECT_EQ(answer.head.find("Content-Encoding"), std::string::npos) << accepted << " " << answer.head;
+   }
 }
 
 TEST_F(BadInput, theAccountsPageIsNeverFramed) {

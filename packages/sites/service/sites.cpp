@@ -94,20 +94,19 @@ std::string_view trimmed(std::string_view text) {
    return text;
 }
 
-/// Thousandths. Aborts when malformed.
-int quality(std::string_view text) {
-   check(!text.empty() && (text[0] == '0' || text[0] == '1') &&
-             (text.size() == 1 || (text[1] == '.' && text.size() <= 5)),
-         "malformed q value");
+/// Thousandths; nothing when malformed.
+std::optional<int> quality(std::string_view text) {
+   if (text.empty() || (text[0] != '0' && text[0] != '1') || text.size() > 5 || (text.size() > 1 && text[1] != '.'))
+      return std::nullopt;
    int value = (text[0] - '0') * 1000;
    int scale = 100;
    for (const char c : text.substr(std::min<std::size_t>(2, text.size()))) {
-      check(c >= '0' && c <= '9', "malformed q value");
+      if (c < '0' || c > '9')
+         return std::nullopt;
       value += (c - '0') * scale;
       scale /= 10;
    }
-   check(value <= 1000, "malformed q value");
-   return value;
+   return value <= 1000 ? std::optional(value) : std::nullopt;
 }
 
 struct Accepted {
@@ -115,6 +114,7 @@ struct Accepted {
    bool identity = true; ///< none
 };
 
+/// What makes no sense is not accepted.
 Accepted acceptedOf(std::string_view header, const std::optional<std::string>& storedEncoding) {
    Accepted result;
    bool identityNamed = false;
@@ -122,19 +122,21 @@ Accepted acceptedOf(std::string_view header, const std::optional<std::string>& s
       const auto item = trimmed(header.substr(0, header.find(',')));
       header.remove_prefix(header.find(',') == std::string_view::npos ? header.size() : header.find(',') + 1);
       const auto name = trimmed(item.substr(0, item.find(';')));
-      int q = 1000;
+      std::optional<int> q = 1000;
       if (const auto semicolon = item.find(';'); semicolon != std::string_view::npos) {
          const auto parameter = trimmed(item.substr(semicolon + 1));
-         check(parameter.starts_with("q=") || parameter.starts_with("Q="), "malformed q value");
-         q = quality(trimmed(parameter.substr(2)));
+         const bool isQuality = parameter.starts_with("q=") || parameter.starts_with("Q=");
+         q = isQuality ? quality(trimmed(parameter.substr(2))) : std::nullopt;
       }
+      if (!q)
+         continue;
       if (storedEncoding && name == *storedEncoding)
-         result.stored = q > 0;
+         result.stored = *q > 0;
       if (name == "identity") {
-         result.identity = q > 0;
+         result.identity = *q > 0;
          identityNamed = true;
       }
-      if (name == "*" && q == 0 && !identityNamed)
+      if (name == "*" && *q == 0 && !identityNamed)
          result.identity = false;
    }
    return result;

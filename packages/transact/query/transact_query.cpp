@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 namespace polis::services {
 
@@ -27,6 +28,9 @@ constexpr std::int64_t verifyMaxUs = 200'000;
 constexpr std::int64_t speculativeMaxUs = 1'000'000;
 constexpr std::uint64_t blockBytesMax = 8u << 20;
 constexpr std::size_t expiredPerCall = 200;
+constexpr std::size_t sentBackPerCall = 64, largestSentBack = 64 * 1024;
+/// A chain that goes on tells of what has expired within this time; then the clock does.
+constexpr std::int64_t lateSec = 10;
 constexpr std::uint32_t nextTransactionType = static_cast<std::uint32_t>(NotifyType::nextTransaction);
 constexpr std::uint32_t preverifyType = static_cast<std::uint32_t>(NotifyType::preverifyTransaction);
 /// Types of the node's own: blocks that are final, and which transactions a callback is about.
@@ -132,6 +136,12 @@ bool hasPeers() {
       return false;
    const auto producers = follow(data + 5 + 2);
    return producers && loadU32(row.data() + producers) / 4 > 1;
+}
+
+std::int64_t nowSeconds() {
+   std::uint64_t ns = 0;
+   env::polis_clockTimeGet(0, &ns);
+   return static_cast<std::int64_t>(ns / 1'000'000'000);
 }
 
 // --- Answering
@@ -281,23 +291,90 @@ void erasePending(std::uint64_t sequence, const Checksum256& id) {
    space.remove(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 1, id));
 }
 
-/// Puts a verified transaction at the end of the queue and wakes the producer. False: there is no room. Within a
-/// subjective transaction.
-bool enqueue(const Checksum256& id, TimePointSec expiration, Bytes trx, std::optional<std::vector<Bytes>> tokens) {
+/// Sender of the first action of a packed SignedTransaction, which is valid; 0: it has none.
+AccountNumber senderOf(ByteView trx) {
+   const auto follow = [&](std::size_t slot) -> std::size_t {
+      const auto offset = slot && slot + 4 <= trx.size() ? loadU32(trx.data() + slot) : 0;
+      return offset >= 4 && offset < trx.size() - slot ? slot + offset : 0;
+   };
+   const auto transaction = follow(2); // its size is before it
+   const auto actions = transaction ? follow(transaction + 4 + 17) : 0;
+   const auto first = actions ? follow(actions + 4) : 0;
+   return AccountNumber{first && first + 10 <= trx.size() ? loadU64(trx.data() + first + 2) : 0};
+}
+
+/// Below the time: tells apart more than can wait at once.
+constexpr unsigned placeShift = 18;
+
+GivenTime givenTime() {
+   if (const auto given = open<TransactQuery::Given>(Mode::readWrite).get())
+      return *given;
+   // where places were mere numbers
+   const auto counted = open<TransactQuery::Sequences>(Mode::readWrite).get().value_or(AvailableSequence{}).sequence;
+   return {counted >> placeShift, {}};
+}
+
+Lane laneOf(AccountNumber sender) {
+   return open<TransactQuery::Lanes>(Mode::readWrite).get(sender).value_or(Lane{sender});
+}
+
+/// The next place of a sender, for so many bytes: in the turn that is going on, as far as its part of that goes, or
+/// later. Within a subjective transaction.
+std::uint64_t takePlace(Lane& lane, std::size_t bytes) {
+   constexpr std::uint64_t mask = (std::uint64_t{1} << placeShift) - 1;
+   auto given = givenTime();
    auto sequences = open<TransactQuery::Sequences>(Mode::readWrite);
-   const auto sequence = sequences.get().value_or(AvailableSequence{1}).sequence;
+   const auto count = sequences.get().value_or(AvailableSequence{}).sequence + 1;
+   sequences.put({count});
+   // numbers begin anew: what comes now is behind what came only in a time of its own
+   if ((count & mask) == 0) {
+      ++given.until;
+      open<TransactQuery::Given>(Mode::readWrite).put(given);
+   }
+   const auto turn = given.until - std::min(given.until, TransactQuery::turnUnits - 1);
+   const auto begin = std::max(lane.next, turn);
+   lane.next = begin + 1 + bytes / TransactQuery::unitBytes;
+   open<TransactQuery::Lanes>(Mode::readWrite).put(lane);
+   const auto pending = open<TransactQuery::Pending>(Mode::readWrite);
+   auto time = std::max(begin, given.until);
+   while (pending.contains(time << placeShift | (count & mask)))
+      ++time;
+   return time << placeShift | (count & mask);
+}
+
+/// A row of the queue without its place. Packing what is large takes a while, in which others would have taken theirs.
+struct QueuedRow {
+   AccountNumber sender;
+   bool proven;
+   Bytes packed;
+};
+
+QueuedRow queuedRow(const Checksum256& id, TimePointSec expiration, Bytes trx,
+                    std::optional<std::vector<Bytes>> tokens) {
+   const auto sender = senderOf(trx);
    const bool proven = tokens.has_value();
-   const auto row = pack(PendingTransaction{sequence, id, expiration, std::move(trx), std::move(tokens)});
-   if (!takeRoom(id, row.size()))
-      return false;
-   sequences.put({sequence + 1});
-   // the index entry is known to be new
+   return {sender, proven, pack(PendingTransaction{0, id, expiration, std::move(trx), std::move(tokens)})};
+}
+
+/// Puts a row where it is to be; its id is known to be in no other.
+void putPending(std::uint64_t sequence, const Checksum256& id, Bytes& packed) {
+   constexpr std::size_t sequenceAt = 2;
+   std::memcpy(packed.data() + sequenceAt, &sequence, sizeof sequence);
    const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
    const auto primary = polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0, sequence);
-   space.put(primary, row);
+   space.put(primary, packed);
    space.put(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 1, id),
              ByteView(primary).subspan(polis::sdk::detail::tablePrefixSize));
-   if (proven)
+}
+
+/// Puts a verified transaction into the queue and wakes the producer. False: there is no room. Within a subjective
+/// transaction.
+bool enqueue(const Checksum256& id, QueuedRow& row) {
+   auto lane = laneOf(row.sender);
+   if (lane.next > givenTime().until + TransactQuery::laneUnitsMax || !takeRoom(id, row.packed.size()))
+      return false;
+   putPending(takePlace(lane, row.packed.size()), id, row.packed);
+   if (row.proven)
       to<XTransact>().addCallback(preverifyType, preverifyCallback());
    to<XTransact>().addCallback(nextTransactionType, nextCallback());
    return true;
@@ -343,9 +420,13 @@ std::vector<Answer> drop(const Checksum256& id, TimePointSec expiration, ByteVie
 }
 
 /// Posts the verification of every proof. False: there is no room. Within a subjective transaction.
-bool startVerification(const Checksum256& id, TimePointSec expiration, const SignedTransaction& trx,
-                       const std::vector<Claim>& claims, Bytes packed) {
-   UnverifiedTransaction row{id, expiration, std::move(packed), std::vector<std::uint64_t>(claims.size()),
+bool startVerification(const Checksum256& id, const Checksum256& signedHash, TimePointSec expiration,
+                       const SignedTransaction& trx, const std::vector<Claim>& claims, Bytes packed) {
+   UnverifiedTransaction row{id,
+                             signedHash,
+                             expiration,
+                             std::move(packed),
+                             std::vector<std::uint64_t>(claims.size()),
                              std::vector<Bytes>(claims.size())};
    if (!takeRoom(id, roomOf(row)))
       return false;
@@ -353,7 +434,7 @@ bool startVerification(const Checksum256& id, TimePointSec expiration, const Sig
    constexpr MethodNumber callback{"onVerify"};
    for (std::size_t i = 0; i < claims.size(); ++i) {
       const auto verifyId = to<XRun>().verify(id, claims[i], trx.proofs[i], verifyMaxUs, callback);
-      verifies.put({verifyId, id, static_cast<std::uint32_t>(i)});
+      verifies.put({verifyId, id, signedHash, static_cast<std::uint32_t>(i)});
       row.verifyIds[i] = verifyId;
    }
    open<TransactQuery::Unverified>(Mode::readWrite).put(row);
@@ -378,13 +459,27 @@ void startSpeculativeRun(const Checksum256& id, const Envelope& envelope) {
 
 enum class Admission { fresh, known, full };
 
+/// What is queued at once, for it has nothing to verify.
+std::optional<QueuedRow> rowToQueue(const Envelope& envelope, const Bytes& packed) {
+   if (!envelope.claims.empty())
+      return std::nullopt;
+   return queuedRow(envelope.id, envelope.expiration, packed, std::nullopt);
+}
+
 /// Takes in a transaction, unless it is known already. Within a subjective transaction.
-Admission admit(const Envelope& envelope, const Bytes& packed) {
-   if (sequenceOf(envelope.id) || open<TransactQuery::Unverified>(Mode::readWrite).contains(envelope.id))
+/// row: of the queue, where there is nothing to verify.
+Admission admit(const Envelope& envelope, const Bytes& packed, std::optional<QueuedRow>& row) {
+   if (sequenceOf(envelope.id))
       return Admission::known;
-   const bool taken = envelope.claims.empty()
-                          ? enqueue(envelope.id, envelope.expiration, packed, std::nullopt)
-                          : startVerification(envelope.id, envelope.expiration, envelope.trx, envelope.claims, packed);
+   bool taken = false;
+   if (row) {
+      taken = enqueue(envelope.id, *row);
+   } else {
+      const auto signedHash = sha256(ByteView(packed));
+      if (open<TransactQuery::Unverified>(Mode::readWrite).contains(envelope.id, signedHash))
+         return Admission::known;
+      taken = startVerification(envelope.id, signedHash, envelope.expiration, envelope.trx, envelope.claims, packed);
+   }
    return taken ? Admission::fresh : Admission::full;
 }
 
@@ -472,10 +567,11 @@ std::optional<HttpReply> push(const HttpRequest& request, std::optional<std::int
    checkProofCount(envelope);
    const bool enforced = checkFirstAuth(envelope);
    const bool peers = hasPeers();
+   auto row = rowToQueue(envelope, request.body);
    auto admission = Admission::full;
    subjectively([&] {
       // a failure of an earlier attempt says nothing about this one
-      admission = admit(envelope, request.body);
+      admission = admit(envelope, request.body, row);
       if (admission == Admission::full)
          return;
       if (wait != "none")
@@ -506,12 +602,6 @@ std::array<std::uint8_t, 16> jwtKey() {
       }
       return row->key;
    });
-}
-
-std::int64_t nowSeconds() {
-   std::uint64_t ns = 0;
-   env::polis_clockTimeGet(0, &ns);
-   return static_cast<std::int64_t>(ns / 1'000'000'000);
 }
 
 std::string makeToken(AccountNumber user, std::string audience) {
@@ -585,9 +675,13 @@ HttpReply loginRequest(const HttpRequest& request) {
 HttpReply stats() {
    const auto row = subjectively([] {
       auto result = open<TransactQuery::Stats>(Mode::readWrite).get().value_or(TxStats{});
-      const auto first = open<TransactQuery::Pending>(Mode::readWrite).first();
-      const auto last = open<TransactQuery::Pending>(Mode::readWrite).last();
-      result.unprocessed = first && last ? last->sequence - first->sequence + 1 : 0;
+      const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
+      const auto prefix = polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0);
+      for (Bytes at = prefix; space.greaterEqual(at, static_cast<std::uint32_t>(prefix.size())) != env::none;
+           at.push_back(0)) {
+         at = polis::sdk::detail::takeKey();
+         ++result.unprocessed;
+      }
       result.total = result.unprocessed + result.failed + result.succeeded + result.expired;
       return result;
    });
@@ -596,6 +690,61 @@ HttpReply stats() {
 
 // --- The life of a transaction in blocks
 // -------------------------------------------------------------------------------
+
+std::int64_t nowUs() {
+   std::uint64_t ns = 0;
+   env::polis_clockTimeGet(1, &ns);
+   return static_cast<std::int64_t>(ns / 1000);
+}
+
+/// The time that a failure has taken, others have waited. Within a subjective transaction.
+void chargeFailure(AccountNumber sender, std::int64_t us) {
+   auto lane = laneOf(sender);
+   const auto units = static_cast<std::uint64_t>(std::max<std::int64_t>(us, 0)) / TransactQuery::unitUs + 1;
+   lane.debt = std::min(lane.debt + units, TransactQuery::debtMax);
+   open<TransactQuery::Lanes>(Mode::readWrite).put(lane);
+}
+
+/// A sender that owes a whole turn goes behind what it has in the queue; what is as large as a turn stays, for it has
+/// been given a place of that size. False: it does not. Within a subjective transaction.
+bool sendBack(PendingTransaction& row) {
+   if (row.trx.size() > largestSentBack)
+      return false;
+   auto lane = laneOf(senderOf(row.trx));
+   if (lane.debt < TransactQuery::turnUnits)
+      return false;
+   lane.debt -= TransactQuery::turnUnits;
+   const auto place = takePlace(lane, row.trx.size());
+   const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
+   space.remove(polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0, row.sequence));
+   auto packed = pack(row);
+   putPending(place, row.id, packed);
+   return true;
+}
+
+/// A row is handed to the chain. Its turn is that of all that lies close behind it; what comes from now on is placed at
+/// the end of that. Within a subjective transaction.
+void give(std::uint64_t sequence) {
+   constexpr int lanesPerTurn = 16;
+   auto given = givenTime();
+   const auto time = sequence >> placeShift;
+   if (time <= given.until)
+      return;
+   given.until = time + TransactQuery::turnUnits - 1;
+   // lanes of senders that have nothing in the queue any more, and have sat out what they owed
+   auto lanes = open<TransactQuery::Lanes>(Mode::readWrite);
+   std::vector<Lane> seen;
+   for (const auto& lane : lanes.index<0>().range().from(given.sweep)) {
+      seen.push_back(lane);
+      if (seen.size() == lanesPerTurn)
+         break;
+   }
+   for (const auto& lane : seen)
+      if (lane.next + lane.debt <= given.until)
+         lanes.erase(lane.sender);
+   given.sweep = AccountNumber{seen.size() == lanesPerTurn ? seen.back().sender.value + 1 : 0};
+   open<TransactQuery::Given>(Mode::readWrite).put(given);
+}
 
 /// A transaction was executed, here or in a block of another producer. trace: packed.
 /// fetchTrace: gives the packed trace, which is large; asked only when somebody wants it.
@@ -609,9 +758,12 @@ void executed(const Checksum256& id, bool failed, F&& fetchTrace) {
       return;
    if (failed) {
       const Bytes trace = fetchTrace();
+      const auto givenUs = open<TransactQuery::Unapplied>().get().value_or(UnappliedTransaction{}).givenUs;
       const auto answers = subjectively([&] {
          const auto sequence = sequenceOf(id);
          const auto row = sequence ? open<TransactQuery::Pending>(Mode::readWrite).get(*sequence) : std::nullopt;
+         if (row && givenUs)
+            chargeFailure(senderOf(row->trx), nowUs() - *givenUs);
          const auto client = open<TransactQuery::Clients>(Mode::readWrite).get(id);
          const auto expiration = row ? row->expiration : client ? client->expiration : TimePointSec{};
          return drop(id, expiration, trace);
@@ -662,6 +814,75 @@ std::vector<Answer> expire(const Checksum256& id) {
    return takeClients(id, true);
 }
 
+/// Takes out what is in no block though its time was over at `seconds`, and those who wait for it. Within a subjective
+/// transaction.
+std::vector<Answer> dropExpired(std::int64_t seconds) {
+   std::vector<Answer> answers;
+   const auto tell = [&](const Checksum256& id) {
+      for (const auto& answer : expire(id))
+         answers.push_back(answer);
+   };
+   // the queue is in the order of arrival
+   std::size_t count = 0;
+   std::vector<PendingTransaction> late;
+   for (const auto& row : open<TransactQuery::Pending>(Mode::readWrite)) {
+      if (row.expiration.seconds > seconds || ++count > expiredPerCall)
+         break;
+      if (!isIncluded(row.id, row.expiration))
+         late.push_back(row);
+   }
+   for (const auto& row : late) {
+      erasePending(row.sequence, row.id);
+      tell(row.id);
+   }
+   std::vector<UnverifiedTransaction> unverified;
+   for (const auto& row : open<TransactQuery::Unverified>(Mode::readWrite).index<1>()) {
+      if (row.expiration.seconds > seconds || unverified.size() == expiredPerCall)
+         break;
+      unverified.push_back(row);
+   }
+   for (const auto& row : unverified) {
+      removeUnverified(row);
+      tell(row.id);
+   }
+   return answers;
+}
+
+/// Answers those whose transaction's time has long been over by the clock: the chain stands still here, and cannot tell
+/// what has become of it.
+void answerLate() {
+   struct Late {
+      std::vector<Answer> missing, included;
+   };
+   const std::int64_t seconds = nowSeconds() - lateSec;
+   const auto late = subjectively([&] {
+      Late result;
+      result.missing = dropExpired(seconds);
+      std::vector<TraceClient> waiting;
+      for (const auto& row : open<TransactQuery::Clients>(Mode::readWrite).index<1>()) {
+         if (row.expiration.seconds > seconds || waiting.size() == expiredPerCall)
+            break;
+         waiting.push_back(row);
+      }
+      for (const auto& row : waiting)
+         for (const auto& answer : takeClients(row.id, true))
+            (isIncluded(row.id, row.expiration) ? result.included : result.missing).push_back(answer);
+      return result;
+   });
+   const auto sendText = [](const std::vector<Answer>& answers, const std::string& text) {
+      for (const auto& answer : answers)
+         to<Http>().sendReply(answer.socket, httpReply(504, "text/html", text, {{"Access-Control-Allow-Origin", "*"}}));
+   };
+   if (late.missing.empty() && late.included.empty())
+      return;
+   const auto head = std::to_string(StatusView().headNum());
+   sendText(late.missing, "The transaction's time is over, and it is in no block that this node knows; the newest is " +
+                              head + ". Unless another node has put it into a later one, it has failed.\n");
+   sendText(late.included,
+            "The transaction is in a block, but this node has not heard that it is irreversible. Whether "
+            "it stays there is known when the chain goes on.\n");
+}
+
 /// Verification again, of all that waits, after a verify service has changed.
 void reverify(std::uint64_t cursor) {
    struct Item {
@@ -677,8 +898,9 @@ void reverify(std::uint64_t cursor) {
       for (auto& item : items) {
          erasePending(item.sequence, item.envelope.id);
          // its place is free again, and it takes hardly more
-         (void)startVerification(item.envelope.id, item.envelope.expiration, item.envelope.trx, item.envelope.claims,
-                                 std::move(item.trx));
+         const auto signedHash = sha256(ByteView(item.trx));
+         (void)startVerification(item.envelope.id, signedHash, item.envelope.expiration, item.envelope.trx,
+                                 item.envelope.claims, std::move(item.trx));
       }
    });
 }
@@ -707,28 +929,32 @@ std::optional<Bytes> nextPacked() {
    };
    auto found = subjectively([&] {
       Found result;
-      auto pending = open<TransactQuery::Pending>(Mode::readWrite);
-      std::vector<PendingTransaction> late;
-      for (const auto& row : pending.index<0>().range().from(cursor.nextSequence)) {
-         if (status.time().microseconds >= row.expiration.seconds * second) {
-            late.push_back(row);
-            if (late.size() == expiredPerCall)
-               break;
-            continue;
+      const auto pending = open<TransactQuery::Pending>(Mode::readWrite).index<0>();
+      std::size_t late = 0, sentBack = 0;
+      for (std::uint64_t from = cursor.nextSequence; late < expiredPerCall;) {
+         const auto rest = pending.range().from(from);
+         const auto at = rest.begin();
+         if (at == rest.end()) {
+            to<XTransact>().removeCallback(nextTransactionType, nextCallback());
+            break;
          }
-         // already in the chain: another producer was faster
-         if (isIncluded(row.id, row.expiration))
-            continue;
-         result.row = row;
-         break;
+         PendingTransaction row = *at;
+         from = row.sequence + 1;
+         if (status.time().microseconds >= row.expiration.seconds * second) {
+            ++late;
+            erasePending(row.sequence, row.id);
+            for (const auto& answer : expire(row.id))
+               result.expired.emplace_back(answer, row.id);
+         } else if (isIncluded(row.id, row.expiration)) {
+            continue; // another producer was faster
+         } else if (sentBack < sentBackPerCall && sendBack(row)) {
+            ++sentBack;
+         } else {
+            give(row.sequence);
+            result.row = std::move(row);
+            break;
+         }
       }
-      for (const auto& row : late) {
-         erasePending(row.sequence, row.id);
-         for (const auto& answer : expire(row.id))
-            result.expired.emplace_back(answer, row.id);
-      }
-      if (!result.row && late.size() < expiredPerCall)
-         to<XTransact>().removeCallback(nextTransactionType, nextCallback());
       return result;
    });
    for (const auto& [answer, id] : found.expired)
@@ -737,6 +963,7 @@ std::optional<Bytes> nextPacked() {
       return std::nullopt;
    cursor.nextSequence = found.row->sequence + 1;
    cursor.blockBytes += found.row->trx.size();
+   cursor.givenUs = nowUs();
    cursors.put(cursor);
    Bytes result{4, 0, 0, 0};
    append(result, found.row->trx);
@@ -775,8 +1002,10 @@ void TransactQuery::recv(Bytes trx) {
    checkProofCount(envelope);
    checkFirstAuth(envelope);
    // the block was faster than the transaction
-   if (!isIncluded(envelope.id, envelope.expiration))
-      subjectively([&] { (void)admit(envelope, trx); });
+   if (isIncluded(envelope.id, envelope.expiration))
+      return;
+   auto row = rowToQueue(envelope, trx);
+   subjectively([&] { (void)admit(envelope, trx, row); });
 }
 
 void TransactQuery::onTrx(Checksum256 id, TransactionTrace trace) {
@@ -804,31 +1033,7 @@ void TransactQuery::onBlock() {
       to<XTransact>().addCallback(interestType, interest());
       result.final = open<FinalBlocks>(Mode::readWrite).get().value_or(FinalBlock{}).blockNum;
 
-      // transactions that no block took in time; they lie in the order of their arrival
-      std::size_t count = 0;
-      std::vector<PendingTransaction> late;
-      for (const auto& row : open<Pending>(Mode::readWrite)) {
-         if (row.expiration.seconds > now - 1 || ++count > expiredPerCall)
-            break;
-         if (!isIncluded(row.id, row.expiration))
-            late.push_back(row);
-      }
-      for (const auto& row : late) {
-         erasePending(row.sequence, row.id);
-         for (const auto& answer : expire(row.id))
-            result.expired.push_back(answer);
-      }
-      std::vector<UnverifiedTransaction> unverified;
-      for (const auto& row : open<Unverified>(Mode::readWrite).index<1>()) {
-         if (row.expiration.seconds > now - 1 || unverified.size() == expiredPerCall)
-            break;
-         unverified.push_back(row);
-      }
-      for (const auto& row : unverified) {
-         removeUnverified(row);
-         for (const auto& answer : expire(row.id))
-            result.expired.push_back(answer);
-      }
+      result.expired = dropExpired(now - 1);
       if (peers)
          tidyPending(result.final, head);
       auto table = open<ReverifiedTable>(Mode::readWrite);
@@ -860,8 +1065,9 @@ void TransactQuery::onBlock() {
    eraseBefore(ReversibleBlocks::number, work.final);
 }
 
-void TransactQuery::onFinal(std::uint32_t blockNum) {
-   check(getSender() == AccountNumber{}, "only the node tells of irreversible blocks");
+namespace {
+
+void answerFinal(BlockNum blockNum) {
    struct Reply {
       std::vector<Answer> answers;
       Bytes trace;
@@ -875,7 +1081,7 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
       if (blockNum <= done)
          return result;
       std::uint64_t count = 0;
-      for (auto& row : open<Applied>().index<0>().range().from(done + 1)) {
+      for (auto& row : open<TransactQuery::Applied>().index<0>().range().from(done + 1)) {
          if (row.blockNum > blockNum)
             break;
          if (const auto sequence = sequenceOf(row.id))
@@ -887,7 +1093,7 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
          ++count;
       }
       if (count) {
-         auto table = open<Stats>(Mode::readWrite);
+         auto table = open<TransactQuery::Stats>(Mode::readWrite);
          auto row = table.get().value_or(TxStats{});
          row.succeeded += count;
          table.put(row);
@@ -895,14 +1101,14 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
       // failures that no block can turn into a success any more
       if (const auto block = open<ReversibleBlocks>().get(blockNum)) {
          std::vector<TxFailed> over;
-         for (const auto& row : open<Failed>(Mode::readWrite)) {
+         for (const auto& row : open<TransactQuery::Failed>(Mode::readWrite)) {
             if (row.expiration.seconds * 1'000'000 > block->time.microseconds || over.size() == expiredPerCall)
                break;
             over.push_back(row);
          }
          for (auto& row : over) {
             giveRoom(row.id, row.trace.size());
-            open<Failed>(Mode::readWrite).remove(row);
+            open<TransactQuery::Failed>(Mode::readWrite).remove(row);
             if (auto answers = takeClients(row.id, true); !answers.empty())
                result.push_back({std::move(answers), std::move(row.trace), 0, {}});
          }
@@ -915,9 +1121,17 @@ void TransactQuery::onFinal(std::uint32_t blockNum) {
          sendAll(reply.answers, reply.trace);
          continue;
       }
-      const auto row = open<Applied>().get(reply.appliedIn, reply.id);
+      const auto row = open<TransactQuery::Applied>().get(reply.appliedIn, reply.id);
       sendAll(reply.answers, row && !row->trace.empty() ? row->trace : traceOfError("duplicate transaction"));
    }
+}
+
+} // namespace
+
+void TransactQuery::onFinal(std::uint32_t blockNum) {
+   check(getSender() == AccountNumber{}, "only the node tells of irreversible blocks");
+   answerFinal(blockNum);
+   answerLate();
 }
 
 void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::optional<Bytes> token) {
@@ -945,7 +1159,7 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
          return result;
       verifies.erase(id);
       auto table = open<Unverified>(Mode::readWrite);
-      auto row = table.get(item->id);
+      auto row = table.get(item->id, item->signedHash);
       if (!row || item->proof >= row->verifyIds.size() || row->verifyIds[item->proof] != id)
          return result;
       if (failed) {
@@ -955,7 +1169,10 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
                to<XRun>().finish(other);
                verifies.erase(other);
             }
-         result.answers = drop(row->id, row->expiration, packedTrace);
+         // with other proofs it may be good
+         const auto others = table.index<0>().range(row->id);
+         if (others.begin() == others.end() && !sequenceOf(row->id) && !isIncluded(row->id, row->expiration))
+            result.answers = drop(row->id, row->expiration, packedTrace);
          return result;
       }
       row->verifyIds[item->proof] = 0;
@@ -966,7 +1183,7 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
          return result;
       }
       removeUnverified(*row);
-      if (peers && isIncluded(row->id, row->expiration) && !hasClients(row->id))
+      if (sequenceOf(row->id) || (isIncluded(row->id, row->expiration) && !hasClients(row->id)))
          return result;
       if (peers) {
          if (enforced())
@@ -976,7 +1193,8 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
       }
       const auto id = row->id;
       const auto expiration = row->expiration;
-      if (!enqueue(id, expiration, std::move(row->trx), std::move(row->tokens))) {
+      auto queued = queuedRow(id, expiration, std::move(row->trx), std::move(row->tokens));
+      if (!enqueue(id, queued)) {
          full = true;
          result.answers = drop(id, expiration, noRoom);
       }

@@ -7,27 +7,44 @@ namespace polis::services {
 
 using namespace polis::sdk;
 
-/// A transaction that waits to be put into a block, or was and is not irreversible yet. Numbers grow in the order of
-/// arrival.
+/// A transaction that waits to be put into a block, or was and is not irreversible yet.
 struct PendingTransaction {
-   std::uint64_t sequence = 0;
+   std::uint64_t sequence = 0; ///< its place in the queue
    Checksum256 id{};
    TimePointSec expiration;
    Bytes trx;                                ///< packed SignedTransaction
    std::optional<std::vector<Bytes>> tokens; ///< of proofs that were verified, by index
 };
 
+/// Counts what was queued.
 struct AvailableSequence {
    std::uint64_t sequence = 0;
+};
+
+/// The queue has a time of its own, in units of work; a place in it is such a time and, below it, a number that tells
+/// apart those who share it. What each sender has there lies one behind the other, and all senders side by side: so
+/// they take turns.
+struct Lane {
+   AccountNumber sender;   ///< of the first action, who has signed for it
+   std::uint64_t next = 0; ///< where its last transaction ends
+   std::uint64_t debt = 0; ///< for failures, which nobody pays for on the chain
+};
+
+/// How far the chain has been given of the queue, on any fork. What comes now is placed there or later, behind what is
+/// there.
+struct GivenTime {
+   std::uint64_t until = 0;
+   AccountNumber sweep; ///< lanes were looked at up to here
 };
 
 struct JwtKey {
    std::array<std::uint8_t, 16> key{};
 };
 
-/// Waits for its proofs.
+/// Waits for its proofs. The same transaction may do so with several sets of them: the id says nothing of proofs.
 struct UnverifiedTransaction {
    Checksum256 id{};
+   Checksum256 signedHash{}; ///< of `trx`
    TimePointSec expiration;
    Bytes trx;
    std::vector<std::uint64_t> verifyIds; ///< by proof; 0 once verified
@@ -37,6 +54,7 @@ struct UnverifiedTransaction {
 struct PendingVerify {
    std::uint64_t verifyId = 0;
    Checksum256 id{};
+   Checksum256 signedHash{};
    std::uint32_t proof = 0;
 };
 
@@ -96,7 +114,8 @@ struct ClientSocket {
 struct UnappliedTransaction {
    std::uint64_t nextSequence = 0;
    BlockNum blockNum = 0;
-   std::uint64_t blockBytes = 0; ///< handed to this block
+   std::uint64_t blockBytes = 0;          ///< handed to this block
+   std::optional<std::int64_t> givenUs{}; ///< when the last was handed over, by the monotonic clock
 };
 
 /// Applied in this block; follows forks.
@@ -118,6 +137,13 @@ public:
    static constexpr std::uint8_t poolShards = 16;
    static constexpr std::uint32_t shardCountMax = 4096;
    static constexpr std::uint64_t shardBytesMax = 16u << 20;
+   /// Work that senders do in turn, in units: a small transaction is one, and so are 4 KiB.
+   static constexpr std::uint64_t turnUnits = 64;
+   static constexpr std::uint64_t unitBytes = 4096;
+   static constexpr std::uint64_t unitUs = 128;
+   /// What one sender has in the queue, and what it may owe.
+   static constexpr std::uint64_t laneUnitsMax = 16384;
+   static constexpr std::uint64_t debtMax = 16 * turnUnits;
    /// A longer trace of a failure is kept as its error alone, which is cut.
    static constexpr std::size_t failedTraceBytesMax = 16384;
    static constexpr std::size_t failedErrorBytesMax = 4096;
@@ -128,9 +154,11 @@ public:
        SubjectiveTable<0, PendingTransaction, &PendingTransaction::sequence, Index<&PendingTransaction::id>>;
    using Sequences = SubjectiveTable<1, AvailableSequence, key<>>;
    using JwtKeys = SubjectiveTable<2, JwtKey, key<>>;
-   using Unverified = SubjectiveTable<3, UnverifiedTransaction, &UnverifiedTransaction::id,
-                                      Index<&UnverifiedTransaction::expiration, &UnverifiedTransaction::id>>;
-   using PendingVerifies = SubjectiveTable<4, PendingVerify, &PendingVerify::verifyId>;
+   using Unverified = SubjectiveTable<
+       11, UnverifiedTransaction, key<&UnverifiedTransaction::id, &UnverifiedTransaction::signedHash>,
+       Index<&UnverifiedTransaction::expiration, &UnverifiedTransaction::id, &UnverifiedTransaction::signedHash>>;
+   using PendingVerifies = SubjectiveTable<12, PendingVerify, &PendingVerify::verifyId>;
+   using Given = SubjectiveTable<13, GivenTime, key<>>;
    using SpeculativeRuns = SubjectiveTable<5, SpeculativeRun, &SpeculativeRun::runId>;
    using Failed = SubjectiveTable<6, TxFailed, key<&TxFailed::expiration, &TxFailed::id>, Index<&TxFailed::id>>;
    using Stats = SubjectiveTable<7, TxStats, key<>>;
@@ -138,6 +166,7 @@ public:
    using PoolShards = SubjectiveTable<10, PoolShard, &PoolShard::shard>;
    using Clients = SessionTable<0, TraceClient, &TraceClient::id, Index<&TraceClient::expiration, &TraceClient::id>>;
    using ClientSockets = SessionTable<1, ClientSocket, &ClientSocket::socket>;
+   using Lanes = SessionTable<2, Lane, &Lane::sender>;
    using Unapplied = WriteOnlyTable<0, UnappliedTransaction, key<>>;
    using Applied = WriteOnlyTable<1, AppliedTransaction, key<&AppliedTransaction::blockNum, &AppliedTransaction::id>>;
 
@@ -149,7 +178,7 @@ public:
    void recv(Bytes trx);
    void onTrx(Checksum256 id, TransactionTrace trace);
    void onBlock();
-   /// A block has become irreversible. From the node.
+   /// A block has become irreversible. From the node, which calls again from time to time while none does.
    void onFinal(std::uint32_t blockNum);
    void onVerify(std::uint64_t id, TransactionTrace trace, std::optional<Bytes> token);
    void onSpecTrx(std::uint64_t id, TransactionTrace trace, std::optional<Bytes> token);
