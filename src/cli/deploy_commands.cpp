@@ -320,7 +320,7 @@ void installAll(const InstallArguments& args) {
    std::vector<std::string> names;
    std::set<std::string> own; // came with this program
    for (const auto& what : args.packages) {
-      if (!what.ends_with(".psi")) {
+      if (!what.ends_with(".psi") && !std::filesystem::is_regular_file(what)) {
          names.push_back(what);
          continue;
       }
