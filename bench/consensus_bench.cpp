@@ -38,10 +38,10 @@ public:
          simulate();
       if (options_.wants("bft4"))
          realBft();
-      if (options_.wants("cft3"))
-         realCft();
       if (options_.quick && options_.only.empty())
          return;
+      if (options_.wants("cft3"))
+         realCft();
       if (options_.wants("bft7"))
          realSeven();
       if (options_.wants("one"))
@@ -56,6 +56,8 @@ private:
       figure_(name, "final_p50_ms", ms[ms.size() / 2], "ms");
       figure_(name, "final_p99_ms", ms[ms.size() * 99 / 100], "ms");
    }
+
+   std::vector<int> delays() const { return options_.quick ? std::vector{0, 100} : std::vector{0, 50, 100}; }
 
    /// So many that the nodes have time.
    static inline const TransferLoad::Options paced{.accounts = 4, .perSecond = 8};
@@ -142,7 +144,7 @@ private:
       const auto began = Steady::now();
       TransferLoad load(cluster, paced);
       idle(cluster, "bft4_delay0");
-      for (const int ms : {0, 50, 100}) {
+      for (const int ms : delays()) {
          cluster.setLinks({.delay = std::chrono::milliseconds(ms)});
          measure(cluster, load, "bft4_delay" + std::to_string(ms), allBut(cluster, std::nullopt));
       }
@@ -205,7 +207,7 @@ private:
    void realSeven() const {
       Cluster cluster({.producers = 7});
       TransferLoad load(cluster, paced);
-      for (const int ms : {0, 50, 100}) {
+      for (const int ms : delays()) {
          cluster.setLinks({.delay = std::chrono::milliseconds(ms)});
          measure(cluster, load, "bft7_delay" + std::to_string(ms), allBut(cluster, std::nullopt));
       }
