@@ -205,6 +205,8 @@ format::TransactionTrace ChainClient::push(std::vector<format::Action> actions,
    };
    if (reply.status == 202 && waitFor == WaitFor::none)
       return {};
+   if (reply.status == 504) // what has become of it is not known
+      throw Fault(replyText(reply));
    if (reply.status != 200)
       throw refused(replyText(reply));
    auto trace = format::unpack<format::TransactionTrace>(reply.body);

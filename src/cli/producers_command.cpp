@@ -2,10 +2,14 @@
 #include "base/fault.hpp"
 #include "cli/chain_client.hpp"
 #include "format/fracpack.hpp"
+#include "format/json.hpp"
 #include "node/package.hpp"
+#include <algorithm>
+#include <chrono>
 #include <iostream>
 #include <memory>
 #include <set>
+#include <thread>
 #include <tuple>
 
 namespace polis::cli {
@@ -17,7 +21,17 @@ using namespace format::literals;
 struct ProducersArguments {
    Common common;
    std::vector<std::string> members, sign;
-   bool bft = false, cft = false;
+   bool bft = false, cft = false, force = false;
+};
+
+struct NodeFacts {
+   format::AccountNumber producer;
+   std::vector<format::Claim> keys{};
+};
+/// The answer of /native/admin/producers.
+struct ProducersFacts {
+   std::vector<format::Producer> chain{};
+   std::vector<NodeFacts> nodes{};
 };
 
 /// NAME, or NAME=FILE with its public or private key.
@@ -39,6 +53,50 @@ format::Producer memberOf(const std::string& text) {
    return out;
 }
 
+/// What speaks against a producer: that it is none now, and no node says that it is this one. Empty: nothing.
+std::string doubtAbout(const format::Producer& wanted, const ProducersFacts& facts) {
+   if (std::ranges::find(facts.chain, wanted) != facts.chain.end())
+      return {};
+   bool named = false;
+   for (const auto& node : facts.nodes) {
+      if (node.producer != wanted.name)
+         continue;
+      named = true;
+      if (!wanted.auth.service || std::ranges::find(node.keys, wanted.auth) != node.keys.end())
+         return {};
+   }
+   return wanted.name.str() +
+          (named ? ": the node of that name does not have this key" : ": no connected node has this name");
+}
+
+/// A producer that nobody is cannot be undone: without its votes no other change is decided.
+void checkThatTheyAreThere(ChainClient& client, const std::vector<format::Producer>& producers) {
+   constexpr std::string_view otherwise = "\nTo do it all the same: --force";
+   std::string doubts;
+   // A node that has just connected has not said who it is yet.
+   for (int attempt = 0; attempt < 4; ++attempt) {
+      if (attempt > 0)
+         std::this_thread::sleep_for(std::chrono::seconds(1));
+      const auto reply = client.ask("x-admin", "/native/admin/producers");
+      if (reply.status != 200)
+         throw Fault("Whether the new producers are there cannot be seen: the node at " + client.root().origin() +
+                     " tells only its administrator which nodes are connected to it. Run this on its machine." +
+                     std::string(otherwise));
+      const auto facts = format::fromJson<ProducersFacts>(asText(reply.body));
+      if (!facts)
+         throw Fault("The node's answer to /native/admin/producers cannot be read: " + facts.error().message);
+      doubts.clear();
+      for (const auto& producer : producers)
+         if (const auto doubt = doubtAbout(producer, *facts); !doubt.empty())
+            doubts += "   " + doubt + "\n";
+      if (doubts.empty())
+         return;
+   }
+   throw Fault("The chain might stand still for ever; nothing was changed.\n" + doubts +
+               "Each producer's node must run with its name and key, and be connected to " + client.root().origin() +
+               ".\nIf it is connected to another node, ask that one: --url" + std::string(otherwise));
+}
+
 void setProducers(const ProducersArguments& args) {
    std::vector<format::Producer> producers;
    std::set<format::AccountNumber> names;
@@ -58,6 +116,8 @@ void setProducers(const ProducersArguments& args) {
       action.rawData = format::pack(std::tuple(data));
    }
    ChainClient client(args.common);
+   if (!args.force)
+      checkThatTheyAreThere(client, producers);
    const auto trace = client.push({std::move(action)}, readKeys(args.sign));
    if (args.common.json)
       return printTrace(trace, args.common);
@@ -88,6 +148,7 @@ void addProducersCommand(CLI::App& app, int& exitCode) {
        command->add_flag("--bft", args->bft, "They bear liars: a block is final when two thirds have voted twice");
    command->add_flag("--cft", args->cft, "They trust each other: a block is final when more than half have it")
        ->excludes(bft);
+   command->add_flag("--force", args->force, "Even if no connected node has the name and the key of one of them");
    command->add_option("-s,--sign", args->sign, "Key file of a present producer. Repeatable")
        ->allow_extra_args(false)
        ->type_name("FILE");

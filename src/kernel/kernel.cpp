@@ -770,6 +770,7 @@ bool Kernel::setIrreversible(const format::Checksum256& id, Bytes proof) {
 }
 
 store::JournalPosition Kernel::flush() { return impl_->flush(); }
+void Kernel::remindFinal() { impl_->tellFinal(impl_->irreversible()->num); }
 void Kernel::checkpoint() { impl_->checkpoint(); }
 
 namespace {

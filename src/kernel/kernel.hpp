@@ -224,6 +224,8 @@ public:
    /// producer sealed here becomes irreversible; the kernel then tells `transact+1` (see `onFinal` below). Also
    /// prepares memory of the store for the blocks to come, and writes a checkpoint when one is due.
    store::JournalPosition flush();
+   /// Tells `transact+1` of the newest irreversible block once more, so that time passes there while none follows.
+   void remindFinal();
    /// Writes a checkpoint now; call at a clean shutdown after the other threads have stopped.
    void checkpoint();
 
@@ -283,7 +285,8 @@ private:
 /// NotifyRow{type = notifyFinal} in nativeSubjective, table 8, in callback mode on head with rawData frac(tuple(u32
 /// blockNum)): sender must be 0, registered rawData empty. `transact+1` registers {0, transact+1, onFinal}
 /// there (through `x-transact`, which writes nativeSubjective). Several blocks at once are told of as one call with the
-/// newest number. Chain writes of the call are dropped; node-local commits persist. Failures are logged.
+/// newest number; the newest is told of again every few seconds. Chain writes of the call are dropped; node-local
+/// commits persist. Failures are logged.
 inline constexpr std::uint32_t notifyFinal = 5;
 
 /// ## Interest (node-local, our own)

@@ -74,6 +74,11 @@ struct KeyRequest {
    std::optional<std::string> device{};
 };
 
+struct ProducersAnswer {
+   std::vector<format::Producer> chain{}; ///< present ones, and those of a change under way
+   std::vector<peer::Introduction> nodes{};
+};
+
 constexpr format::AccountNumber verifySig{std::string_view("verify-sig")};
 
 } // namespace
@@ -99,6 +104,8 @@ void NativeEndpoints::serve(const std::shared_ptr<http::Exchange>& exchange, con
       reply = get ? status() : notAllowed("GET");
    } else if (path == "/native/admin/chain") {
       reply = get ? chain() : notAllowed("GET");
+   } else if (path == "/native/admin/producers") {
+      reply = get ? producers() : notAllowed("GET");
    } else if (path == "/native/admin/metrics") {
       if (get) {
          reply.contentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -210,6 +217,23 @@ format::HttpReply NativeEndpoints::chain() const {
    writer.string(version);
    writer.endObject();
    return json(std::move(out));
+}
+
+format::HttpReply NativeEndpoints::producers() const {
+   ProducersAnswer answer;
+   answer.nodes = control_.introductions();
+   const auto& consensus = control_.kernel().head()->status.consensus;
+   const auto add = [&](const format::Consensus& set) {
+      std::visit(
+          [&](const auto& data) {
+             answer.chain.insert(answer.chain.end(), data.producers.begin(), data.producers.end());
+          },
+          set.data);
+   };
+   add(consensus.current);
+   if (consensus.next)
+      add(consensus.next->consensus);
+   return json(format::toJson(answer));
 }
 
 void NativeEndpoints::pushBoot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request) {

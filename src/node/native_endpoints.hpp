@@ -4,6 +4,7 @@
 #include "node/keyring.hpp"
 #include "node/log_feed.hpp"
 #include "node/performance.hpp"
+#include "peer/network.hpp"
 #include <functional>
 #include <memory>
 #include <string>
@@ -40,6 +41,8 @@ public:
    /// Writes a snapshot of an irreversible block, the newest where none is named, into the folder of this node, signed
    /// with its keys; the answer tells where it is. Errors: a sentence.
    virtual std::expected<SnapshotMade, std::string> makeSnapshot(std::optional<std::uint32_t> block, bool compress) = 0;
+   /// What this node says of itself, and then what each that is connected says.
+   virtual std::vector<peer::Introduction> introductions() const = 0;
    /// OpenMetrics text.
    virtual std::string metrics() const = 0;
    virtual Performance performance() const = 0;
@@ -59,6 +62,7 @@ public:
 private:
    format::HttpReply status() const;
    format::HttpReply chain() const;
+   format::HttpReply producers() const;
    void pushBoot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request);
    void boot(const std::shared_ptr<http::Exchange>& exchange, const format::HttpRequest& request);
    format::HttpReply snapshot(const format::HttpRequest& request);

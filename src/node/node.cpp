@@ -93,6 +93,24 @@ void writePrivateFile(const std::filesystem::path& path, std::string_view text) 
       ::close(fd);
 }
 
+/// For whoever comes too early. A page looks again by itself.
+format::HttpReply chainIsBeingMade(const format::HttpRequest& request) {
+   const auto isAccept = [](const auto& header) { return http::equalsIgnoringCase(header.name, "Accept"); };
+   const auto accept = std::ranges::find_if(request.headers, isAccept);
+   const bool page = accept != request.headers.end() && accept->value.find("text/html") != std::string::npos;
+   auto reply = http::textReply(503, "The chain is being made. Try again in a moment.");
+   reply.headers.push_back({"Retry-After", "2"});
+   if (page) {
+      reply.contentType = "text/html";
+      reply.body =
+          toBytes("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" "
+                  "content=\"2\"><title>One moment</title><body style=\"font-family: sans-serif; margin: 4em "
+                  "auto; max-width: 30em\"><h1>One moment</h1><p>The community's chain is being made. This page "
+                  "comes up by itself when it is ready.</p></body></html>\n");
+   }
+   return reply;
+}
+
 struct ShutdownArgs {
    std::optional<std::vector<std::string>> restart{}; ///< there: start again
    bool soft = false;
@@ -130,8 +148,6 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       ring.emplace(options.folder / "keys");
       if (key)
          ring->add(*key);
-      if (!std::filesystem::exists(configFile()))
-         saveConfig(configFile(), config);
 
       putAwayUnfinishedChain();
       store = store::Store::open(options.folder);
@@ -209,6 +225,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          nameThread("store");
          guarded(fault, [this] { flushLoop(); });
       });
+      // Of a first start that went well.
+      if (!std::filesystem::exists(configFile()))
+         saveConfig(configFile(), config);
+      making.store(options.boot && !theKernel->hasChain());
       chain->start();
       server->start();
    }
@@ -330,6 +350,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       result.sign = [this](const format::Claim& claim, const format::Checksum256& digest) {
          return signFor(claim, digest);
       };
+      result.claims = [this] { return ring->claims(); };
       result.sync = [this] { flushWake.signal(); };
       return result;
    }
@@ -393,12 +414,17 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    }
 
    void flushLoop() {
+      constexpr std::int64_t remindEveryNs = 2'000'000'000;
       std::uint64_t seen = 0;
+      std::int64_t remindedNs = monotonicNs();
       while (!ending.load()) {
          crashRecord->beat(monotonicNs());
-         if (!flushWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1)))
-            continue;
-         peers->durable(theKernel->flush());
+         if (flushWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1)))
+            peers->durable(theKernel->flush());
+         if (const auto now = monotonicNs(); now - remindedNs > remindEveryNs) {
+            theKernel->remindFinal();
+            remindedNs = now;
+         }
       }
       theKernel->flush();
    }
@@ -412,7 +438,9 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    int run() {
       announce();
       if (options.boot && !theKernel->hasChain()) {
-         if (auto problem = bootAtStart()) {
+         auto problem = bootAtStart();
+         making.store(false);
+         if (problem) {
             log::error("No chain was started: ", *problem);
             exitCode.store(1);
             end.signal();
@@ -495,7 +523,6 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          announceToken();
          warnUnguarded();
       }
-      warnKeyless();
    }
 
    bool unguarded() const override {
@@ -510,23 +537,6 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       };
       const auto& consensus = theKernel->head()->status.consensus;
       return any(consensus.current) || (consensus.next && any(consensus.next->consensus));
-   }
-
-   /// A producer without its key makes no blocks and gives no votes.
-   void warnKeyless() const {
-      const auto& [current, next] = theKernel->head()->status.consensus;
-      const auto lacks = [this](const format::Consensus& set) {
-         return std::visit(
-             [this](const auto& data) {
-                const auto own = std::ranges::find(data.producers, account, &format::Producer::name);
-                return own != data.producers.end() && own->auth.service && !ring->find(own->auth);
-             },
-             set.data);
-      };
-      if (account && (lacks(current) || (next && lacks(next->consensus))))
-         log::error("This node does not have the key by which the chain knows ", config.producer,
-                    ": it makes no blocks and gives no votes. Name the key's file with --key, or put it into ",
-                    (options.folder / "keys").string());
    }
 
    void warnUnguarded() const {
@@ -562,6 +572,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       }
       if (!result)
          return result.error();
+      making.store(false);
       say("Polis is ready: " + pageUrl("", "/"));
       if (!result->empty())
          say("The first members come in by this invitation: " + *result);
@@ -644,6 +655,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    /// asked for the chain.
    std::expected<std::string, std::string> boot(const BootPlan& plan) {
       writePrivateFile(bootMark(), "A chain is being made here.\n");
+      making.store(true);
       auto result = makeChain(plan);
       if (result) {
          (void)theKernel->flush();
@@ -652,6 +664,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       if (result || !theKernel->hasChain()) {
          std::error_code ignored;
          std::filesystem::remove(bootMark(), ignored);
+         making.store(false);
          return result;
       }
       if (!options.boot) {
@@ -736,6 +749,12 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       return out;
    }
 
+   std::vector<peer::Introduction> introductions() const override {
+      auto result = peers->neighbours();
+      result.insert(result.begin(), {account, ring->claims()});
+      return result;
+   }
+
    LogFeed& logFeed() override { return feed; }
    Keyring& keyring() override { return *ring; }
 
@@ -796,6 +815,9 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    // ---- http::Handler, net thread ----
 
    void request(std::shared_ptr<http::Exchange> exchange, format::HttpRequest&& request) override {
+      // The node's own services can be asked meanwhile; the chain's are not there yet, or not all.
+      if (making.load() && !request.host.starts_with("x-"))
+         return (void)exchange->reply(chainIsBeingMade(request));
       auto socket = std::make_shared<HttpSocket>(sockets, std::move(exchange), std::move(request));
       socket->listen();
       const auto work = [this, socket] {
@@ -926,6 +948,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
 
    Wake end, runWake, flushWake;
    std::atomic<bool> ending = false, stoppingNow = false;
+   std::atomic<bool> making = false; ///< a chain
    std::atomic<int> exitCode = 0;
    bool down = false;
    std::atomic<bool> makingSnapshot = false;
@@ -957,6 +980,7 @@ Node::Node(NodeOptions options) : impl_(std::make_unique<Impl>(std::move(options
 Node::~Node() = default;
 int Node::run() { return impl_->run(); }
 void Node::stop() { impl_->end.signal(); }
+bool Node::makesChain() const { return impl_->making.load(); }
 const std::vector<std::uint16_t>& Node::ports() const { return impl_->boundPorts; }
 
 int runUntilSignal(NodeOptions options) {
@@ -982,6 +1006,10 @@ int runUntilSignal(NodeOptions options) {
       sigwait(&signals, &signal);
       {
          Lock lock(target->mutex);
+         if (target->node && target->node->makesChain()) {
+            log::warning("Stopped before the chain was made. What there is of it is removed at the next start");
+            std::_Exit(128 + signal);
+         }
          if (target->node)
             target->node->stop();
       }

@@ -28,6 +28,8 @@ public:
    int run();
    /// Ends run(). Any thread, and safe in a signal-waiting thread.
    void stop();
+   /// Whether a chain is being made here. What is half made is worth nothing.
+   bool makesChain() const;
    /// Ports that were bound, in the order of the configuration.
    const std::vector<std::uint16_t>& ports() const;
 

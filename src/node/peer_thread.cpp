@@ -252,6 +252,11 @@ PeerThread::Status PeerThread::status() const {
    return status_;
 }
 
+std::vector<peer::Introduction> PeerThread::neighbours() const {
+   Lock lock(mutex_);
+   return neighbours_;
+}
+
 void PeerThread::run() {
    std::uint64_t seen = 0;
    std::int64_t ticked = 0;
@@ -270,8 +275,11 @@ void PeerThread::run() {
       std::int64_t time = nowUs();
       if (const auto at = replica_->wakeAt(); at && *at <= time)
          step(consensus::Tick{});
-      if (time - ticked >= std::chrono::microseconds(tick).count()) {
+      const bool ticks = time - ticked >= std::chrono::microseconds(tick).count();
+      if (ticks) {
          ticked = time;
+         network_->introduce({options_.producer, options_.claims()});
+         warnKeyless();
          network_->tick(time);
       }
       handOut();
@@ -290,6 +298,8 @@ void PeerThread::run() {
       {
          Lock lock(mutex_);
          status_ = {replica_->term(), replica_->role(), replica_->counters()};
+         if (ticks)
+            neighbours_ = network_->introductions();
       }
       time = nowUs();
       auto wait = std::chrono::microseconds(tick);
@@ -304,7 +314,7 @@ void PeerThread::run() {
 
 /// A chain can call itself what it likes; only its id tells it from others.
 void PeerThread::tellChain() {
-   if (ownChain_ || toldChain_)
+   if (ownChain_ || toldChain_ || links_.empty()) // one that is being made here is followed nowhere
       return;
    const auto irreversible = kernel_.irreversible();
    if (!irreversible->header)
@@ -313,6 +323,22 @@ void PeerThread::tellChain() {
    log::info("This node follows the chain ", toHex(irreversible->status.chainId),
              options_.chain ? ", as it was told to"
                             : "; compare with what `polis status` says on a node that you trust");
+}
+
+/// A producer without its key makes no blocks and gives no votes.
+void PeerThread::warnKeyless() {
+   std::vector<format::Claim> claims;
+   const auto& sets = replica_->sets();
+   for (const auto* set : {&sets.current, sets.next ? &*sets.next : nullptr})
+      if (const auto* own = set ? set->find(options_.producer) : nullptr; own && own->auth.service)
+         claims.push_back(own->auth);
+   if (claims == ownClaims_)
+      return;
+   ownClaims_ = std::move(claims);
+   if (!std::ranges::all_of(ownClaims_, options_.canSign))
+      log::error("This node does not have the key by which the chain knows ", options_.producer.str(),
+                 ": it makes no blocks and gives no votes. Name the key's file with --key, or put it into the folder "
+                 "keys of this node, and start it again");
 }
 
 /// For whoever reads later why nothing was final for a while.

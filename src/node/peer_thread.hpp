@@ -47,6 +47,8 @@ public:
       /// Whether the key of a claim, which is not empty, is at hand, and what it signs.
       std::function<bool(const format::Claim&)> canSign;
       std::function<std::optional<Bytes>(const format::Claim&, const format::Checksum256& digest)> sign;
+      /// The keys that this node has.
+      std::function<std::vector<format::Claim>()> claims;
       /// Has the journal synced soon, and `durable` called.
       std::function<void()> sync;
    };
@@ -83,6 +85,8 @@ public:
 
    std::size_t links() const { return linkCount_.load(); }
    Status status() const;
+   /// What neighbours say of themselves.
+   std::vector<peer::Introduction> neighbours() const;
 
 private:
    struct Opened {
@@ -154,6 +158,7 @@ private:
    void release();
    void handOut();
    void lookAtChain();
+   void warnKeyless();
    bool leadsAlone() const;
 
    kernel::Kernel& kernel_;
@@ -166,6 +171,7 @@ private:
    std::size_t waitingActions_ GUARDED_BY(mutex_) = 0;
    std::uint64_t lastPeer_ GUARDED_BY(mutex_) = 0;
    Status status_ GUARDED_BY(mutex_);
+   std::vector<peer::Introduction> neighbours_ GUARDED_BY(mutex_);
    Wake wake_;
    std::atomic<store::JournalPosition> durable_ = 0;
    std::atomic<bool> stopping_ = false;
@@ -189,6 +195,7 @@ private:
    std::map<peer::BlockId, PeerId> senders_;
    HeldBlocks held_;
    std::set<format::AccountNumber> producers_;
+   std::vector<format::Claim> ownClaims_; ///< that the chain knows this node by
    consensus::TermNum toldTerm_ = 0;
    bool toldThatItLeads_ = false;
    std::map<std::string, std::int64_t> logged_; ///< reasons for closing, and when they were told

@@ -11,6 +11,9 @@ using consensus::MessageType;
 
 namespace {
 
+/// A message of our own; a node of another make ignores what it does not know (spec, consensus N3).
+constexpr std::uint8_t introductionType = 31;
+
 /// Frees a link of blocks that it cannot be waited for any more.
 constexpr std::size_t reasonBytesMax = 200;
 
@@ -55,6 +58,8 @@ void Network::opened(PeerId peer, std::int64_t nowUs) {
    routes_.linkUp(peer);
    pumpRoutes();
    pump(peer);
+   if (!ownFrame_.empty())
+      put(peer, ownFrame_);
    out_.push_back(ToConsensus{consensus::PeerConnected{peer}});
 }
 
@@ -149,6 +154,28 @@ void Network::tick(std::int64_t nowUs) {
       disconnect(peer, "it did not begin with Init");
 }
 
+void Network::introduce(Introduction self) {
+   self.keys.resize(std::min(self.keys.size(), Introduction::keysMax));
+   if (!ownFrame_.empty() && self == own_)
+      return;
+   own_ = std::move(self);
+   ownFrame_ = {introductionType};
+   append(ownFrame_, format::pack(own_));
+   std::vector<PeerId> peers;
+   for (const auto& [peer, link] : links_)
+      peers.push_back(peer);
+   for (const PeerId peer : peers)
+      put(peer, ownFrame_);
+}
+
+std::vector<Introduction> Network::introductions() const {
+   std::vector<Introduction> out;
+   for (const auto& [peer, link] : links_)
+      if (link.introduction.producer)
+         out.push_back(link.introduction);
+   return out;
+}
+
 bool Network::mayRead(PeerId peer, std::int64_t nowUs) const {
    const auto at = links_.find(peer);
    if (at == links_.end())
@@ -181,6 +208,15 @@ void Network::frame(PeerId peer, ByteView frame, std::int64_t nowUs) {
    const auto bad = [&] { disconnect(peer, "a message of type " + std::to_string(frame[0]) + " is malformed"); };
    if (!link->initialised && type != MessageType::init)
       return disconnect(peer, "it did not begin with Init");
+   if (frame[0] == introductionType) {
+      auto message = frame.size() > Introduction::bytesMax
+                         ? std::nullopt
+                         : std::optional(format::unpack<Introduction>(frame.subspan(1)));
+      if (!message || !*message || (*message)->keys.size() > Introduction::keysMax)
+         return bad();
+      link->introduction = std::move(**message);
+      return;
+   }
    switch (type) {
    case MessageType::init: {
       const auto message = consensus::decode<consensus::InitMessage>(frame);

@@ -38,6 +38,17 @@ struct Limits {
    std::size_t transactionBytesBurst = std::size_t{16} << 20;
 };
 
+/// Who is behind a node, as it says itself: whether it has these keys nobody has checked. For an operator who is about
+/// to name producers.
+struct Introduction {
+   static constexpr std::size_t keysMax = 64;
+   static constexpr std::size_t bytesMax = 64 * 1024;
+
+   AccountNumber producer; ///< 0: none
+   std::vector<format::Claim> keys;
+   friend bool operator==(const Introduction&, const Introduction&) = default;
+};
+
 struct SendFrame {
    PeerId to = 0;
    Bytes frame;
@@ -78,6 +89,8 @@ public:
    void chainReplaced();
    void setProducers(std::set<AccountNumber> producers) { routes_.setProducers(std::move(producers)); }
    void tick(std::int64_t nowUs);
+   /// What this node says of itself, to those who are connected and those who will be.
+   void introduce(Introduction self);
 
    // ---- what consensus and the services ask for ----
 
@@ -94,6 +107,8 @@ public:
    std::vector<Output> take();
 
    std::size_t links() const { return links_.size(); }
+   /// What neighbours say of themselves.
+   std::vector<Introduction> introductions() const;
    bool hasRoute(AccountNumber producer) const { return routes_.next(producer).has_value(); }
 
 private:
@@ -110,6 +125,7 @@ private:
       BlockSync sync;
       std::int64_t openedUs = 0;
       bool initialised = false;
+      Introduction introduction;
       std::size_t unsentBytes = 0;
       std::deque<Ahead> ahead;
       std::size_t aheadBytes = 0;
@@ -136,6 +152,8 @@ private:
    const ChainView& view_;
    Limits limits_;
    Routes routes_;
+   Introduction own_;
+   Bytes ownFrame_; ///< empty: not introduced yet
    std::map<PeerId, Link> links_;
    std::vector<Output> out_;
 };

@@ -74,6 +74,35 @@ TEST_F(NetworkTest, aChainThatIsMadeHereEndsTheLinks) {
    EXPECT_EQ(taken<CloseLink>().size(), 2u);
 }
 
+TEST_F(NetworkTest, whoIsBehindANodeIsToldToItsNeighbours) {
+   begin();
+   connect(5);
+   const Introduction self{AccountNumber("a"), {{AccountNumber("verify-sig"), {1, 2}}}};
+   network->introduce(self);
+   const auto told = taken<SendFrame>();
+   ASSERT_EQ(told.size(), 1u);
+   network->introduce(self);
+   EXPECT_EQ(taken<SendFrame>().size(), 0u);
+   // Whoever comes later hears it too.
+   network->opened(6, 0);
+   EXPECT_EQ(taken<SendFrame>().back().frame, told.front().frame);
+   // Read as it was said, and forgotten with the link.
+   network->frame(5, told.front().frame, 0);
+   EXPECT_EQ(network->introductions(), std::vector{self});
+   network->closed(5, 0);
+   EXPECT_EQ(network->introductions(), std::vector<Introduction>());
+   connect(7);
+   network->frame(7, Bytes{told.front().frame[0], 1, 2, 3}, 0);
+   EXPECT_EQ(taken<CloseLink>().size(), 1u);
+   // Of more keys than a node may have nothing is kept.
+   connect(8);
+   Introduction many{AccountNumber("b"), std::vector<format::Claim>(Introduction::keysMax + 1)};
+   auto frame = format::pack(many);
+   frame.insert(frame.begin(), told.front().frame[0]);
+   network->frame(8, frame, 0);
+   EXPECT_EQ(taken<CloseLink>().size(), 1u);
+}
+
 TEST_F(NetworkTest, aPeerThatDoesNotReadIsSentNoMoreThanTheWindow) {
    limits.sendWindowBytes = 4096;
    limits.unsentBytesMax = 64 * 1024;
