@@ -384,7 +384,30 @@ void ReplicaState::commitCertified() {
    commit(*block);
 }
 
+/// Whether it settles what this node may have forgotten. Whoever voted in a term had entered it with a quorum, so that
+/// the quorum of a block that was made later is in no earlier one; a term after that has none of the old votes.
+void ReplicaState::consider(const ForkBlock& block) {
+   constexpr std::int64_t clocksUs = 10'000'000; ///< how far clocks may be apart
+   if (!forgotten_ || block.timeUs <= forgotten_->beforeUs)
+      return;
+   const auto signsIn = [&](const ProducerSet& set) {
+      const format::Producer* self = set.find(options.producer);
+      return self && (!self->auth.service || signatures.canSign(self->auth));
+   };
+   const ProducerSets& sets = block.start->sets;
+   if ((!signsIn(sets.current) && !(sets.next && signsIn(*sets.next))) ||
+       (forgotten_->term && block.term > *forgotten_->term))
+      forgotten_.reset();
+   else if (!forgotten_->term && block.timeUs > forgotten_->beforeUs + clocksUs)
+      forgotten_->term = block.term;
+}
+
 void ReplicaState::commit(ForkBlock& block) {
+   std::vector<const ForkBlock*> line;
+   for (const ForkBlock* at = &block; at != &tree.root(); at = at->parent)
+      line.push_back(at);
+   for (auto at = line.rbegin(); at != line.rend(); ++at)
+      consider(**at);
    ASSERT(block.num > tree.root().num && ForkTree::isAncestor(tree.root(), block));
    const ForkBlock* locked = tree.find(bestConfirm_.id);
    if (locked ? !ForkTree::onOneChain(*locked, block) : format::blockNumOf(bestConfirm_.id) <= block.num)

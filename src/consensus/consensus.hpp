@@ -64,6 +64,15 @@ struct PrepareCertificate {
    friend bool operator==(const PrepareCertificate&, const PrepareCertificate&) = default;
 };
 
+/// A node that began when its producer may have voted already, from a folder that is lost. It does not vote until it
+/// can contradict none of those votes: the chain knew no such producer when it began, or the terms in which these may
+/// be have passed.
+struct ForgottenVotes {
+   std::int64_t beforeUs = 0;     ///< real time
+   std::optional<TermNum> term{}; ///< of the first irreversible block that was made later
+   friend bool operator==(const ForgottenVotes&, const ForgottenVotes&) = default;
+};
+
 /// What a node must never forget. The newest one counts; packed with fracpack in the journal.
 struct SafetyRecord {
    TermNum term = 0;
@@ -74,6 +83,7 @@ struct SafetyRecord {
    PrepareCertificate viewBase{};     ///< what this node names in its view change for `term`
    BlockOrder committed{};            ///< irreversible
    Bytes commitProof{};               ///< packed BlockConfirm of `committed`, or empty
+   std::optional<ForgottenVotes> forgotten{};
    friend bool operator==(const SafetyRecord&, const SafetyRecord&) = default;
 };
 
@@ -87,6 +97,8 @@ struct Restored {
    /// None: `fresh` says whether there never was one, or it was lost. A node that lost it does not vote.
    std::optional<SafetyRecord> record{};
    bool fresh = true;
+   /// Where there is no record, and there may have been votes before.
+   std::optional<ForgottenVotes> forgotten{};
 };
 
 // --- Events ----------------------------------------------------------------------------------------------------------
@@ -292,6 +304,8 @@ public:
    BlockNum irreversibleNum() const;
    TermNum term() const;
    Role role() const;
+   /// Whether this node keeps from voting because of votes that it may have forgotten.
+   bool keepsFromVoting() const;
    /// Sets in force for the next block on head: who is to be reached.
    const ProducerSets& sets() const;
    /// Whether the block is in memory: the irreversible one or above it, and not condemned.

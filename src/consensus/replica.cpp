@@ -28,7 +28,8 @@ ForkBlock rootOf(const Restored& restored) {
 
 ReplicaState::ReplicaState(Options given, Signatures& signer, Restored restored)
    : options(given), signatures(signer), tree(rootOf(restored)), head(&tree.root()), term(tree.root().term),
-     hasMemory_(restored.record || restored.fresh), viewTimeout_(given.viewTimeoutUs),
+     hasMemory_(restored.record || restored.fresh),
+     forgotten_(restored.record ? restored.record->forgotten : restored.forgotten), viewTimeout_(given.viewTimeoutUs),
      electionTimeout_(given.electionTimeoutUs) {
    if (restored.record) {
       const SafetyRecord& record = *restored.record;
@@ -82,6 +83,8 @@ Effects ReplicaState::start(Now now) {
    now_ = now;
    started_ = true;
    resendAt_ = now.monotonic + options.resendUs;
+   if (forgotten_)
+      remember();
    act(SetHead{head->id, head->num});
    for (ForkBlock* block : uncommitted())
       inserted(*block);
@@ -151,7 +154,7 @@ void ReplicaState::finish() {
       dirty_ = false;
       ++sequence_;
       act(Persist{sequence_, SafetyRecord{term, votedFor_, bestConfirm_, confirmedByCft_, bestPrepared_, viewBase_,
-                                          tree.root().order(), commitProof_}});
+                                          tree.root().order(), commitProof_, forgotten_}});
    }
    for (Effect& effect : promised_) {
       if (durable_ >= sequence_ || !options.guards.persistBeforeSend)
@@ -437,6 +440,7 @@ BlockId Replica::irreversible() const { return state_->tree.root().id; }
 BlockNum Replica::irreversibleNum() const { return state_->tree.root().num; }
 TermNum Replica::term() const { return state_->term; }
 Role Replica::role() const { return state_->role; }
+bool Replica::keepsFromVoting() const { return state_->keepsFromVoting(); }
 
 const ProducerSets& Replica::sets() const {
    // Held by a block of the tree or, for a set that begins, by the producers who ask: keep it alive here.

@@ -34,6 +34,7 @@ public:
    /// The consensus for the next block on head.
    ChainConsensusPtr active() const { return activeOn(*head); }
    ChainConsensusPtr activeOn(const ForkBlock& block) const { return isOpenEnd(block) ? block.end : block.after; }
+   bool keepsFromVoting() const { return forgotten_.has_value(); }
    ChainConsensusPtr activeKept; ///< what Replica::sets refers to
 
 private:
@@ -66,9 +67,10 @@ private:
    std::optional<Bytes> sign(const M& message, Bytes* signature = nullptr);
    template <SignedContent M>
    bool verified(const Signed<M>& message, AccountNumber who, const ChainConsensus& consensus);
-   bool mayVote() const { return hasMemory_ && options.producer; }
+   bool mayVote() const { return hasMemory_ && !forgotten_ && options.producer; }
 
    // ---- blocks.cpp ----
+   void consider(const ForkBlock& irreversible);
    void admit(PeerId from, const BlockPtr& block);
    void admitOwn(const BlockPtr& block);
    ForkBlock describe(const BlockPtr& block, ForkBlock& parent) const;
@@ -169,6 +171,7 @@ private:
    PrepareCertificate viewBase_{};
    Bytes commitProof_{};
    bool hasMemory_ = true;
+   std::optional<ForgottenVotes> forgotten_;
 
    bool dirty_ = false;
    std::uint64_t sequence_ = 0, durable_ = 0;

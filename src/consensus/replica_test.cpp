@@ -256,6 +256,60 @@ TEST_F(BftTest, whoLostItsMemoryDoesNotVote) {
                node.sent<ViewChangeMessage>()[0].producer != node.people[1].name);
 }
 
+TEST_F(BftTest, whoMayHaveVotedBeforeWaitsForALaterTerm) {
+   node.forgotten = ForgottenVotes{node.now.real - 60 * second, {}};
+   begin(1);
+   const auto byTheOthers = [&](const Spot& block) {
+      for (const std::size_t who : Who{0, 2, 3})
+         node.prepare(block.id, who);
+      for (const std::size_t who : Who{0, 2, 3})
+         node.commit(block.id, who);
+      EXPECT_EQ(node.replica->irreversible(), block.id);
+      EXPECT_FALSE(voted(block.id) || committed(block.id));
+   };
+   // Two blocks of one term: the old votes may be of that term.
+   const Spot first = grow(node.genesis), second = grow(first);
+   byTheOthers(first);
+   byTheOthers(second);
+   EXPECT_TRUE(node.replica->keepsFromVoting());
+   EXPECT_EQ(node.records.back().forgotten->term, 0u);
+   // One that is irreversible in a later term: these have passed.
+   for (const std::size_t who : Who{0, 2, 3})
+      node.receive(node.viewChange(2, who, &second, {0, 2, 3}));
+   for (const auto& passedOn : node.sent<ViewChangeMessage>())
+      EXPECT_NE(passedOn.producer, node.options.producer);
+   const Spot third = grow(second, {.term = 2});
+   byTheOthers(third);
+   EXPECT_FALSE(node.replica->keepsFromVoting());
+   EXPECT_FALSE(node.records.back().forgotten);
+   const Spot fourth = grow(third, {.term = 2});
+   EXPECT_TRUE(voted(fourth.id));
+}
+
+TEST_F(BftTest, whoBecomesAProducerLaterHasForgottenNothing) {
+   node.forgotten = ForgottenVotes{node.now.real - 60 * second, {}};
+   node.be(5); // not one of the four
+   node.begin(testConsensus(Algorithm::bft, node.some(0, 4)));
+   for (std::size_t i = 0; i < 4; ++i)
+      node.receive(node.viewChange(0, i));
+   EXPECT_TRUE(node.replica->keepsFromVoting());
+   const Spot block = grow(node.genesis);
+   for (const std::size_t who : Who{0, 1, 2})
+      node.commit(block.id, who);
+   EXPECT_EQ(node.replica->irreversible(), block.id);
+   EXPECT_FALSE(node.replica->keepsFromVoting());
+}
+
+TEST_F(BftTest, aBlockOlderThanTheNodeSettlesNothing) {
+   node.forgotten = ForgottenVotes{node.now.real + 60 * second, {}};
+   begin(1);
+   const Spot block = grow(node.genesis);
+   for (const std::size_t who : Who{0, 2, 3})
+      node.commit(block.id, who);
+   EXPECT_TRUE(node.replica->keepsFromVoting());
+   EXPECT_FALSE(node.records.back().forgotten->term);
+}
+
 TEST_F(BftTest, votesAreRepeatedWhileNothingMoves) {
    begin(2);
    // Blocks of an older term that nobody may vote for any more, then one of this term: its votes count.

@@ -17,6 +17,7 @@ struct TestReplica {
    Now now{1'000'000, 1'700'000'000'000'000};
    Spot genesis; ///< the irreversible block that the replica begins with
 
+   std::optional<ForgottenVotes> forgotten;
    bool diskWorks = true; ///< Persist is answered at once
    std::map<BlockId, Verdict> verdicts;
    std::vector<Effect> effects; ///< but Persist and Execute
@@ -48,7 +49,7 @@ struct TestReplica {
       genesis.header.time.microseconds = now.real - 5'000'000;
       genesis.header.consensusState = genesis.end->hash;
       genesis.id = format::blockId(genesis.header);
-      Restored restored{genesis.id, genesis.header, joint, std::move(blocks), std::move(record), true};
+      Restored restored{genesis.id, genesis.header, joint, std::move(blocks), std::move(record), true, forgotten};
       replica.emplace(options, signatures, std::move(restored));
       take(replica->start(now));
    }
