@@ -15,7 +15,7 @@ namespace {
 struct NodeArguments {
    node::NodeOptions options;
    std::string folder, packages, logLevel = "info";
-   std::uint32_t minInterval = 0, serviceThreads = 0;
+   std::uint32_t minInterval = 0, serviceThreads = 0, keepBlocks = 0;
    bool wasmOnly = false;
 };
 
@@ -89,12 +89,21 @@ void addNodeCommand(CLI::App& app, int& exitCode) {
        ->check(CLI::Range(100, 1000))
        ->type_name("MS");
    command
+       ->add_option(
+           "--keep-blocks", args->keepBlocks,
+           "Drop blocks but the newest N, as far as others can begin from a snapshot instead (default: keep all)")
+       ->check(CLI::Range(node::keepBlocksMin, UINT32_MAX))
+       ->type_name("N");
+   command
        ->add_option("--service-threads", args->serviceThreads, "Threads that verify signatures and run background work")
        ->check(CLI::Range(1, 256))
        ->type_name("N");
    command->add_option("--mount", config.mounts, "Folder whose files services of this node may read. Repeatable")
        ->allow_extra_args(false)
        ->type_name("DIR");
+   command->add_flag("--nothing-forgotten", args->options.nothingForgotten,
+                     "Vote at once in a new folder, although the producer may have voted before: only if you know that "
+                     "whatever it said is in the chain that comes, as for a sole producer");
    command->add_flag("--wasm-only", args->wasmOnly, "No native shortcut for any service, as for comparing");
    command->add_option("--log", args->logLevel, "How much to tell: debug, info, warning, error")
        ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
@@ -107,6 +116,8 @@ void addNodeCommand(CLI::App& app, int& exitCode) {
       args->options.fastPaths = !args->wasmOnly;
       if (args->minInterval)
          args->options.config.minIntervalMs = args->minInterval;
+      if (args->keepBlocks)
+         args->options.config.keepBlocks = args->keepBlocks;
       if (args->serviceThreads)
          args->options.config.serviceThreads = args->serviceThreads;
       exitCode = node::runUntilSignal(std::move(args->options));

@@ -231,7 +231,7 @@ TEST(Messages, eachComesBackAsItWas) {
       EXPECT_FALSE(decode<M>(frame));
       EXPECT_FALSE(decode<M>(Bytes{}));
    });
-   EXPECT_EQ(types, 20u);
+   EXPECT_EQ(types, 21u);
 }
 
 TEST(Messages, signedOnesAreTakenInCanonicalBytesOnly) { // D7

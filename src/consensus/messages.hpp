@@ -43,7 +43,8 @@ enum class MessageType : std::uint8_t {
    snapshotPart = 43,
    blockHeader = 44,
    snapshotVerify = 45,
-   wasmProducer = 64, ///< only ever inside a routing envelope
+   snapshotResume = 46, ///< our own
+   wasmProducer = 64,   ///< only ever inside a routing envelope
 };
 
 // --- Routing ---------------------------------------------------------------------------------------------------------
@@ -150,6 +151,16 @@ struct SnapshotVerify {
    format::StateChecksum hash{};
    std::vector<format::StateSignature> signatures{};
    friend bool operator==(const SnapshotVerify&, const SnapshotVerify&) = default;
+};
+
+/// Our own, before the Hello of a link: of this snapshot everything before a place is here. Who sends it goes on from
+/// there; who does not know the message begins at the beginning.
+struct SnapshotResume {
+   static constexpr MessageType messageType = MessageType::snapshotResume;
+   BlockId blockId{};
+   std::uint32_t db = 0;
+   Bytes key{};
+   friend bool operator==(const SnapshotResume&, const SnapshotResume&) = default;
 };
 
 struct WasmProducerMessage {
@@ -321,7 +332,7 @@ void forEachMessageType(F&& f) {
       (f.template operator()<M>(), ...);
    }(std::type_identity<
        std::tuple<InitMessage, ProducerMessage, RoutingEnvelope, RouteUpdate, SeqnoRequest, RequestRoutes, HelloMessage,
-                  BlockMessage, BlockHeaderMessage, StateChecksumMessage, SnapshotPart, SnapshotVerify,
+                  BlockMessage, BlockHeaderMessage, StateChecksumMessage, SnapshotPart, SnapshotVerify, SnapshotResume,
                   WasmProducerMessage, ConfirmMessage, RequestVoteMessage, VoteMessage, PrepareMessage, CommitMessage,
                   ViewChangeMessage, RequestViewMessage>>{});
 }

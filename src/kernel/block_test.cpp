@@ -770,6 +770,90 @@ CHAIN_TEST(BlockTest, retention) {
    EXPECT_TRUE(kernel->stateAt(12));
 }
 
+CHAIN_TEST(BlockTest, oldBlocksAreDroppedUpToTheKeptState) {
+   closeKernel();
+   options.keepBlocks = 10;
+   openKernel();
+   boot();
+   const auto grow = [&](std::uint32_t to) {
+      while (kernel->head()->num < to) {
+         EXPECT_EQ(one(alice, Program()), "");
+         kernel->flush();
+      }
+   };
+   const auto root = [&] { return kernel->head()->version.merkle(Bytes{db::native}); };
+   grow(100);
+   EXPECT_EQ(kernel->logStart(), 0u) << "nobody could begin without them";
+   kernel->keepState(kernel->stateAt(90));
+   grow(200);
+   // As far as the kept state: some at a time.
+   const std::uint32_t start = kernel->logStart();
+   EXPECT_EQ(start, 90u);
+   EXPECT_FALSE(kernel->block(3));
+   EXPECT_FALSE(kernel->block(start - 1));
+   ASSERT_TRUE(kernel->block(start));
+   EXPECT_FALSE(kernel->block(start)->block.transactions.empty());
+   // Genesis shows who produces.
+   ASSERT_TRUE(kernel->block(2));
+   EXPECT_TRUE(kernel->block(2)->block.transactions.empty());
+   EXPECT_EQ(format::blockId(kernel->block(2)->block.header), kernel->chainId());
+   const auto before = root();
+   kernel->checkpoint();
+   reopen();
+   EXPECT_EQ(root(), before);
+   EXPECT_EQ(kernel->logStart(), start);
+   ASSERT_TRUE(kernel->keptState());
+   EXPECT_EQ(kernel->keptState()->num, 90u);
+   EXPECT_EQ(one(alice, Program()), "");
+}
+
+CHAIN_TEST(BlockTest, goesOnFromAStateOfAnother) {
+   installLocal({alice});
+   boot();
+   EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 2).put(0, "a", "1")), "");
+   kernel->flush();
+   EXPECT_EQ(run(format::RunMode::rpc, alice,
+                 Program().checkout().open(db::subjective, prefixOf(alice), 3).put(0, "mine", "kept").commit()),
+             "");
+   // The same state, three blocks further: as a snapshot would bring it.
+   auto status = kernel->head()->status;
+   auto header = status.head->header;
+   header.blockNum += 3;
+   header.time.microseconds += 3'000'000;
+   header.commitNum = header.blockNum;
+   status.head = format::BlockInfo{header, format::blockId(header)};
+   status.current.blockNum = header.blockNum + 1;
+   status.current.previous = status.head->blockId;
+   status.current.time.microseconds = header.time.microseconds + 1'000'000;
+   const format::LogTruncateRow start{header.blockNum};
+   {
+      store::Writer writer(kernel->head()->version);
+      writer.put(storeKey(db::native, format::StatusRow::key()), format::pack(status));
+      kernel->adopt(writer.snapshot(),
+                    {{storeKey(db::nativeSubjective, format::LogTruncateRow::key()), format::pack(start)}});
+   }
+   const auto check = [&] {
+      EXPECT_EQ(kernel->head()->id, status.head->blockId);
+      EXPECT_EQ(kernel->irreversible()->id, status.head->blockId);
+      EXPECT_EQ(kernel->logStart(), header.blockNum);
+      ASSERT_TRUE(kernel->keptState());
+      EXPECT_EQ(kernel->keptState()->id, status.head->blockId);
+      EXPECT_TRUE(kernel->reversibleBlocks().empty());
+      EXPECT_EQ(run(format::RunMode::rpc, alice,
+                    Program().checkout().open(db::subjective, prefixOf(alice), 1).get(0, "mine").abortCheckout()),
+                "");
+      auto out = runOutput();
+      out.word();
+      EXPECT_EQ(out.found(), "kept");
+   };
+   check();
+   reopen(); // no clean shutdown is needed
+   check();
+   time = header.time.microseconds;
+   EXPECT_EQ(one(alice, Program()), "");
+   EXPECT_EQ(kernel->head()->num, header.blockNum + 1);
+}
+
 CHAIN_TEST(BlockTest, newProducersAreActivated) {
    boot();
    // A service writes consensus.next (§7.3).

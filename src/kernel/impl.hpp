@@ -24,14 +24,19 @@ public:
 
    /// Completes `block` and, unless it came from there, journals it.
    SealedBlock accept(OpenBlock& block, Bytes signature, std::optional<Bytes> aux, BlockPurpose purpose, bool asHead);
+   void dropOldBlocks(OpenBlock& block);
    std::expected<SealedBlock, Rejection> apply(const format::SignedBlock& block, BlockPurpose purpose, bool asHead);
    std::optional<std::expected<SealedBlock, Rejection>> execute(const format::SignedBlock& block);
    std::expected<void, Rejection> switchHead(const format::Checksum256& id, bool journalIt);
    BlockStatePtr find(const format::Checksum256& id) const;
    bool setIrreversible(const format::Checksum256& id, Bytes proof);
+   void keepState(BlockStatePtr state);
+   BlockStatePtr keptState() const;
+   void adopt(const store::Version& chain, const std::vector<std::pair<Bytes, Bytes>>& local);
 
    // ---- any thread ----
 
+   std::uint32_t logStart() const;
    std::optional<format::SignedBlock> block(const BlockState& of, std::uint32_t num) const;
    std::vector<std::shared_ptr<const format::SignedBlock>> reversibleBlocks() const;
    store::JournalPosition remember(ByteView memory);
@@ -83,6 +88,7 @@ private:
    BlockStatePtr head_ GUARDED_BY(mutex_);
    BlockStatePtr irreversible_ GUARDED_BY(mutex_);
    std::map<format::Checksum256, BlockStatePtr> retained_ GUARDED_BY(mutex_);
+   BlockStatePtr kept_ GUARDED_BY(mutex_);
    /// Blocks that become irreversible by being durable, with the end of their journal record.
    std::deque<std::pair<store::JournalPosition, BlockStatePtr>> undurable_ GUARDED_BY(mutex_);
    /// End of the journal record of each retained block, for checkpoints.

@@ -22,6 +22,7 @@ namespace {
 constexpr auto xHttp = "x-http"_a;
 constexpr const char* chainName = "chain";
 constexpr const char* localName = "local";
+constexpr const char* keptName = "kept";
 
 KernelOptions sane(KernelOptions options) {
    options.retainedBlocks = std::max<std::uint32_t>(options.retainedBlocks, 2);
@@ -77,6 +78,10 @@ Kernel::Impl::Impl(store::Store& storeIn, store::Journal& journalIn, vm::Engine&
          throw Fault("the checkpoint was not written by this program");
       start = stateOf(at->second);
       note = *found;
+      if (const auto kept = last->versions.find(keptName); kept != last->versions.end()) {
+         Lock lock(mutex_);
+         kept_ = stateOf(kept->second);
+      }
    } else {
       start = stateOf(store.empty());
    }
@@ -260,8 +265,35 @@ void Kernel::Impl::publish(BlockStatePtr state, bool asHead) {
    }
 }
 
+/// Many at a time: each is looked at again when the next ones are dropped, if its header stays.
+void Kernel::Impl::dropOldBlocks(OpenBlock& block) {
+   constexpr std::uint32_t atOnce = 64;
+   const std::uint32_t num = block.header().blockNum, keep = machine.options.keepBlocks;
+   if (keep == 0 || num <= keep)
+      return;
+   std::uint32_t first = num - keep;
+   {
+      Lock lock(mutex_);
+      if (!kept_)
+         return;
+      first = std::min({first, kept_->num, irreversible_->num});
+   }
+   const std::uint32_t start = logStart();
+   if (first < start + atOnce)
+      return;
+   // It says so before it is so.
+   const format::LogTruncateRow row{first};
+   machine.local.write({{storeKey(db::nativeSubjective, format::LogTruncateRow::key()), format::pack(row)}});
+   std::vector<LocalWrite> proofs;
+   for (const auto& id : block.dropBlocks(first))
+      proofs.push_back({storeKey(db::nativeSubjective, format::BlockDataRow::key(id)), std::nullopt});
+   machine.local.write(proofs);
+}
+
 SealedBlock Kernel::Impl::accept(OpenBlock& block, Bytes signature, std::optional<Bytes> aux, BlockPurpose purpose,
                                  bool asHead) {
+   if (purpose != BlockPurpose::replay)
+      dropOldBlocks(block);
    auto [signedBlock, state] = block.complete(std::move(signature), std::move(aux));
    SealedBlock out{signedBlock, state->id, state, 0};
    if (purpose != BlockPurpose::replay) {
@@ -367,6 +399,40 @@ bool Kernel::Impl::setIrreversible(const format::Checksum256& id, Bytes proof) {
    return true;
 }
 
+void Kernel::Impl::keepState(BlockStatePtr state) {
+   Lock lock(mutex_);
+   kept_.swap(state); // dropped outside the lock
+}
+
+BlockStatePtr Kernel::Impl::keptState() const {
+   Lock lock(mutex_);
+   return kept_;
+}
+
+void Kernel::Impl::adopt(const store::Version& chain, const std::vector<std::pair<Bytes, Bytes>>& local) {
+   ASSERT(!open);
+   asked.reset();
+   waitingForCode.clear();
+   const BlockStatePtr state = stateOf(chain);
+   ASSERT(state->header);
+   std::vector<LocalWrite> writes;
+   for (const auto& [key, value] : local)
+      writes.push_back({key, value});
+   machine.local.write(writes);
+   std::map<format::Checksum256, BlockStatePtr> dropped;
+   {
+      Lock lock(mutex_);
+      head_ = irreversible_ = kept_ = state;
+      dropped.swap(retained_);
+      retained_[state->id] = state;
+      recordEnd_ = {{state->id, journal.end()}};
+      undurable_.clear();
+   }
+   // Until it is there, a restart goes on from the state before.
+   checkpoint();
+   machine.host.submit([this, num = state->num] { tellFinal(num); });
+}
+
 bool Kernel::Impl::mayWait(const OpenBlock::Waiting& waiting) const {
    std::size_t bytes = waiting.transaction.transaction.packed.size();
    for (const auto& w : waitingForCode)
@@ -452,12 +518,13 @@ store::JournalPosition Kernel::Impl::flush() {
 
 void Kernel::Impl::checkpoint() {
    Lock only(checkpointMutex_);
-   BlockStatePtr chain;
+   BlockStatePtr chain, keptState;
    CheckpointNote note;
    store::JournalPosition memoryEnd = 0;
    {
       Lock lock(mutex_);
       chain = irreversible_;
+      keptState = kept_;
       const auto at = recordEnd_.find(chain->id);
       ASSERT(at != recordEnd_.end());
       note.chain = at->second;
@@ -468,7 +535,10 @@ void Kernel::Impl::checkpoint() {
    note.local = position;
    // The journal must reach at least as far as what rests on it.
    journal.sync(std::max(position, memoryEnd));
-   store.checkpoint({{{chainName, chain->version}, {localName, kept}}, note.chain, format::pack(note)});
+   store::Checkpoint next{{{chainName, chain->version}, {localName, kept}}, note.chain, format::pack(note)};
+   if (keptState)
+      next.versions.emplace(keptName, keptState->version);
+   store.checkpoint(next);
    planCheckpoint(note.chain);
    journal.truncateBefore(note.chain);
 }
@@ -620,12 +690,46 @@ void Kernel::cancelBlock(const format::Checksum256& id) {
          budget->interrupt();
 }
 
-std::uint32_t Kernel::logStart() const {
-   const LocalState local = impl_->machine.local.state();
+std::uint32_t Kernel::logStart() const { return impl_->logStart(); }
+
+std::uint32_t Kernel::Impl::logStart() const {
+   const LocalState local = machine.local.state();
    if (const auto packed = local.kept.get(storeKey(db::nativeSubjective, format::LogTruncateRow::key())))
-      if (const auto row = format::unpack<format::LogTruncateRow>(*packed))
+      // A row from beyond is that of a state which did not get to be adopted.
+      if (const auto row = format::unpack<format::LogTruncateRow>(*packed); row && row->start <= irreversible()->num)
          return row->start;
    return 0;
+}
+
+void Kernel::keepState(BlockStatePtr state) { impl_->keepState(std::move(state)); }
+BlockStatePtr Kernel::keptState() const { return impl_->keptState(); }
+
+std::optional<format::SnapshotRow> Kernel::snapshotRow(const format::Checksum256& blockId) const {
+   const LocalState local = impl_->machine.local.state();
+   const auto packed = local.kept.get(storeKey(db::nativeSubjective, format::SnapshotRow::key(blockId)));
+   if (!packed)
+      return std::nullopt;
+   auto row = format::unpack<format::SnapshotRow>(*packed);
+   return row ? std::optional(std::move(*row)) : std::nullopt;
+}
+
+void Kernel::putSnapshotRow(const format::SnapshotRow& row) {
+   std::vector<LocalWrite> writes;
+   const LocalState local = impl_->machine.local.state();
+   const Bytes prefix = storeKey(db::nativeSubjective, format::nativeKey(format::NativeTable::snapshot));
+   auto cursor = local.kept.cursor();
+   for (bool valid = cursor.seek(prefix); valid; valid = cursor.next()) {
+      const ByteView key = cursor.entry().key;
+      if (key.size() < prefix.size() || !std::ranges::equal(key.first(prefix.size()), prefix))
+         break;
+      writes.push_back({toBytes(key), std::nullopt});
+   }
+   writes.push_back({storeKey(db::nativeSubjective, row.key()), format::pack(row)});
+   impl_->machine.local.write(writes);
+}
+
+void Kernel::adopt(const store::Version& chain, const std::vector<std::pair<Bytes, Bytes>>& local) {
+   impl_->adopt(chain, local);
 }
 
 std::optional<format::Checksum256> Kernel::blockId(std::uint32_t num) const {

@@ -32,6 +32,9 @@ struct KernelOptions {
    std::vector<format::Checksum256> verifySigCode;
    /// Blocks whose states stay readable, at least.
    std::uint32_t retainedBlocks = 128;
+   /// Blocks that are kept, at least, while older ones are dropped; 0: all are kept. Only blocks up to the kept state
+   /// are dropped (see `keepState`), for whoever needs them begins with that.
+   std::uint32_t keepBlocks = 0;
    /// A checkpoint is due after so many bytes of journal as are an eighth of the store's file, within these bounds: it
    /// writes the more the larger the file is, and what follows it is executed again when the node starts.
    std::uint64_t checkpointBytesMin = std::uint64_t{64} << 20, checkpointBytesMax = std::uint64_t{256} << 20;
@@ -147,8 +150,8 @@ public:
    std::optional<format::SignedBlock> block(std::uint32_t num) const;
    /// A block from the log of another one: it, or an ancestor of it.
    std::optional<format::SignedBlock> block(const BlockState& of, std::uint32_t num) const;
-   /// The block with which a chain begins that was loaded from a snapshot: its blocks are kept from the next one on,
-   /// and of earlier ones some headers, without transactions. 0: all blocks are here.
+   /// Whole blocks are here from the next one on, and of earlier ones some headers, without transactions: the chain was
+   /// begun from a snapshot, or they were dropped. 0: all blocks are here.
    std::uint32_t logStart() const;
    /// The id of a block of the current chain; zero for block 1, the state before genesis.
    std::optional<format::Checksum256> blockId(std::uint32_t num) const;
@@ -156,6 +159,14 @@ public:
    BlockStatePtr stateAt(std::uint32_t num) const;
    /// A retained block of any fork.
    BlockStatePtr retained(const format::Checksum256& id) const;
+   /// A state that stays readable, across restarts from the next checkpoint on, until another takes its place. Null:
+   /// none does.
+   void keepState(BlockStatePtr state);
+   BlockStatePtr keptState() const;
+   /// Signatures for states, as the rows of native-subjective table 11 hold them.
+   std::optional<format::SnapshotRow> snapshotRow(const format::Checksum256& blockId) const;
+   /// In place of those for other states.
+   void putSnapshotRow(const format::SnapshotRow& row);
    /// Executed blocks that descend from the irreversible one, parents first.
    std::vector<std::shared_ptr<const format::SignedBlock>> reversibleBlocks() const;
    /// Appends to the journal what consensus must never forget, behind everything that was appended so far. It is
@@ -217,6 +228,12 @@ public:
    /// with the block from now on; may be empty. Services are told soon (see `onFinal` below). False: the block is not
    /// retained, and nothing happened.
    [[nodiscard]] bool setIrreversible(const format::Checksum256& id, Bytes proof);
+
+   /// Begins anew after a block that others executed, in place of an older state of the same chain, or of none. chain:
+   /// databases 0-5, in a version of this kernel's store; whoever calls has checked it. Its state is kept, see
+   /// `keepState`. local: rows of the node-local databases, by store keys. No block may be open. Durable when this
+   /// returns. Whatever knows of blocks begins anew as well.
+   void adopt(const store::Version& chain, const std::vector<std::pair<Bytes, Bytes>>& local);
 
    // ---- store thread ----
 

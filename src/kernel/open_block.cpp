@@ -1,6 +1,7 @@
 #include "kernel/open_block.hpp"
 
 #include "base/assert.hpp"
+#include "base/fault.hpp"
 #include "format/fracpack.hpp"
 #include "format/hash.hpp"
 #include "format/ids.hpp"
@@ -420,6 +421,39 @@ std::expected<format::Checksum256, Rejection> OpenBlock::finish() {
    status_.current.time.microseconds += second;
    writeStatus();
    return id_;
+}
+
+std::vector<format::Checksum256> OpenBlock::dropBlocks(std::uint32_t num) {
+   constexpr std::size_t atOnce = 1024;
+   std::vector<format::Checksum256> gone;
+   std::optional<std::uint32_t> change; ///< of producers, that has not ended
+   for (std::uint32_t at = 0; at < num && gone.size() < atOnce; ++at) {
+      const auto entry = state_.lowerBound(storeKey(db::blockLog, bigEndian32(at)));
+      if (!entry || entry->key.size() != 5 || entry->key[0] != db::blockLog)
+         break;
+      auto block = format::unpack<format::Block>(entry->value);
+      const Bytes key = toBytes(entry->key);
+      if (!block)
+         throw Fault("a block of the log cannot be read");
+      const format::BlockHeader& header = block->header;
+      at = header.blockNum;
+      if (at >= num)
+         break;
+      if (header.newConsensus)
+         change = at;
+      const bool shows = at == 2 || change;
+      if (change && header.commitNum >= *change)
+         change.reset();
+      if (!shows) {
+         state_.remove(key);
+         state_.remove(storeKey(db::blockProof, ByteView(key).subspan(1)));
+         gone.push_back(format::blockId(header));
+      } else if (!block->transactions.empty()) {
+         block->transactions.clear();
+         state_.put(key, format::pack(*block));
+      }
+   }
+   return gone;
 }
 
 std::pair<std::shared_ptr<const format::SignedBlock>, BlockStatePtr> OpenBlock::complete(Bytes signature,

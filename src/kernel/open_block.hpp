@@ -65,6 +65,9 @@ public:
    /// Completes the header (spec, kernel §6.4). Errors: no genesis; forbidden consensus update.
    [[nodiscard]] std::expected<format::Checksum256, Rejection> finish();
 
+   /// Drops blocks below `num` from the log, the oldest first, a bounded number of them. Of those that show who
+   /// produces the headers stay. Returns the ids of those that are gone. Before complete.
+   std::vector<format::Checksum256> dropBlocks(std::uint32_t num);
    /// Writes block log and proof, tells the acceptBlock callbacks, and gives the state. After finish.
    std::pair<std::shared_ptr<const format::SignedBlock>, BlockStatePtr> complete(Bytes signature,
                                                                                  std::optional<Bytes> aux);

@@ -21,6 +21,8 @@ using format::MethodNumber;
 /// Actions are collected into transactions of about this size.
 constexpr std::size_t transactionBytes = std::size_t{1} << 20;
 constexpr std::size_t transactionActions = 200;
+/// The producers sign the state once in so many seconds, for newcomers to begin with.
+constexpr std::uint32_t snapshotSec = 86400;
 
 template <class... Args>
 Action act(AccountNumber sender, AccountNumber service, MethodNumber method, const Args&... args) {
@@ -261,6 +263,7 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
       rest.add({options.producer, "invite"_a, "createInvite"_m, std::move(*packed)});
       plan.invitationToken = invitation.token;
    }
+   rest.add(act("transact"_a, "transact"_a, "setSnapTime"_m, snapshotSec));
    rest.add(act("transact"_a, "transact"_a, "finishBoot"_m));
    plan.rest = rest.take();
 

@@ -64,6 +64,9 @@ std::optional<std::string> set(Config& config, std::string_view name, std::strin
    else if (name == "min-interval") {
       if (!readNumber<std::uint32_t>(value, 100, 1000, config.minIntervalMs))
          return "min-interval is a number of milliseconds from 100 to 1000";
+   } else if (name == "keep-blocks") {
+      if (!readNumber<std::uint32_t>(value, keepBlocksMin, UINT32_MAX, config.keepBlocks))
+         return "keep-blocks is a number of blocks, at least " + std::to_string(keepBlocksMin);
    } else if (name == "service-threads") {
       if (!readNumber<std::uint32_t>(value, 1, 256, config.serviceThreads))
          return "service-threads is a number from 1 to 256";
@@ -142,6 +145,8 @@ void Config::fillFrom(const Config& other) {
    p2p = p2p || other.p2p;
    if (!minIntervalMs)
       minIntervalMs = other.minIntervalMs;
+   if (!keepBlocks)
+      keepBlocks = other.keepBlocks;
    if (!serviceThreads)
       serviceThreads = other.serviceThreads;
    if (!httpTimeoutUs)
@@ -204,6 +209,8 @@ std::string formatConfig(const Config& config) {
       line("mount", v);
    if (config.minIntervalMs)
       line("min-interval", std::to_string(*config.minIntervalMs));
+   if (config.keepBlocks)
+      line("keep-blocks", std::to_string(*config.keepBlocks));
    if (config.serviceThreads)
       line("service-threads", std::to_string(*config.serviceThreads));
    if (config.httpTimeoutUs)

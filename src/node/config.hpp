@@ -11,6 +11,9 @@
 
 namespace polis::node {
 
+/// Neighbours that were away for a moment go on with blocks.
+inline constexpr std::uint32_t keepBlocksMin = 1000;
+
 /// Settings of a node: command line over `<folder>/config` over defaults.
 struct Config {
    std::string producer;            ///< empty: this node does not produce
@@ -23,6 +26,7 @@ struct Config {
    std::string tlsCertificate;      ///< PEM files
    std::string tlsKey;
    std::optional<std::uint32_t> minIntervalMs;
+   std::optional<std::uint32_t> keepBlocks; ///< none: all
    std::optional<std::uint32_t> serviceThreads;
    std::optional<std::int64_t> httpTimeoutUs;
    std::vector<std::string> mounts; ///< folders that readFile may reach

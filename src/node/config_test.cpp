@@ -11,7 +11,8 @@ using namespace polis::node;
 TEST(Config, readsAndWritesTheSame) {
    const std::string text =
        "# comment\n\nproducer = prod\nhost=a.example\nhost = b.example\r\nlisten = 127.0.0.1:8080\np2p\n"
-       "tls-cert = /c.pem\nmin-interval = 100\nservice-threads = 3\nhttp-timeout = 5\nmount = /srv\nchain = " +
+       "tls-cert = /c.pem\nmin-interval = 100\nkeep-blocks = 5000\nservice-threads = 3\nhttp-timeout = 5\nmount = "
+       "/srv\nchain = " +
        std::string(64, '0') + "\n";
    const auto config = parseConfig(text);
    ASSERT_TRUE(config) << config.error();
@@ -29,6 +30,7 @@ TEST(Config, saysWhichLineIsWrong) {
         std::vector<std::pair<std::string, std::string>>{{"producer = a\nfoo = 1", "line 2"},
                                                          {"min-interval = 99", "100 to 1000"},
                                                          {"chain = 00", "64 hexadecimal"},
+                                                         {"keep-blocks = 1", "at least 1000"},
                                                          {"service-threads = x", "number"}}) {
       const auto config = parseConfig(text);
       ASSERT_FALSE(config) << text;

@@ -162,6 +162,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       kernelOptions.guard = guard.get();
       kernelOptions.queryCpuNs = queryCpuNs;
       kernelOptions.fastPaths = options.fastPaths;
+      kernelOptions.keepBlocks = config.keepBlocks.value_or(0);
       kernelOptions.otherRunsMax = runnerCount() - 1;
       kernelOptions.verifySigCode = verifySigHashes();
       vm::onExecutionStack(
@@ -204,7 +205,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       theKernel->attachFixed(format::SocketRow::producerMulticast, std::make_shared<MulticastSocket>(sockets));
       theKernel->attachFixed(format::SocketRow::log, std::make_shared<LogSocket>());
       chain = std::make_unique<ChainThread>(*theKernel, chainOptions(), fault);
-      peers = std::make_unique<PeerThread>(*theKernel, *chain, peerOptions(), fault);
+      peers = std::make_unique<PeerThread>(*theKernel, *store, *engine, *chain, peerOptions(), fault);
       peers->start();
       sockets.peers = peers.get();
       std::optional<std::string> problem;
@@ -345,6 +346,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       PeerThread::Options result;
       result.producer = account;
       result.chain = wantedChain;
+      result.nothingForgotten = options.nothingForgotten;
       result.transaction = [this](Bytes action) { fromPeer(std::move(action)); };
       result.canSign = [this](const format::Claim& claim) { return ring->find(claim).has_value(); };
       result.sign = [this](const format::Claim& claim, const format::Checksum256& digest) {
@@ -352,6 +354,11 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       };
       result.claims = [this] { return ring->claims(); };
       result.sync = [this] { flushWake.signal(); };
+      result.background = [this](std::function<void()> work) { return pool->submit(std::move(work)); };
+      // The rest of the disk is for what the node does with it.
+      std::error_code ignored;
+      const auto space = std::filesystem::space(options.folder, ignored);
+      result.snapshotBytesMax = ignored ? 0 : space.available / 2;
       return result;
    }
 
@@ -921,6 +928,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       parsed->chain = config.chain;
       parsed->mounts = config.mounts;
       parsed->minIntervalMs = config.minIntervalMs;
+      parsed->keepBlocks = config.keepBlocks;
       try {
          saveConfig(configFile(), *parsed);
          log::info("The configuration was saved; listeners, TLS and the producer change at the next start");

@@ -14,7 +14,8 @@ struct NodeOptions {
    bool boot = false;              ///< make a chain when there is none
    std::vector<std::string> bootPackages;
    bool fastPaths = true;
-   bool quiet = false; ///< no lines on standard output
+   bool nothingForgotten = false; ///< the operator says that no vote of this node's producer can be lost
+   bool quiet = false;            ///< no lines on standard output
 };
 
 /// One running node: opens the folder, starts every thread, and stops them in order.

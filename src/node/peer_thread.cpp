@@ -5,6 +5,7 @@
 #include "base/random.hpp"
 #include "base/thread_name.hpp"
 #include "format/ids.hpp"
+#include "node/snapshot.hpp"
 #include <algorithm>
 #include <cstring>
 
@@ -34,6 +35,49 @@ std::uint64_t randomNumber() {
    return out;
 }
 
+/// What comes from others, as it is told in the log: whoever it says it is from, and what is new in it.
+void hear(ConsensusStory& story, const consensus::Event& event) {
+   using consensus::MessageType;
+   if (const auto* block = std::get_if<consensus::BlockReceived>(&event))
+      return story.heard(block->block->block.header.producer, MessageType::block,
+                         format::blockId(block->block->block.header), nowUs());
+   const auto* message = std::get_if<consensus::MessageReceived>(&event);
+   if (!message)
+      return;
+   const auto tell = [&]<class M>(std::type_identity<M>, format::AccountNumber M::* name, auto&& mark) {
+      if (const auto decoded = consensus::decode<M>(message->frame))
+         story.heard(decoded->message.*name, M::messageType, mark(decoded->message), nowUs());
+   };
+   const auto voted = [&]<class M>(std::type_identity<M>) {
+      if (const auto decoded = consensus::decode<M>(message->frame))
+         story.heard(decoded->message.producer, consensus::messageTypeOf<M>, decoded->message.block_id, nowUs());
+   };
+   const auto always = [](const auto&) { return Bytes(); };
+   switch (consensus::typeOf(message->frame).value_or(MessageType::init)) {
+   case MessageType::confirm:
+      return tell(std::type_identity<consensus::ConfirmMessage>(), &consensus::ConfirmMessage::follower_id, always);
+   case MessageType::requestVote:
+      return tell(std::type_identity<consensus::RequestVoteMessage>(), &consensus::RequestVoteMessage::candidate_id,
+                  always);
+   case MessageType::vote:
+      return tell(std::type_identity<consensus::VoteMessage>(), &consensus::VoteMessage::voter_id, always);
+   case MessageType::viewChange:
+      return tell(std::type_identity<consensus::ViewChangeMessage>(), &consensus::ViewChangeMessage::producer,
+                  [](const auto& m) {
+                     Bytes out;
+                     for (unsigned shift = 32; shift > 0; shift -= 8)
+                        out.push_back(static_cast<std::uint8_t>(m.term >> (shift - 8)));
+                     return out;
+                  });
+   case MessageType::prepare:
+      return voted(std::type_identity<consensus::PrepareMessage>());
+   case MessageType::commit:
+      return voted(std::type_identity<consensus::CommitMessage>());
+   default:
+      return;
+   }
+}
+
 std::set<format::AccountNumber> namesIn(const consensus::ProducerSets& sets) {
    std::set<format::AccountNumber> out;
    for (const format::Producer& producer : sets.current.producers())
@@ -49,11 +93,13 @@ std::set<format::AccountNumber> namesIn(const consensus::ProducerSets& sets) {
 /// What the network sees of the chain: the irreversible part as the kernel keeps it, above it what the replica holds.
 class PeerThread::View final : public peer::ChainView {
 public:
-   View(kernel::Kernel& kernel, const std::unique_ptr<consensus::Replica>& replica, const HeldBlocks& held)
-      : kernel_(kernel), replica_(replica), held_(held), logStart_(kernel.logStart()) {}
+   View(kernel::Kernel& kernel, const std::unique_ptr<consensus::Replica>& replica, const HeldBlocks& held,
+        const std::unique_ptr<StateSnapshots>& snapshots)
+      : kernel_(kernel), replica_(replica), held_(held), snapshots_(snapshots), logStart_(kernel.logStart()) {}
 
    /// The irreversible block may have moved.
    void refresh() {
+      logStart_ = kernel_.logStart();
       const auto id = replica_->irreversible();
       if (root_ && root_->id == id)
          return;
@@ -65,6 +111,7 @@ public:
    void forget() {
       root_.reset();
       ids_.clear();
+      logStart_ = kernel_.logStart();
    }
 
    peer::ExtendedBlockId head() const override { return {replica_->head(), replica_->headNum()}; }
@@ -107,6 +154,7 @@ public:
       auto block = kernel_.block(*root_, num);
       return block ? std::optional(consensus::encode(consensus::BlockMessage{std::move(*block)})) : std::nullopt;
    }
+   std::shared_ptr<const peer::SnapshotOffer> snapshot() const override { return snapshots_->offer(); }
    std::vector<Bytes> votes(const peer::BlockId& id) const override { return replica_->votesFor(id); }
    bool isProducer(format::AccountNumber name) const override { return replica_->sets().has(name); }
    bool isProducer(format::AccountNumber name, const format::Claim& claim) const override {
@@ -117,9 +165,65 @@ private:
    kernel::Kernel& kernel_;
    const std::unique_ptr<consensus::Replica>& replica_;
    const HeldBlocks& held_;
-   const format::BlockNum logStart_;
+   const std::unique_ptr<StateSnapshots>& snapshots_;
+   format::BlockNum logStart_;
    kernel::BlockStatePtr root_;
    mutable std::map<format::BlockNum, peer::BlockId> ids_;
+};
+
+/// A snapshot that comes in.
+class PeerThread::Incoming final : public peer::SnapshotSink {
+public:
+   explicit Incoming(PeerThread& peers) : peers_(peers) {}
+
+   bool wanted() const override {
+      if (peers_.leadsAlone())
+         return false;
+      const auto irreversible = peers_.kernel_.irreversible();
+      return !irreversible->header || now().real - irreversible->header->time.microseconds > behindUs;
+   }
+   void begin() override {
+      log::info("A snapshot of the chain comes in; nothing of it is used before all of it is checked");
+      if (!std::exchange(rowsCame_, false))
+         return;
+      auto fresh = std::make_shared<SnapshotIntake>(peers_.store_, peers_.engine_);
+      // Its headers came first.
+      for (const auto& header : headers_)
+         (void)fresh->header(header);
+      intake_ = std::move(fresh);
+   }
+   void beginHeaders() override {
+      headers_.clear();
+      if (!intake_)
+         intake_ = std::make_shared<SnapshotIntake>(peers_.store_, peers_.engine_);
+      intake_->noHeaders();
+   }
+   std::expected<void, std::string> header(format::SignedBlock header) override {
+      const auto trusted = peers_.trustedChain();
+      if (const auto id = format::blockId(header.block.header); headers_.empty() && trusted && id != *trusted)
+         return std::unexpected("it is of another chain, " + toHex(id));
+      headers_.push_back(header);
+      return intake_->header(std::move(header));
+   }
+   void rows(std::uint32_t db, std::vector<consensus::SnapshotRowData> rows) override {
+      rowsCame_ = true;
+      for (const auto& row : rows)
+         intake_->row(db, row.key, row.value);
+   }
+   void finish(consensus::SnapshotVerify seal) override {
+      headers_.clear();
+      rowsCame_ = false;
+      intake_->seal({seal.hash, std::move(seal.signatures)});
+      peers_.checkSnapshot(std::exchange(intake_, nullptr));
+   }
+
+private:
+   /// Who is less far behind waits for blocks.
+   static constexpr std::int64_t behindUs = 600'000'000;
+   PeerThread& peers_;
+   std::shared_ptr<SnapshotIntake> intake_;
+   std::vector<format::SignedBlock> headers_;
+   bool rowsCame_ = false;
 };
 
 class PeerThread::Signer final : public consensus::Signatures {
@@ -140,16 +244,30 @@ private:
    const Options& options_;
 };
 
-PeerThread::PeerThread(kernel::Kernel& kernel, ChainThread& chain, Options options,
-                       std::function<void(const char*)> onFault)
-   : kernel_(kernel), chain_(chain), options_(std::move(options)), onFault_(std::move(onFault)) {}
+PeerThread::PeerThread(kernel::Kernel& kernel, store::Store& store, vm::Engine& engine, ChainThread& chain,
+                       Options options, std::function<void(const char*)> onFault)
+   : kernel_(kernel), store_(store), engine_(engine), chain_(chain), options_(std::move(options)),
+     onFault_(std::move(onFault)) {}
 
 PeerThread::~PeerThread() { stop(); }
 
 void PeerThread::start() {
    signer_ = std::make_unique<Signer>(kernel_, options_);
-   view_ = std::make_unique<View>(kernel_, replica_, held_);
-   network_ = std::make_unique<peer::Network>(options_.producer, randomNumber(), *view_);
+   StateSnapshots::Options snapshots;
+   snapshots.producer = options_.producer;
+   snapshots.background = options_.background;
+   snapshots.measured = [this](StateSnapshots::Measured state) { tell(std::move(state)); };
+   snapshots.flood = [this](const auto& message, std::optional<PeerId> except) {
+      network_->floodAbout(consensus::encode(message), message.blockId, except);
+   };
+   snapshots.disconnect = [this](PeerId peer, std::string reason) { network_->disconnect(peer, std::move(reason)); };
+   snapshots.halt = [this](const std::string& reason) { onFault_(reason.c_str()); };
+   snapshots_ = std::make_unique<StateSnapshots>(kernel_, *signer_, std::move(snapshots));
+   view_ = std::make_unique<View>(kernel_, replica_, held_, snapshots_);
+   incoming_ = std::make_unique<Incoming>(*this);
+   peer::Limits limits;
+   limits.snapshot.bytesMax = std::min(limits.snapshot.bytesMax, options_.snapshotBytesMax);
+   network_ = std::make_unique<peer::Network>(options_.producer, randomNumber(), *view_, limits, incoming_.get());
    vm::onExecutionStack([this] { begin(); });
    thread_ = vm::ExecutionThread([this] {
       nameThread("peer");
@@ -176,6 +294,14 @@ void PeerThread::begin() {
           !kernel_.setIrreversible(committed.id, restored.record->commitProof))
          throw Fault("a block that this node knows to be irreversible is not in its journal");
    }
+   // A chain that began after this node did has no earlier votes.
+   auto& forgotten = restored.record ? restored.record->forgotten : restored.forgotten;
+   if (!restored.record)
+      forgotten = consensus::ForgottenVotes{now().real, {}};
+   const auto genesis = kernel_.block(2);
+   if (options_.nothingForgotten || !options_.producer ||
+       (genesis && genesis->block.header.time.microseconds >= forgotten.value_or(consensus::ForgottenVotes{}).beforeUs))
+      forgotten.reset();
    const auto root = kernel_.irreversible();
    restored.root = root->id;
    restored.rootHeader = root->header.value_or(format::BlockHeader{});
@@ -193,8 +319,36 @@ void PeerThread::begin() {
    view_->forget();
    replica_ = std::make_unique<consensus::Replica>(options, *signer_, std::move(restored));
    view_->refresh();
+   snapshots_->begin();
    perform(replica_->start(now()));
    lookAtChain();
+}
+
+/// What this node knows of its chain from elsewhere than a snapshot.
+std::optional<format::Checksum256> PeerThread::trustedChain() const {
+   return kernel_.hasChain() ? std::optional(kernel_.chainId()) : options_.chain;
+}
+
+/// On the chain thread, which goes on from it if it is good.
+void PeerThread::checkSnapshot(std::shared_ptr<SnapshotIntake> intake) {
+   chain_.command([this, intake = std::move(intake), trusted = trustedChain()](kernel::Kernel& kernel) {
+      const auto facts = intake->check({.chain = trusted, .block = {}, .draft = false});
+      if (!facts)
+         return tell(SnapshotChecked{std::unexpected(facts.error())});
+      tell(SnapshotChecked{});
+      if (facts->blockNum <= kernel.irreversible()->num) // blocks were quicker
+         return;
+      chain_.forget();
+      const auto [chain, local] = intake->rows();
+      std::vector<std::pair<Bytes, Bytes>> rows;
+      auto cursor = local.cursor();
+      for (bool valid = cursor.seek({}); valid; valid = cursor.next())
+         rows.emplace_back(toBytes(cursor.entry().key), toBytes(cursor.entry().value));
+      kernel.adopt(chain, rows);
+      log::info("This node goes on from a snapshot of block ", facts->blockNum, ", for which ", facts->signers.size(),
+                " producers vouch, of the chain ", toHex(facts->chainId));
+      chainMade();
+   });
 }
 
 void PeerThread::stop() {
@@ -281,6 +435,7 @@ void PeerThread::run() {
          network_->introduce({options_.producer, options_.claims()});
          warnKeyless();
          network_->tick(time);
+         tellStory(time);
       }
       handOut();
       std::erase_if(unread_, [&](PeerId peer) {
@@ -294,7 +449,7 @@ void PeerThread::run() {
       });
       linkCount_.store(links_.size());
       tellChain();
-      tellTerm();
+      tellOfVotes();
       {
          Lock lock(mutex_);
          status_ = {replica_->term(), replica_->role(), replica_->counters()};
@@ -317,7 +472,7 @@ void PeerThread::tellChain() {
    if (ownChain_ || toldChain_ || links_.empty()) // one that is being made here is followed nowhere
       return;
    const auto irreversible = kernel_.irreversible();
-   if (!irreversible->header)
+   if (!irreversible->header || replica_->irreversibleNum() < 2)
       return;
    toldChain_ = true;
    log::info("This node follows the chain ", toHex(irreversible->status.chainId),
@@ -341,23 +496,42 @@ void PeerThread::warnKeyless() {
                  "keys of this node, and start it again");
 }
 
-/// For whoever reads later why nothing was final for a while.
-void PeerThread::tellTerm() {
+void PeerThread::tellOfVotes() {
    const auto& sets = replica_->sets();
-   if (sets.single() || sets.current.empty())
+   if (sets.current.empty())
       return;
-   const auto term = replica_->term();
-   if (term != toldTerm_) {
-      toldTerm_ = term;
-      toldThatItLeads_ = false;
-      log::info("Term ", term, " begins",
-                sets.current.bft() ? ", led by " + sets.current.leader(term).name.str() : std::string(),
-                "; irreversible up to block ", replica_->irreversibleNum());
+   if (replica_->keepsFromVoting() && sets.has(options_.producer) && !std::exchange(toldOfVotes_, true))
+      log::warning("This node does not know how ", options_.producer.str(),
+                   " has voted before it began, and does not vote until a later term is irreversible. See 'A producer "
+                   "that lost its folder' in docs/operator.md");
+   if (toldOfVotes_ && !replica_->keepsFromVoting()) {
+      toldOfVotes_ = false;
+      log::info("This node votes again");
    }
-   if (replica_->role() == consensus::Role::leader && !toldThatItLeads_) {
-      toldThatItLeads_ = true;
-      log::info("This node leads term ", term);
+}
+
+/// For whoever reads later why nothing was final for a while.
+void PeerThread::tellStory(std::int64_t nowUs) {
+   const auto& sets = replica_->sets();
+   ConsensusStory::Moment moment;
+   moment.nowUs = nowUs;
+   moment.term = replica_->term();
+   moment.irreversible = replica_->irreversibleNum();
+   if (!sets.single()) {
+      const bool leads = replica_->role() == consensus::Role::leader;
+      moment.producers = producers_;
+      moment.self = producers_.contains(options_.producer) ? options_.producer : format::AccountNumber();
+      moment.hearsAll = leads || sets.current.bft();
+      moment.quorum = sets.current.strong();
+      if (leads)
+         moment.leader = moment.self;
+      else if (sets.current.bft())
+         moment.leader = sets.current.leader(moment.term).name;
+      else if (const auto head = replica_->block(replica_->head()); head && head->block.header.term == moment.term)
+         moment.leader = head->block.header.producer; // under CFT a leader is known by its blocks
    }
+   for (const auto& line : story_.look(moment))
+      log::write(line.warning ? log::Level::warning : log::Level::info, line.text);
 }
 
 // ---- the replica ---------------------------------------------------------------------------------------------------
@@ -437,6 +611,8 @@ bool PeerThread::leadsAlone() const {
 
 /// A block or a message of a neighbour.
 void PeerThread::received(consensus::Event&& event) {
+   if (!leadsAlone())
+      hear(story_, event);
    if (const auto* block = std::get_if<consensus::BlockReceived>(&event)) {
       const auto& header = block->block->block.header;
       const auto id = format::blockId(header);
@@ -507,6 +683,7 @@ void PeerThread::lookAtChain() {
       producers_ = producers;
       network_->setProducers(std::move(producers));
    }
+   snapshots_->irreversible(replica_->irreversible());
    network_->chainChanged();
 }
 
@@ -518,6 +695,8 @@ void PeerThread::take(Event&& event) {
       log::info("Connected to ", opened->link->where());
       links_.emplace(opened->peer, std::move(opened->link));
       network_->opened(opened->peer, time);
+      for (const auto& message : snapshots_->signatures())
+         network_->sendAbout(opened->peer, consensus::encode(message), message.blockId);
    } else if (auto* frame = std::get_if<Frame>(&event)) {
       if (!links_.contains(frame->peer))
          return;
@@ -531,6 +710,7 @@ void PeerThread::take(Event&& event) {
          links_.erase(at);
       }
       network_->closed(closed->peer, time);
+      snapshots_->closed(closed->peer);
    } else if (auto* action = std::get_if<ToProducers>(&event)) {
       const consensus::WasmProducerMessage message{std::move(action->action), options_.producer, {}};
       // A transaction carries its own proofs; who hands it on need not be known.
@@ -548,6 +728,10 @@ void PeerThread::take(Event&& event) {
       undurable_.push_back({sealed->end, consensus::BlockSealed{std::move(sealed->block)}});
    } else if (auto* failed = std::get_if<consensus::ProductionFailed>(&event)) {
       step(*failed);
+   } else if (auto* checked = std::get_if<SnapshotChecked>(&event)) {
+      network_->snapshotChecked(checked->verdict, time);
+   } else if (auto* measured = std::get_if<StateSnapshots::Measured>(&event)) {
+      snapshots_->measured(std::move(*measured));
    } else if (std::get_if<ChainMade>(&event)) {
       life_ = wantedLife_.load();
       network_->chainReplaced();
@@ -579,10 +763,13 @@ void PeerThread::handOut() {
             }
             at->second->drop();
             links_.erase(at);
+            snapshots_->closed(close->peer);
          } else if (auto* toConsensus = std::get_if<peer::ToConsensus>(&output)) {
             received(std::move(toConsensus->event));
          } else if (auto* transaction = std::get_if<peer::TransactionFrame>(&output)) {
             options_.transaction(std::move(transaction->data));
+         } else if (auto* state = std::get_if<peer::StateSigned>(&output)) {
+            snapshots_->received(state->from, std::move(state->message));
          }
       }
    }

@@ -2,6 +2,8 @@
 #include "base/mutex.hpp"
 #include "consensus/consensus.hpp"
 #include "node/chain_thread.hpp"
+#include "node/consensus_story.hpp"
+#include "node/state_snapshots.hpp"
 #include "node/wake.hpp"
 #include "peer/network.hpp"
 #include "vm/execution_thread.hpp"
@@ -15,7 +17,7 @@
 
 namespace polis::node {
 
-using peer::PeerId;
+class SnapshotIntake;
 
 /// Frames that begin with a smaller byte are the node's, the rest those of the service `x-peers` (spec, consensus N2).
 inline constexpr std::uint8_t peerFramesEnd = 64;
@@ -42,6 +44,8 @@ public:
       format::AccountNumber producer;
       /// The id of the only chain that is taken from others. None: whichever comes first.
       std::optional<format::Checksum256> chain{};
+      /// The operator says that no vote of the producer can be lost.
+      bool nothingForgotten = false;
       /// Takes frac(Action) from another node to the services.
       std::function<void(Bytes)> transaction;
       /// Whether the key of a claim, which is not empty, is at hand, and what it signs.
@@ -51,6 +55,10 @@ public:
       std::function<std::vector<format::Claim>()> claims;
       /// Has the journal synced soon, and `durable` called.
       std::function<void()> sync;
+      /// Runs `work` on a thread of queries. False: there are too many already.
+      std::function<bool(std::function<void()> work)> background;
+      /// Bytes that a snapshot which comes in may take.
+      std::uint64_t snapshotBytesMax = 0;
    };
 
    /// For the operator. Of one moment.
@@ -60,7 +68,9 @@ public:
       consensus::Replica::Counters counters{};
    };
 
-   PeerThread(kernel::Kernel& kernel, ChainThread& chain, Options options, std::function<void(const char*)> onFault);
+   /// All outlive it.
+   PeerThread(kernel::Kernel& kernel, store::Store& store, vm::Engine& engine, ChainThread& chain, Options options,
+              std::function<void(const char*)> onFault);
    ~PeerThread();
    /// Before the chain thread starts. Throws Fault.
    void start();
@@ -116,8 +126,11 @@ private:
       store::JournalPosition end;
    };
    struct ChainMade {};
+   struct SnapshotChecked {
+      std::expected<void, std::string> verdict;
+   };
    using Event = std::variant<Opened, Frame, Written, Closed, ToProducers, Executed, Sealed,
-                              consensus::ProductionFailed, ChainMade>;
+                              consensus::ProductionFailed, ChainMade, SnapshotChecked, StateSnapshots::Measured>;
    /// What consensus is told when the journal is durable up to `end`.
    struct Undurable {
       store::JournalPosition end;
@@ -129,6 +142,7 @@ private:
 
    class View;
    class Signer;
+   class Incoming;
 
    void tell(Event&& event);
    void run();
@@ -136,8 +150,11 @@ private:
    void take(Event&& event);
    void takeDurable();
    void step(const consensus::Event& event);
-   void tellTerm();
+   void tellOfVotes();
+   void tellStory(std::int64_t nowUs);
    void tellChain();
+   std::optional<format::Checksum256> trustedChain() const;
+   void checkSnapshot(std::shared_ptr<SnapshotIntake> intake);
    void perform(consensus::Effects effects);
    void perform(consensus::SendToPeer& effect);
    void perform(consensus::SendToProducer& effect);
@@ -162,6 +179,8 @@ private:
    bool leadsAlone() const;
 
    kernel::Kernel& kernel_;
+   store::Store& store_;
+   vm::Engine& engine_;
    ChainThread& chain_;
    Options options_;
    std::function<void(const char*)> onFault_;
@@ -183,11 +202,13 @@ private:
    std::unique_ptr<Signer> signer_;
    std::unique_ptr<consensus::Replica> replica_;
    std::unique_ptr<View> view_;
+   std::unique_ptr<StateSnapshots> snapshots_;
+   std::unique_ptr<Incoming> incoming_;
    std::unique_ptr<peer::Network> network_;
    std::uint64_t life_ = 0; ///< of the replica
    bool ownChain_ = false;  ///< the chain was here when the replica began, or was made here
    bool chainMoved_ = false;
-   bool toldChain_ = false;
+   bool toldChain_ = false, toldOfVotes_ = false;
    std::deque<Undurable> undurable_;
    std::map<PeerId, std::shared_ptr<PeerLink>> links_;
    std::set<PeerId> unread_; ///< links whose next frame is not asked for yet
@@ -196,8 +217,7 @@ private:
    HeldBlocks held_;
    std::set<format::AccountNumber> producers_;
    std::vector<format::Claim> ownClaims_; ///< that the chain knows this node by
-   consensus::TermNum toldTerm_ = 0;
-   bool toldThatItLeads_ = false;
+   ConsensusStory story_;
    std::map<std::string, std::int64_t> logged_; ///< reasons for closing, and when they were told
    vm::ExecutionThread thread_;
 };

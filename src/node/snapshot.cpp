@@ -51,9 +51,10 @@ std::optional<format::SignedBlock> headerOf(const kernel::Kernel& kernel, const 
    return found;
 }
 
-/// Headers that show who produces at a block: genesis, of each change those with which it begins, is irreversible and
-/// ends, and the block's own.
-std::map<std::uint32_t, format::SignedBlock> headersFor(const kernel::Kernel& kernel, const kernel::BlockState& block) {
+} // namespace
+
+std::map<std::uint32_t, format::SignedBlock> lightHeaders(const kernel::Kernel& kernel,
+                                                          const kernel::BlockState& block) {
    std::map<std::uint32_t, format::SignedBlock> out;
    const auto take = [&](std::uint32_t num) {
       if (out.contains(num))
@@ -89,6 +90,8 @@ std::map<std::uint32_t, format::SignedBlock> headersFor(const kernel::Kernel& ke
    return out;
 }
 
+namespace {
+
 std::vector<format::Producer> producersAt(const format::JointConsensus& consensus) {
    return consensus::ProducerSet(consensus.current.data).producers();
 }
@@ -108,45 +111,15 @@ private:
    kernel::ProofChecker& proofs_;
 };
 
-/// One reading of a file into a store of its own.
-class Reading {
-public:
-   Reading(const fs::path& folder, vm::Engine& engine)
-      : store_(store::Store::open(folder)), journal_(store::Journal::open(folder / "journal")), chain_(store_->empty()),
-        local_(store_->empty()), proofs_(*store_, engine, host_) {}
+} // namespace
 
-   std::expected<SnapshotFacts, std::string> read(const fs::path& file, const SnapshotTrust& trust) {
-      if (auto ok = takeRows(file); !ok)
-         return std::unexpected(ok.error());
-      if (auto ok = checkState(); !ok)
-         return std::unexpected(ok.error());
-      if (auto ok = checkHeaders(trust); !ok)
-         return std::unexpected(ok.error());
-      if (auto ok = checkSignatures(trust.draft); !ok)
-         return std::unexpected(ok.error());
-      return facts_;
-   }
+struct SnapshotIntake::State {
+   State(store::Store& store, vm::Engine& engine)
+      : chain_(store.empty()), local_(store.empty()), proofs_(store, engine, host_) {}
 
-   /// Makes what was read the beginning of a node.
-   void keep() {
-      const auto& [current, next] = status_.consensus;
-      if (next && !current.services.empty())
-         for (const auto& [key, value] : proofs_.rows(current, db::prevAuthServices))
-            chain_.put(key, value);
-      const auto putLocal = [&](const auto& row, const Bytes& key) {
-         local_.put(storeKey(db::nativeSubjective, key), format::pack(row));
-      };
-      const format::SnapshotRow signatures{
-          facts_.blockId, format::SnapshotStateItem{seal_.checksum, seal_.signatures}, {}};
-      putLocal(signatures, signatures.key());
-      putLocal(format::LogTruncateRow{facts_.blockNum}, format::LogTruncateRow::key());
-      kernel::beginAt(*store_, *journal_, chain_.snapshot(), local_.snapshot());
-   }
-
-private:
    using Done = std::expected<void, std::string>;
 
-   Done takeRows(const fs::path& file) {
+   Done takeFile(const fs::path& file) {
       SnapshotReader reader(snapshotSource(file));
       for (;;) {
          auto row = reader.next();
@@ -238,7 +211,7 @@ private:
             result = std::unexpected("the first header is not that of the chain whose state this is");
          else if (chain.num() == 1 && trust.chain && id != *trust.chain)
             result = std::unexpected("it is of another chain, " + toHex(id));
-         trusted = trusted || id == trust.block;
+         trusted = trusted || id == trust.block || facts_.blockId == trust.block;
          if (const auto proof = version.get(storeKey(db::blockProof, key)))
             if (auto signature = format::unpack<Bytes>(*proof))
                block.signature = std::move(*signature);
@@ -253,7 +226,9 @@ private:
       });
       if (!result)
          return result;
-      if (chain.id() != facts_.blockId || !chain.end() || chain.end()->joint != status_.consensus)
+      const bool whole = chain.id() == facts_.blockId;
+      if (!chain.end() || (!whole && chain.num() >= facts_.blockNum) ||
+          (whole ? chain.end() : chain.after())->joint != status_.consensus)
          return std::unexpected("the headers do not lead to the block whose state this is");
       if (trust.block && !trusted)
          return std::unexpected("it has no header of block " + toHex(*trust.block) +
@@ -281,16 +256,97 @@ private:
       return {};
    }
 
-   std::unique_ptr<store::Store> store_;
-   std::unique_ptr<store::Journal> journal_;
+   void putHeader(const format::SignedBlock& block) {
+      const auto& header = block.block.header;
+      const auto key = kernel::bigEndian32(header.blockNum);
+      chain_.put(storeKey(db::blockLog, key), format::pack(block.block));
+      chain_.put(storeKey(db::blockProof, key), format::pack(block.signature));
+      if (block.auxConsensusData) {
+         const format::BlockDataRow row{format::blockId(header), block.auxConsensusData};
+         local_.put(storeKey(db::nativeSubjective, row.key()), format::pack(row));
+      }
+   }
+
+   SnapshotIntake::Rows rows() {
+      const auto& [current, next] = status_.consensus;
+      if (next && !current.services.empty())
+         for (const auto& [key, value] : proofs_.rows(current, db::prevAuthServices))
+            chain_.put(key, value);
+      // Others will ask for its id.
+      if (!chain_.get(storeKey(db::blockLog, kernel::bigEndian32(facts_.blockNum)))) {
+         format::SignedBlock own;
+         own.block.header = status_.head->header;
+         putHeader(own);
+      }
+      const auto putLocal = [&](const auto& row, const Bytes& key) {
+         local_.put(storeKey(db::nativeSubjective, key), format::pack(row));
+      };
+      const format::SnapshotRow signatures{
+          facts_.blockId, format::SnapshotStateItem{seal_.checksum, seal_.signatures}, {}};
+      putLocal(signatures, signatures.key());
+      putLocal(format::LogTruncateRow{facts_.blockNum}, format::LogTruncateRow::key());
+      return {chain_.snapshot(), local_.snapshot()};
+   }
+
    store::Writer chain_, local_;
    kernel::QuietHost host_;
    kernel::ProofChecker proofs_;
    Checker checker_{proofs_};
+   peer::LightChain early_{checker_};
+   std::map<std::uint32_t, format::SignedBlock> headers_;
    SnapshotFacts facts_;
    SnapshotSeal seal_;
    format::StatusRow status_;
 };
+
+SnapshotIntake::SnapshotIntake(store::Store& store, vm::Engine& engine)
+   : state_(std::make_unique<State>(store, engine)) {}
+SnapshotIntake::~SnapshotIntake() = default;
+
+SnapshotIntake::Done SnapshotIntake::file(const fs::path& file) { return state_->takeFile(file); }
+
+void SnapshotIntake::row(std::uint32_t database, ByteView key, ByteView value) {
+   state_->chain_.put(storeKey(database, key), value);
+   ++state_->facts_.rows;
+}
+
+void SnapshotIntake::noHeaders() {
+   state_->headers_.clear();
+   state_->early_ = peer::LightChain(state_->checker_);
+}
+
+SnapshotIntake::Done SnapshotIntake::header(format::SignedBlock header) {
+   State& s = *state_;
+   if (header.block.header.authCode)
+      for (const auto& code : *header.block.header.authCode)
+         s.proofs_.addCode(code);
+   if (auto taken = s.early_.add(header); !taken)
+      return taken;
+   s.headers_.insert_or_assign(header.block.header.blockNum, std::move(header));
+   return {};
+}
+
+void SnapshotIntake::seal(const SnapshotSeal& seal) {
+   State& s = *state_;
+   s.seal_ = seal;
+   for (const auto& [num, header] : s.headers_)
+      s.putHeader(header);
+}
+
+std::expected<SnapshotFacts, std::string> SnapshotIntake::check(const SnapshotTrust& trust) {
+   State& s = *state_;
+   if (auto ok = s.checkState(); !ok)
+      return std::unexpected(ok.error());
+   if (auto ok = s.checkHeaders(trust); !ok)
+      return std::unexpected(ok.error());
+   if (auto ok = s.checkSignatures(trust.draft); !ok)
+      return std::unexpected(ok.error());
+   return s.facts_;
+}
+
+SnapshotIntake::Rows SnapshotIntake::rows() { return state_->rows(); }
+
+namespace {
 
 void syncFolder(const fs::path& folder) {
    const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -328,7 +384,7 @@ SnapshotFacts createSnapshot(const kernel::Kernel& kernel, const kernel::BlockSt
       facts.signers.push_back(producer.name);
    }
 
-   const auto headers = headersFor(kernel, block);
+   const auto headers = lightHeaders(kernel, block);
    SnapshotWriter writer(file, compress);
    for (const std::uint32_t database : {db::service, db::native})
       forEachRow(block.version, database, [&](ByteView key, ByteView value) {
@@ -394,11 +450,16 @@ std::expected<SnapshotFacts, std::string> readSnapshot(const fs::path& file, con
    ::chmod(made.c_str(), 0700);
    std::expected<SnapshotFacts, std::string> facts;
    {
-      Reading reading(made, engine);
-      facts = reading.read(file, trust);
+      const auto store = store::Store::open(made);
+      SnapshotIntake intake(*store, engine);
+      if (auto ok = intake.file(file); !ok)
+         return std::unexpected(ok.error());
+      facts = intake.check(trust);
       if (!facts || !folder)
          return facts;
-      reading.keep();
+      const auto [chain, local] = intake.rows();
+      const auto journal = store::Journal::open(made / "journal");
+      kernel::beginAt(*store, *journal, chain, local);
    }
    syncFolder(made);
    // Whole, or not at all.

@@ -9,6 +9,8 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -38,6 +40,46 @@ struct SnapshotTrust {
    /// Signatures may be too few; those that are there are checked.
    bool draft = false;
 };
+
+/// A snapshot that comes in, in whatever way, and whether it is to be believed. One thread at a time, a
+/// `vm::ExecutionThread`. Faults: this machine cannot take it in.
+class SnapshotIntake {
+public:
+   using Done = std::expected<void, std::string>;
+   /// Both outlive it. What comes goes to a version of the store that nothing refers to.
+   SnapshotIntake(store::Store& store, vm::Engine& engine);
+   ~SnapshotIntake();
+   SnapshotIntake(const SnapshotIntake&) = delete;
+   SnapshotIntake& operator=(const SnapshotIntake&) = delete;
+
+   /// All of a file.
+   [[nodiscard]] Done file(const std::filesystem::path& file);
+
+   /// Or piece by piece: rows of databases 0 and 2, headers, heights ascending, and the seal at the end.
+   void row(std::uint32_t database, ByteView key, ByteView value);
+   /// Forgets the headers.
+   void noHeaders();
+   /// Errors: it does not follow from those before.
+   [[nodiscard]] Done header(format::SignedBlock header);
+   void seal(const SnapshotSeal& seal);
+
+   /// Errors: why it is not believed.
+   [[nodiscard]] std::expected<SnapshotFacts, std::string> check(const SnapshotTrust& trust);
+   /// With what a node begins there: databases 0-5, and 65. Requires that `check` believed it.
+   struct Rows {
+      store::Version chain, local;
+   };
+   Rows rows();
+
+private:
+   struct State;
+   std::unique_ptr<State> state_;
+};
+
+/// Headers that show who produces at a block: genesis, of each change those with which it begins, is irreversible and
+/// ends, and the block's own. Any thread. Faults: one is not there any more.
+std::map<std::uint32_t, format::SignedBlock> lightHeaders(const kernel::Kernel& kernel,
+                                                          const kernel::BlockState& block);
 
 /// Writes the state of an irreversible block, which the kernel retains. sign: the signature of a producer, by its
 /// claim, over a digest; nothing where its key is not at hand. Any thread. Faults: the producers are changing, so that

@@ -10,6 +10,8 @@ std::optional<Bytes> BlockSync::next() {
    awaitedArrived();
    if (!helloDone_)
       return sayHello();
+   if (sending_)
+      return sendSnapshot();
    if (!common_)
       return std::nullopt;
    if (!votes_.empty()) {
@@ -60,10 +62,14 @@ std::expected<void, std::string> BlockSync::hello(const consensus::HelloMessage&
    const bool genesis = peer.id == BlockId{};
    if (genesis ? peer.num > 1 : (peer.num < 2 || format::blockNumOf(peer.id) != peer.num))
       return std::unexpected("a Hello names a block at a height that it does not have");
-   if ((genesis || message.committed) && peer.num < view_->logStart())
-      return std::unexpected("it needs blocks that are not kept here: the chain was begun from a snapshot of block " +
-                             std::to_string(view_->logStart()));
-   if (genesis) {
+   if ((genesis || message.committed) && !common_ && !sending_ && wantsSnapshot(peer.num)) {
+      sending_ = Sending{.offer = view_->snapshot()};
+      if (resume_ && resume_->blockId == sending_->offer->block().id)
+         sending_->place = SnapshotOffer::Place{resume_->db, resume_->key};
+   } else if ((genesis || message.committed) && peer.num < view_->logStart()) {
+      return std::unexpected("it needs blocks from before block " + std::to_string(view_->logStart()) +
+                             ", which are not kept here, and there is no snapshot to begin from");
+   } else if (genesis) {
       found(beginning);
    } else if (view_->onChain(peer.num) == peer.id || view_->knows(peer.id)) {
       found(settle(peer));
@@ -75,6 +81,25 @@ std::expected<void, std::string> BlockSync::hello(const consensus::HelloMessage&
    if (!helloDone_)
       nextHello_ = std::min(nextHello_, std::max<BlockNum>(peer.num, 1));
    return {};
+}
+
+bool BlockSync::wantsSnapshot(BlockNum num) const {
+   const auto offer = view_->snapshot();
+   if (!offer || offer->block().num <= num)
+      return false;
+   return num < view_->logStart() || (num <= beginning.num && offer->stateBytes() < offer->blockBytes());
+}
+
+Bytes BlockSync::sendSnapshot() {
+   Sending& to = *sending_;
+   if (to.headers < to.offer->headers().size())
+      return to.offer->headers()[to.headers++];
+   if (to.place)
+      return consensus::encode(to.offer->part(to.place));
+   common_ = settle(to.offer->block());
+   Bytes frame = consensus::encode(to.offer->seal());
+   sending_.reset();
+   return frame;
 }
 
 void BlockSync::found(ExtendedBlockId block) {

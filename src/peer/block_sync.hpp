@@ -28,6 +28,9 @@ public:
    /// Errors: the peer is on another chain, or sends nonsense; the link is to be closed.
    [[nodiscard]] std::expected<void, std::string> hello(const consensus::HelloMessage& message);
 
+   /// What the peer has of a snapshot; before its Hello.
+   void resume(consensus::SnapshotResume message) { resume_ = std::move(message); }
+
    /// The peer sent this block, so it has it.
    void received(const ExtendedBlockId& block);
 
@@ -44,6 +47,10 @@ private:
    /// The nearest ancestor, or the block itself, on the chain of head.
    ExtendedBlockId settle(ExtendedBlockId block) const;
    void awaitedArrived();
+   /// Whether the peer, whose newest irreversible block is at this height, needs a snapshot, or is better served by
+   /// one.
+   bool wantsSnapshot(BlockNum num) const;
+   Bytes sendSnapshot();
 
    const ChainView* view_;
    BlockNum nextHello_;
@@ -55,6 +62,14 @@ private:
    std::optional<ExtendedBlockId> awaited_;
    std::deque<ExtendedBlockId> received_;
    std::deque<Bytes> votes_;
+   /// A snapshot on its way to the peer.
+   struct Sending {
+      std::shared_ptr<const SnapshotOffer> offer;
+      std::size_t headers = 0; ///< sent so far
+      std::optional<SnapshotOffer::Place> place = SnapshotOffer::Place{};
+   };
+   std::optional<Sending> sending_;
+   std::optional<consensus::SnapshotResume> resume_;
 };
 
 } // namespace polis::peer

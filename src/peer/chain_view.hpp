@@ -2,7 +2,9 @@
 #pragma once
 
 #include "consensus/messages.hpp"
+#include "peer/snapshot_offer.hpp"
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -34,6 +36,8 @@ public:
    virtual std::optional<ExtendedBlockId> parent(const BlockId& id) const = 0;
    /// The frame that carries the block at a height of the chain of head. None: it is not at hand.
    virtual std::optional<Bytes> blockFrame(BlockNum num) const = 0;
+   /// The newest state that may be given to a newcomer. Null: none.
+   virtual std::shared_ptr<const SnapshotOffer> snapshot() const { return nullptr; }
    /// Frames that follow the block on a link.
    virtual std::vector<Bytes> votes(const BlockId& id) const = 0;
    /// Producers of the set in force and of the one to come.

@@ -27,6 +27,8 @@ public:
 
    /// At the end of the newest header's block. Null before the first.
    const consensus::ChainConsensusPtr& end() const { return end_; }
+   /// In which the next block begins.
+   const consensus::ChainConsensusPtr& after() const { return after_; }
    consensus::BlockId id() const { return id_; }
    consensus::BlockNum num() const { return num_; }
 
@@ -38,7 +40,6 @@ private:
    consensus::BlockNum num_ = 1;
    std::int64_t timeUs_ = INT64_MIN;
    consensus::ChainConsensusPtr end_;
-   /// In which the next block begins.
    consensus::ChainConsensusPtr after_ = consensus::consensusBeforeGenesis();
    /// Of the change that has not ended.
    std::map<consensus::BlockNum, consensus::ForkBlock> joint_;

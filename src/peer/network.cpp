@@ -26,8 +26,10 @@ std::optional<BlockId> blockOf(ByteView frame, const ChainView& view, bool& memb
 
 } // namespace
 
-Network::Network(AccountNumber self, std::uint64_t router, const ChainView& view, Limits limits)
-   : self_(self), view_(view), limits_(limits), routes_(self, router) {}
+Network::Network(AccountNumber self, std::uint64_t router, const ChainView& view, Limits limits,
+                 SnapshotSink* snapshots)
+   : self_(self), view_(view), limits_(limits), routes_(self, router), snapshotSink_(snapshots),
+     receiver_(snapshots, limits.snapshot) {}
 
 Network::Link* Network::find(PeerId peer) {
    const auto at = links_.find(peer);
@@ -57,6 +59,8 @@ void Network::opened(PeerId peer, std::int64_t nowUs) {
    put(peer, consensus::encode(consensus::InitMessage{}));
    routes_.linkUp(peer);
    pumpRoutes();
+   if (const auto resume = receiver_.resume())
+      put(peer, consensus::encode(*resume));
    pump(peer);
    if (!ownFrame_.empty())
       put(peer, ownFrame_);
@@ -67,12 +71,15 @@ void Network::closed(PeerId peer, std::int64_t nowUs) {
    if (links_.erase(peer) == 0)
       return;
    routes_.linkDown(peer, nowUs);
+   receiver_.closed(peer);
+   nextSnapshot(nowUs);
 }
 
 void Network::disconnect(PeerId peer, std::string reason) {
    if (links_.erase(peer) == 0)
       return;
    routes_.linkDown(peer, 0);
+   receiver_.closed(peer);
    reason.resize(std::min(reason.size(), reasonBytesMax));
    out_.push_back(CloseLink{peer, std::move(reason)});
 }
@@ -142,7 +149,8 @@ void Network::chainChanged() {
 
 void Network::chainReplaced() {
    while (!links_.empty())
-      disconnect(links_.begin()->first, "a chain was made here, and the search for a common block begins anew");
+      disconnect(links_.begin()->first,
+                 "the chain here is another one now, and the search for a common block begins anew");
 }
 
 void Network::tick(std::int64_t nowUs) {
@@ -152,6 +160,9 @@ void Network::tick(std::int64_t nowUs) {
          late.push_back(peer);
    for (const PeerId peer : late)
       disconnect(peer, "it did not begin with Init");
+   if (const auto slow = receiver_.late(nowUs))
+      disconnect(*slow, "it sends its snapshot too slowly");
+   nextSnapshot(nowUs);
 }
 
 void Network::introduce(Introduction self) {
@@ -181,6 +192,8 @@ bool Network::mayRead(PeerId peer, std::int64_t nowUs) const {
    if (at == links_.end())
       return false;
    const Link& link = at->second;
+   if (link.held)
+      return false;
    return link.pausedUs == 0 || nowUs - link.pausedUs > limits_.pauseMaxUs;
 }
 
@@ -263,6 +276,26 @@ void Network::frame(PeerId peer, ByteView frame, std::int64_t nowUs) {
    case MessageType::viewChange:
    case MessageType::requestView:
       return takeInner(peer, toBytes(frame), nowUs);
+   case MessageType::stateChecksum: {
+      auto message = consensus::decode<consensus::StateChecksumMessage>(frame);
+      if (!message)
+         return bad();
+      out_.push_back(StateSigned{peer, std::move(*message)});
+      return;
+   }
+   case MessageType::blockHeader:
+   case MessageType::snapshotPart:
+   case MessageType::snapshotVerify:
+      if (snapshotSink_)
+         takeSnapshot(peer, *link, frame, nowUs);
+      return;
+   case MessageType::snapshotResume: {
+      auto message = consensus::decode<consensus::SnapshotResume>(frame);
+      if (!message)
+         return bad();
+      link->sync.resume(std::move(*message));
+      return;
+   }
    default:
       return; // unknown to this version
    }
@@ -281,6 +314,59 @@ void Network::takeBlock(PeerId peer, Link& link, ByteView frame, std::int64_t no
       link.pausedUs = nowUs;
    out_.push_back(ToConsensus{
        consensus::BlockReceived{peer, std::make_shared<const format::SignedBlock>(std::move(message->block))}});
+}
+
+void Network::takeSnapshot(PeerId peer, Link& link, ByteView frame, std::int64_t nowUs) {
+   if (receiver_.source() && receiver_.source() != peer) {
+      link.held = toBytes(frame);
+      return;
+   }
+   const auto take = [&]<class M>(auto&& handle) -> SnapshotReceiver::Done {
+      auto message = consensus::decode<M>(frame);
+      if (!message)
+         return std::unexpected("a message of type " + std::to_string(frame[0]) + " is malformed");
+      return handle(std::move(*message));
+   };
+   SnapshotReceiver::Done taken;
+   switch (static_cast<MessageType>(frame[0])) {
+   case MessageType::blockHeader:
+      taken = take.template operator()<consensus::BlockHeaderMessage>(
+          [&](auto&& m) { return receiver_.header(peer, std::move(m.block), frame.size(), nowUs); });
+      break;
+   case MessageType::snapshotPart:
+      taken = take.template operator()<consensus::SnapshotPart>(
+          [&](auto&& m) { return receiver_.part(peer, std::move(m)); });
+      break;
+   default:
+      taken = take.template operator()<consensus::SnapshotVerify>(
+          [&](auto&& m) { return receiver_.verify(peer, std::move(m)); });
+   }
+   if (!taken) {
+      disconnect(peer, std::move(taken.error()));
+      nextSnapshot(nowUs);
+   }
+}
+
+void Network::nextSnapshot(std::int64_t nowUs) {
+   while (!receiver_.source()) {
+      const auto next = std::ranges::find_if(links_, [](const auto& l) { return l.second.held.has_value(); });
+      if (next == links_.end())
+         return;
+      const PeerId peer = next->first;
+      const Bytes frame = std::move(*std::exchange(next->second.held, std::nullopt));
+      takeSnapshot(peer, next->second, frame, nowUs);
+   }
+}
+
+void Network::snapshotChecked(const std::expected<void, std::string>& verdict, std::int64_t nowUs) {
+   const auto from = receiver_.source();
+   const bool several = receiver_.several();
+   receiver_.checked(verdict.has_value());
+   if (from && !verdict)
+      disconnect(*from,
+                 (several ? "the snapshot that it and others sent is asked for anew: " : "its snapshot is refused: ") +
+                     verdict.error());
+   nextSnapshot(nowUs);
 }
 
 void Network::takeEnvelope(PeerId peer, ByteView frame, std::int64_t nowUs) {
@@ -387,6 +473,15 @@ void Network::flood(const consensus::Flood& effect) {
          peers.push_back(peer);
    for (const PeerId peer : peers)
       put(peer, effect.frame);
+}
+
+void Network::floodAbout(const Bytes& frame, const BlockId& about, std::optional<PeerId> except) {
+   std::vector<PeerId> peers;
+   for (const auto& [peer, link] : links_)
+      if (peer != except)
+         peers.push_back(peer);
+   for (const PeerId peer : peers)
+      putAbout(peer, frame, about);
 }
 
 void Network::multicast(const std::set<AccountNumber>& producers, const Bytes& frame,

@@ -5,6 +5,7 @@
 #include "consensus/consensus.hpp"
 #include "peer/block_sync.hpp"
 #include "peer/routes.hpp"
+#include "peer/snapshot_receiver.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -36,6 +37,7 @@ struct Limits {
    /// Transactions that a neighbour may hand in: bytes a second, and what may be saved up.
    std::size_t transactionBytesPerSec = std::size_t{4} << 20;
    std::size_t transactionBytesBurst = std::size_t{16} << 20;
+   SnapshotReceiver::Limits snapshot{};
 };
 
 /// Who is behind a node, as it says itself: whether it has these keys nobody has checked. For an operator who is about
@@ -66,13 +68,20 @@ struct ToConsensus {
 struct TransactionFrame {
    Bytes data;
 };
-using Output = std::variant<SendFrame, CloseLink, ToConsensus, TransactionFrame>;
+/// Somebody vouches for a state.
+struct StateSigned {
+   PeerId from = 0;
+   consensus::StateChecksumMessage message;
+};
+using Output = std::variant<SendFrame, CloseLink, ToConsensus, TransactionFrame, StateSigned>;
 
 /// Pure, one thread. Time in microseconds of a clock that never goes back. Whatever comes from a peer is bounded here.
 class Network {
 public:
-   /// self: the producer behind this node; 0: none. view outlives the network.
-   Network(AccountNumber self, std::uint64_t router, const ChainView& view, Limits limits = {});
+   /// self: the producer behind this node; 0: none. view and snapshots outlive the network. snapshots: null: none are
+   /// taken in.
+   Network(AccountNumber self, std::uint64_t router, const ChainView& view, Limits limits = {},
+           SnapshotSink* snapshots = nullptr);
 
    // ---- what happens ----
 
@@ -88,6 +97,8 @@ public:
    /// link ends with it.
    void chainReplaced();
    void setProducers(std::set<AccountNumber> producers) { routes_.setProducers(std::move(producers)); }
+   /// The sink has found out whether what it was told to finish is to be believed. Errors: why not.
+   void snapshotChecked(const std::expected<void, std::string>& verdict, std::int64_t nowUs);
    void tick(std::int64_t nowUs);
    /// What this node says of itself, to those who are connected and those who will be.
    void introduce(Introduction self);
@@ -99,6 +110,10 @@ public:
    void flood(const consensus::Flood& effect);
    /// To each of `producers`, but this node's own.
    void multicast(const std::set<AccountNumber>& producers, const Bytes& frame, const std::optional<BlockId>& about);
+   /// To one neighbour, once it has the block.
+   void sendAbout(PeerId to, Bytes frame, const BlockId& about) { putAbout(to, std::move(frame), about); }
+   /// To every neighbour but one, once it has the block.
+   void floodAbout(const Bytes& frame, const BlockId& about, std::optional<PeerId> except);
    void disconnect(PeerId peer, std::string reason);
 
    /// Whether the next frame of this link may be read now.
@@ -133,6 +148,7 @@ private:
       std::deque<Deferred> deferred;
       std::size_t transactionBytes = 0; ///< what is left of the allowance
       std::int64_t allowanceUs = 0;
+      std::optional<Bytes> held; ///< of its snapshot, while that of another link comes in
    };
 
    Link* find(PeerId peer);
@@ -141,6 +157,9 @@ private:
    void pump(PeerId peer);
    void pumpRoutes();
    void takeBlock(PeerId peer, Link& link, ByteView frame, std::int64_t nowUs);
+   void takeSnapshot(PeerId peer, Link& link, ByteView frame, std::int64_t nowUs);
+   /// No snapshot comes in: the next link that has one may go on.
+   void nextSnapshot(std::int64_t nowUs);
    void takeEnvelope(PeerId peer, ByteView frame, std::int64_t nowUs);
    void takeInner(PeerId peer, Bytes frame, std::int64_t nowUs);
    bool allowTransaction(Link& link, std::size_t bytes, std::int64_t nowUs);
@@ -154,6 +173,8 @@ private:
    Routes routes_;
    Introduction own_;
    Bytes ownFrame_; ///< empty: not introduced yet
+   SnapshotSink* snapshotSink_;
+   SnapshotReceiver receiver_;
    std::map<PeerId, Link> links_;
    std::vector<Output> out_;
 };

@@ -16,6 +16,7 @@ public:
    BlockNum committedNum = 1;
    BlockNum start = 0;
    std::set<AccountNumber> producers;
+   std::shared_ptr<const SnapshotOffer> offered;
 
    /// Adds `count` blocks; `fork` makes them differ from others of the same height.
    void grow(BlockNum count, std::uint32_t fork = 0) {
@@ -62,6 +63,7 @@ public:
          return std::nullopt;
       return consensus::encode(consensus::BlockMessage{chain[num - 2]});
    }
+   std::shared_ptr<const SnapshotOffer> snapshot() const override { return offered; }
    std::vector<Bytes> votes(const BlockId&) const override { return {}; }
    bool isProducer(AccountNumber name) const override { return producers.contains(name); }
    bool isProducer(AccountNumber name, const format::Claim&) const override { return producers.contains(name); }

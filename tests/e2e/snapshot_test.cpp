@@ -4,6 +4,7 @@
 #include "harness/cluster.hpp"
 #include "harness/command.hpp"
 
+#include <cstring>
 #include <fstream>
 #include <random>
 
@@ -103,6 +104,56 @@ TEST_F(Snapshot, aNodeGoesOnFromItInALiveNetwork) {
    EXPECT_EQ(stateOf(0), stateOf(joined));
    cluster.node(joined).stop();
    EXPECT_NE(runPolis({"replay", "--verify", there}).output.find("snapshot"), std::string::npos);
+}
+
+TEST_F(Snapshot, aNewcomerTakesItWhereItIsSmallerThanTheBlocks) {
+   constexpr std::size_t first = 4, second = 5;
+   Cluster cluster({.producers = 4, .followers = 2, .absent = 2});
+   greet(cluster, 1, "before the snapshot");
+   // Blocks that leave nothing behind in the state: services ignore what they do not know of.
+   const auto kibibytes = [&](const char* what) {
+      const auto log = cluster.node(0).log();
+      const auto at = log.rfind(what);
+      return at == log.npos ? 0ul : std::stoul(log.substr(at + std::strlen(what)));
+   };
+   cluster.decide(action("transact", "transact", "setSnapTime", std::uint32_t{1}));
+   ASSERT_TRUE(soon([&] { return kibibytes("newcomers: ") > 0; })) << cluster.logs();
+   const Bytes much(std::size_t{4} << 20);
+   for (auto blocks = kibibytes("up to it "); blocks < kibibytes("newcomers: ") + 4096; blocks += 4096)
+      cluster.client(0).mustPush({action("prod", "accounts", "getAccount", "prod"_a, much)}, &cluster.key(0));
+   ASSERT_TRUE(soon([&] { return kibibytes("up to it ") > kibibytes("newcomers: "); })) << cluster.logs();
+
+   const auto says = [&](std::size_t node, const std::string& text) {
+      return soon(
+          [&] { return cluster.client(node).get("hello", "/api/greetings").body.find(text) != std::string::npos; });
+   };
+   const auto logHas = [&](std::size_t node, const char* text) {
+      return cluster.node(node).log().find(text) != std::string::npos;
+   };
+   cluster.start(first);
+   ASSERT_TRUE(says(first, "before the snapshot")) << cluster.logs();
+   EXPECT_TRUE(logHas(first, "This node goes on from a snapshot")) << cluster.logs();
+   greet(cluster, first, "through the new one");
+   ASSERT_TRUE(says(first, "through the new one")) << cluster.logs();
+
+   // It survives, and others can begin from it: no block of before the snapshot is there.
+   cluster.node(first).kill();
+   cluster.start(first);
+   greet(cluster, 2, "after it was killed");
+   ASSERT_TRUE(says(first, "after it was killed")) << cluster.logs();
+   EXPECT_NE(runPolis({"snapshot", "create", cluster.node(first).folder().string(), path("again"), "--url",
+                       urlOf(cluster, first)})
+                 .output.find("vouched for by"),
+             std::string::npos);
+   std::vector<bool> others(6, true);
+   others[first] = others[second] = false;
+   cluster.cut(others, true, true);
+   cluster.start(second);
+   ASSERT_TRUE(says(second, "after it was killed")) << cluster.logs();
+   EXPECT_TRUE(logHas(second, "This node goes on from a snapshot")) << cluster.logs();
+   cluster.cut(others, true, false);
+   greet(cluster, 3, "to everybody");
+   ASSERT_TRUE(says(second, "to everybody")) << cluster.logs();
 }
 
 TEST_F(Snapshot, whatIsDamagedLeavesNothingBehind) {

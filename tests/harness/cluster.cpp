@@ -186,11 +186,30 @@ std::string Cluster::block(std::size_t number, std::uint32_t num) const {
    return client(number).get("explorer", "/api/block?num=" + std::to_string(num)).body;
 }
 
+format::Claim Cluster::claimOf(std::size_t number) const {
+   return {.service = format::AccountNumber{std::string_view("verify-sig")},
+           .rawData = secrets_.at(number).publicKey().spki()};
+}
+
+void Cluster::decide(format::Action act) {
+   const std::size_t asked = current_.front();
+   format::Transaction transaction;
+   transaction.tapos = client(asked).tapos();
+   transaction.actions.push_back(std::move(act));
+   for (const auto i : current_)
+      transaction.claims.push_back(claimOf(i));
+   format::SignedTransaction result;
+   result.transaction = format::Nested<format::Transaction>{transaction};
+   for (const auto i : current_) {
+      const auto signature = secrets_.at(i).sign(format::transactionId(result));
+      result.proofs.emplace_back(signature.begin(), signature.end());
+   }
+   const auto answer = client(asked, longest).push(format::pack(result), "final");
+   if (!ChainClient::succeeded(answer))
+      throw std::runtime_error("what the producers decide fails: " + answer.body.substr(0, 800));
+}
+
 Cluster::Change Cluster::setProducers(const std::vector<std::size_t>& numbers, bool cft) {
-   const auto claimOf = [&](std::size_t i) {
-      return format::Claim{.service = format::AccountNumber{std::string_view("verify-sig")},
-                           .rawData = secrets_.at(i).publicKey().spki()};
-   };
    std::vector<format::Producer> producers;
    for (const auto i : numbers)
       producers.push_back({format::AccountNumber{std::string_view(producerName(i))}, claimOf(i)});
@@ -202,20 +221,7 @@ Cluster::Change Cluster::setProducers(const std::vector<std::size_t>& numbers, b
 
    const std::size_t asked = current_.front();
    const auto before = standing(asked).value_or(Standing{}).head;
-   format::Transaction transaction;
-   transaction.tapos = client(asked).tapos();
-   transaction.actions.push_back(action("producers", "producers", "setConsensus", std::move(data)));
-   for (const auto i : current_)
-      transaction.claims.push_back(claimOf(i));
-   format::SignedTransaction result;
-   result.transaction = format::Nested<format::Transaction>{transaction};
-   for (const auto i : current_) {
-      const auto signature = secrets_.at(i).sign(format::transactionId(result));
-      result.proofs.emplace_back(signature.begin(), signature.end());
-   }
-   const auto answer = client(asked, longest).push(format::pack(result), "final");
-   if (!ChainClient::succeeded(answer))
-      throw std::runtime_error("the producers cannot be set: " + answer.body.substr(0, 800));
+   decide(action("producers", "producers", "setConsensus", std::move(data)));
    current_ = numbers;
    return awaitProducers(before, numbers.front());
 }

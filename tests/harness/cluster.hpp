@@ -81,6 +81,8 @@ public:
    /// Waits until the producers that a block after `after` decides on are in force, as a node sees it: until then those
    /// before are needed too. Throws std::runtime_error.
    Change awaitProducers(std::uint32_t after, std::size_t number) const;
+   /// Does what the producers may do when all of them sign. Throws std::runtime_error.
+   void decide(format::Action act);
    /// A block as a node tells it. Throws std::runtime_error when it does not.
    std::string block(std::size_t number, std::uint32_t num) const;
    /// Of a node; the account of the first owns what it makes.
@@ -92,6 +94,8 @@ public:
    static std::string producerName(std::size_t number);
 
 private:
+   format::Claim claimOf(std::size_t number) const;
+
    Options options_;
    std::unique_ptr<TestNetwork> network_;
    TemporaryFolder keys_{"keys"};
