@@ -73,8 +73,8 @@ std::string doubtAbout(const format::Producer& wanted, const ProducersFacts& fac
 void checkThatTheyAreThere(ChainClient& client, const std::vector<format::Producer>& producers) {
    constexpr std::string_view otherwise = "\nTo do it all the same: --force";
    std::string doubts;
-   // A node that has just connected has not said who it is yet.
-   for (int attempt = 0; attempt < 4; ++attempt) {
+   // A node that has just connected has not said who it is yet, and one that begins from a snapshot connects again.
+   for (int attempt = 0; attempt < 10; ++attempt) {
       if (attempt > 0)
          std::this_thread::sleep_for(std::chrono::seconds(1));
       const auto reply = client.ask("x-admin", "/native/admin/producers");
