@@ -11,7 +11,8 @@
 //   block   transactions of 4 reads, 3 updates, 1 insert, 1,000 to a block; each block is kept as a version for the
 //           next ten; one transaction in twenty is abandoned midway
 //   block_durable  the same, each block on the disk before the next begins
-//   soak    with --soak, instead of all but the first: `block` for so long, and how large the file was for its data
+//   soak    with --soak, instead of all but the first: `block_durable` for so long, in which each insert makes one of
+//           those before go once they are half as many as the rows; how large the file was for its data
 #include "store_bench_engine.hpp"
 
 #include "base/assert.hpp"
@@ -336,6 +337,8 @@ private:
             if (!abandon) {
                put(rows_ + inserted_++);
                payload += bytes;
+               if (inserted_ - removed_ > insertedMax_)
+                  engine_->remove(Row(rows_ + removed_++).keyView());
             }
             engine_->endInner(!abandon);
          }
@@ -359,18 +362,23 @@ private:
       std::vector<float> keepTimes;
       const double from = seconds();
       double raw = rawBytes_, most = 0;
-      std::uint64_t counted = inserted_;
+      std::uint64_t counted = 0, uncounted = 0;
+      insertedMax_ = rows_ / 2;
+      engine_->settle();
+      engine_->beginDurable();
       for (int part = 1; part <= 30; ++part) {
          const double began = seconds();
          int done = 0;
          for (; seconds() < from + p_.soakSeconds * part / 30; ++done) {
-            blocks(1, false, keepTimes);
+            blocks(1, true, keepTimes);
             for (; counted < inserted_; ++counted)
                raw += rawOf(rows_ + counted);
+            for (; uncounted < removed_; ++uncounted)
+               raw -= rawOf(rows_ + uncounted);
             most = std::max(most, diskBytes(folder_) / raw);
          }
          rate("soak", done * 1000.0, began);
-         say("soak", "rows", static_cast<double>(rows_ + inserted_), "1");
+         say("soak", "rows", static_cast<double>(rows_ + inserted_ - removed_), "1");
          say("soak", "file_to_raw", diskBytes(folder_) / raw, "1");
          say("soak", "file_to_raw_most", most, "1");
       }
@@ -398,12 +406,18 @@ private:
       engine_->settle();
       engine_->beginDurable();
       std::vector<float> keepTimes;
-      const double given = givenBytes(), device = deviceBytes(folder_), from = seconds();
+      const double from = seconds();
       double payload = blocks(p_.durableBlocks, true, keepTimes);
       rate("block_durable", blocksDone_ * 1000.0, from);
-      // What an engine still has to write of it counts too. One that writes it once in a while goes on until it has.
-      while (!engine_->settled() && seconds() < from + settleSecondsMax)
-         payload += blocks(1, true, keepTimes);
+      // An engine that writes some of it once in a while is counted from one such time to the next.
+      const auto goOn = [&] {
+         for (const double now = seconds(); !engine_->settled() && seconds() < now + settleSecondsMax;)
+            payload += blocks(1, true, keepTimes);
+      };
+      goOn();
+      const double given = givenBytes(), device = deviceBytes(folder_);
+      payload = blocks(p_.durableBlocks, true, keepTimes);
+      goOn();
       engine_->settle();
       say("block_durable", "given_to_payload", (givenBytes() - given) / payload, "1");
       // True when nobody else writes.
@@ -424,9 +438,9 @@ private:
    const std::uint64_t rows_;
    const std::filesystem::path folder_;
    std::unique_ptr<Engine> engine_;
-   static constexpr double blockSecondsMax = 15, settleSecondsMax = 120;
+   static constexpr double blockSecondsMax = 15, settleSecondsMax = 60;
    Random random_{77};
-   std::uint64_t inserted_ = 0;
+   std::uint64_t inserted_ = 0, removed_ = 0, insertedMax_ = UINT64_MAX;
    double rawBytes_ = 0;
    int blocksDone_ = 0;
 };

@@ -18,6 +18,7 @@ public:
    /// A transaction: put and get see what it did; endInner(false) undoes what was put since beginInner.
    virtual void begin() = 0;
    virtual void put(ByteView key, ByteView value) = 0;
+   virtual void remove(ByteView key) = 0;
    virtual bool get(ByteView key) = 0;
    /// Gets several keys, together where the engine has a way to; returns how many are there.
    virtual std::size_t get(std::span<const ByteView> keys) {

@@ -44,6 +44,10 @@ public:
       MDB_val k = val(key), v = val(value);
       ASSERT(mdb_put(txn_, dbi_, &k, &v, 0) == 0);
    }
+   void remove(ByteView key) override {
+      MDB_val k = val(key);
+      ASSERT(mdb_del(txn_, dbi_, &k, nullptr) == 0);
+   }
    bool get(ByteView key) override {
       MDB_val k = val(key), v;
       return mdb_get(txn_, dbi_, &k, &v) == 0;

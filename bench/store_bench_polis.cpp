@@ -1,6 +1,6 @@
 // The store as it is used beside a log: changes are in the tree at once and, when they are to be durable, in a record
-// of the journal, which is synced. When that has grown by 512 MiB, and by as much as the store's file was long at the
-// last checkpoint, another one lets it be cut: the checkpoints' writes stay in proportion to the journal's.
+// of the journal, which is synced. When that has grown by half of what the store's file was long at the last
+// checkpoint, and by 64 MiB, another one lets it be cut: the checkpoints' writes stay in proportion to the journal's.
 #include "store_bench_engine.hpp"
 
 #include "base/mutex.hpp"
@@ -27,6 +27,14 @@ public:
          record_.push_back(static_cast<std::uint8_t>(value.size()));
          append(record_, key);
          append(record_, value);
+      }
+   }
+   void remove(ByteView key) override {
+      writer_.remove(key);
+      if (log_) {
+         record_.push_back(static_cast<std::uint8_t>(key.size()));
+         record_.push_back(0);
+         append(record_, key);
       }
    }
    bool get(ByteView key) override { return writer_.get(key).has_value(); }
@@ -72,7 +80,7 @@ public:
       checkpointAt_ = journal_->end();
       store_->checkpoint({{{"head", newest()}}, checkpointAt_, {}});
       journal_->truncateBefore(checkpointAt_);
-      checkpointBytes_ = std::max(checkpointBytesMin, store_->stat().fileBytes);
+      checkpointBytes_ = std::max(checkpointBytesMin, store_->stat().fileBytes / checkpointShare);
    }
 
    class PolisReader final : public Reader {
@@ -95,7 +103,7 @@ public:
    std::unique_ptr<Reader> reader() override { return std::make_unique<PolisReader>(*this); }
 
 private:
-   static constexpr std::uint64_t checkpointBytesMin = std::uint64_t{512} << 20;
+   static constexpr std::uint64_t checkpointBytesMin = std::uint64_t{64} << 20, checkpointShare = 2;
 
    static store::Version start(store::Store& store) {
       const auto last = store.lastCheckpoint();

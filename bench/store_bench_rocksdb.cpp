@@ -50,6 +50,7 @@ public:
 
    void begin() override {}
    void put(ByteView key, ByteView value) override { ASSERT(batch_.Put(slice(key), slice(value)).ok()); }
+   void remove(ByteView key) override { ASSERT(batch_.Delete(slice(key)).ok()); }
    bool get(ByteView key) override {
       value_.Reset();
       return db_->Get({}, db_->DefaultColumnFamily(), slice(key), &value_).ok();

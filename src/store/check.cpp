@@ -149,10 +149,13 @@ std::vector<Dead> adoptTree(Pool& pool, Ref root, std::uint64_t number, const Ge
    return dead;
 }
 
-void sealTree(const Pool& pool, Ref root) {
+void sealTree(Pool& pool, Ref root) {
    // A sealed node has only sealed ones below it: whoever changes one has made the whole path to it their own.
    const auto unsealed = [&](Ref ref) { return sealOf(pool, ref).load(std::memory_order_acquire) == 0; };
-   const auto seal = [&](Ref ref) { sealOf(pool, ref).store(nodeChecksum(pool.node(ref)), std::memory_order_release); };
+   const auto seal = [&](Ref ref) {
+      sealOf(pool, ref).store(nodeChecksum(pool.node(ref)), std::memory_order_release);
+      pool.changed(ref);
+   };
    const auto visit = [&](const auto& self, Ref ref) -> void {
       if (!unsealed(ref))
          return;

@@ -14,7 +14,8 @@ void checkTree(const Pool& pool, Ref root, std::uint64_t number, std::unordered_
 /// died since the one above. Throws Fault.
 std::vector<Dead> adoptTree(Pool& pool, Ref root, std::uint64_t number, const Generation* above);
 
-/// Gives every node reachable from `ref` that has no checksum yet its own. The caller holds the tree.
-void sealTree(const Pool& pool, Ref ref);
+/// Gives every node reachable from `ref` that has no checksum yet its own, and tells the pool that it changed. The
+/// caller holds the tree.
+void sealTree(Pool& pool, Ref ref);
 
 } // namespace polis::store::detail

@@ -13,8 +13,10 @@ constexpr std::size_t batchNodes = 256;
 
 } // namespace
 
-Generations::Generations(File file, std::uint64_t fileBytesMax, std::size_t hashCacheBytesMax)
-   : pool_(std::move(file), fileBytesMax), hashCache_(hashCacheBytesMax), reclaimer_([this] { reclaimLoop(); }) {}
+Generations::Generations(File file, std::uint64_t fileBytesMax, std::uint64_t heldBytesMax,
+                         std::size_t hashCacheBytesMax)
+   : pool_(std::move(file), fileBytesMax, heldBytesMax), hashCache_(hashCacheBytesMax),
+     reclaimer_([this] { reclaimLoop(); }) {}
 
 Generations::~Generations() {
    {

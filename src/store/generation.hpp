@@ -51,7 +51,7 @@ struct Generation {
 
 class Generations {
 public:
-   Generations(File file, std::uint64_t fileBytesMax, std::size_t hashCacheBytesMax);
+   Generations(File file, std::uint64_t fileBytesMax, std::uint64_t heldBytesMax, std::size_t hashCacheBytesMax);
    ~Generations();
    Generations(const Generations&) = delete;
    Generations& operator=(const Generations&) = delete;

@@ -37,12 +37,22 @@ constexpr bool reciprocalsAreExact() {
 static_assert(reciprocalsAreExact());
 
 constexpr std::uint32_t hugeSlabs = hugePageBytes / slabBytes;
-/// So much of the file is mapped by huge pages: random reads are half as long again without them. But a page becomes
-/// dirty as a whole, and of a larger file scattered changes would let a checkpoint write more than small pages do.
-constexpr std::uint64_t hugeMappedMax = std::uint64_t{2} << 30;
 constexpr std::uint32_t growSlabsMin = 64, growSlabsMax = 1024;
 /// So many slabs are prepared ahead of the writers; at a time so few that none of them waits long for the map.
 constexpr std::uint32_t prepareAhead = 128, prepareStep = 4;
+
+constexpr std::size_t pageBytes = 4096;
+/// Written back at once.
+constexpr std::size_t runPagesMax = 256;
+
+/// What other threads change meanwhile may be torn in the copy.
+__attribute__((noinline, no_sanitize("address", "thread"))) void copyPages(void* to, const void* from,
+                                                                           std::size_t bytes) {
+   auto* out = static_cast<std::uint64_t*>(to);
+   const auto* in = static_cast<const volatile std::uint64_t*>(from);
+   for (std::size_t i = 0; i < bytes / sizeof *out; ++i)
+      out[i] = in[i];
+}
 
 } // namespace
 
@@ -68,11 +78,12 @@ void Reserve::commit(std::size_t bytes) {
    committed_ = bytes;
 }
 
-Pool::Pool(File file, std::uint64_t fileBytesMax)
+Pool::Pool(File file, std::uint64_t fileBytesMax, std::uint64_t heldBytesMax)
    : file_(std::move(file)), space_(fileBytesMax & ~(slabBytes - 1)), classSpace_(space_.bytes() / slabBytes + 65536),
      slabSpace_(space_.bytes() / slabBytes * sizeof(Slab) + 65536), base_(space_.data()),
      slabClass_(classSpace_.data()), slabsMax_(static_cast<std::uint32_t>(space_.bytes() / slabBytes)),
-     slabs_(reinterpret_cast<Slab*>(slabSpace_.data())) {
+     heldBytes_(std::min<std::uint64_t>(heldBytesMax, space_.bytes()) & ~(hugePageBytes - 1)),
+     changed_(heldBytes_ / pageBytes / 64), slabs_(reinterpret_cast<Slab*>(slabSpace_.data())) {
    const std::uint64_t bytes = file_.size() & ~(slabBytes - 1);
    if (bytes > space_.bytes())
       throw Fault(file_.name() + " is larger than the limit");
@@ -83,6 +94,8 @@ Pool::Pool(File file, std::uint64_t fileBytesMax)
    slabSpace_.commit(slabCount_ * sizeof(Slab));
    std::memset(slabClass_, noClass, slabCount_);
    map(0, bytes);
+   if (const std::uint64_t held = std::min(bytes, heldBytes_))
+      file_.readAt(0, {base_, held});
 }
 
 Pool::~Pool() {
@@ -93,12 +106,50 @@ Pool::~Pool() {
 void Pool::map(std::uint64_t fromByte, std::uint64_t toByte) {
    if (fromByte == toByte)
       return;
-   if (::mmap(base_ + fromByte, toByte - fromByte, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file_.fd(),
-              static_cast<off_t>(fromByte)) == MAP_FAILED)
-      throwErrno("map " + file_.name());
-   // Advice only: nothing is lost where the system has no such pages for files.
-   if (fromByte < hugeMappedMax)
-      ::madvise(base_ + fromByte, std::min(toByte, hugeMappedMax) - fromByte, MADV_HUGEPAGE);
+   const std::uint64_t held = std::clamp(heldBytes_, fromByte, toByte);
+   const auto take = [&](std::uint64_t from, std::uint64_t to, int flags, int fd, int advice) {
+      if (from == to)
+         return;
+      if (::mmap(base_ + from, to - from, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd,
+                 fd < 0 ? 0 : static_cast<off_t>(from)) == MAP_FAILED)
+         throwErrno("map " + file_.name());
+      // Advice only: nothing is lost where the system does not take it.
+      ::madvise(base_ + from, to - from, advice);
+   };
+   take(fromByte, held, MAP_PRIVATE | MAP_ANONYMOUS, -1, MADV_HUGEPAGE);
+   take(held, toByte, MAP_SHARED, file_.fd(), MADV_RANDOM);
+}
+
+void Pool::changed(Ref ref) {
+   const NodeHead& head = *node(ref);
+   const std::uint64_t from = std::uint64_t{ref} * unitBytes;
+   const std::size_t bytes =
+       head.sizeClass == slabClass ? sizeof(Blob) + blob(ref)->length : classBytes(head.sizeClass);
+   const std::uint64_t to = std::min(heldBytes_, from + bytes);
+   for (std::uint64_t page = from / pageBytes; page * pageBytes < to; ++page)
+      changed_[page / 64] |= std::uint64_t{1} << (page % 64);
+}
+
+void Pool::writeBack() {
+   const auto isChanged = [&](std::size_t page) { return changed_[page / 64] >> (page % 64) & 1; };
+   const std::size_t pages = heldBytes_ / pageBytes;
+   std::vector<std::uint8_t> bytes(runPagesMax * pageBytes);
+   for (std::size_t page = 0; page < pages;) {
+      if (page % 64 == 0 && !changed_[page / 64]) {
+         page += 64;
+         continue;
+      }
+      std::size_t run = 0;
+      while (run < runPagesMax && page + run < pages && isChanged(page + run))
+         ++run;
+      if (run) {
+         copyPages(bytes.data(), base_ + page * pageBytes, run * pageBytes);
+         file_.writeAt(page * pageBytes, ByteView(bytes).first(run * pageBytes));
+         for (std::size_t i = page; i < page + run; ++i)
+            changed_[i / 64] &= ~(std::uint64_t{1} << (i % 64));
+      }
+      page += std::max<std::size_t>(run, 1);
+   }
 }
 
 std::uint32_t Pool::indexIn(std::uint8_t sizeClass, std::uint32_t unit) { return unit * reciprocals[sizeClass] >> 20; }
@@ -179,20 +230,57 @@ void Pool::giveSlabs(std::uint32_t first, std::uint32_t count) {
    freeSlabs_.emplace(first, count);
 }
 
+std::uint8_t Pool::listFor(const Slab& info) const {
+   return info.epoch == epoch_ ? hotList : static_cast<std::uint8_t>(1 + info.used * coldLists / info.capacity);
+}
+
 void Pool::list(std::uint32_t slab) {
-   auto& partial = partial_[slabClass_[slab]];
-   slabs_[slab].listed = true;
-   slabs_[slab].listedAt = static_cast<std::uint32_t>(partial.size());
+   Slab& info = slabs_[slab];
+   info.listedIn = listFor(info);
+   auto& partial = partial_[slabClass_[slab]][info.listedIn];
+   info.listed = true;
+   info.listedAt = static_cast<std::uint32_t>(partial.size());
    partial.push_back(slab);
 }
 
 void Pool::unlist(std::uint32_t slab) {
-   auto& partial = partial_[slabClass_[slab]];
+   auto& partial = partial_[slabClass_[slab]][slabs_[slab].listedIn];
    const std::uint32_t at = slabs_[slab].listedAt;
    partial[at] = partial.back();
    slabs_[partial[at]].listedAt = at;
    partial.pop_back();
    slabs_[slab].listed = false;
+}
+
+void Pool::beginEpoch() {
+   Lock lock(mutex_);
+   ++epoch_;
+}
+
+std::uint32_t Pool::slabToFill(std::uint8_t sizeClass) {
+   auto& partial = partial_[sizeClass];
+   for (auto& hot = partial[hotList]; !hot.empty();) {
+      const std::uint32_t slab = hot.back();
+      if (slabs_[slab].epoch == epoch_)
+         return slab;
+      unlist(slab);
+      list(slab);
+   }
+   std::uint8_t from = 1;
+   while (from < listCount && partial[from].empty())
+      ++from;
+   // One that is nearly full is filled rather than that the file grows.
+   std::uint32_t slab;
+   if (from < listCount - 1 || (from < listCount && freeSlabs_.empty())) {
+      slab = partial[from].back();
+      unlist(slab);
+   } else {
+      slab = takeSlabs(1);
+      format(slab, sizeClass);
+   }
+   slabs_[slab].epoch = epoch_;
+   list(slab);
+   return slab;
 }
 
 void Pool::format(std::uint32_t slab, std::uint8_t sizeClass) {
@@ -206,19 +294,13 @@ void Pool::format(std::uint32_t slab, std::uint8_t sizeClass) {
 }
 
 void Pool::refill(Cache::Bin& bin, std::uint8_t sizeClass) {
-   auto& partial = partial_[sizeClass];
    const std::uint32_t units = classUnits[sizeClass];
    // Large nodes are taken one by one, so that caches do not hold much memory.
    const std::uint32_t want = std::clamp<std::uint32_t>(256 / units, 1, Cache::binMax);
    while (bin.count < want) {
-      if (partial.empty()) {
-         if (bin.count)
-            return;
-         const std::uint32_t fresh = takeSlabs(1);
-         format(fresh, sizeClass);
-         list(fresh);
-      }
-      const std::uint32_t slab = partial.back();
+      if (bin.count && partial_[sizeClass][hotList].empty())
+         break;
+      const std::uint32_t slab = slabToFill(sizeClass);
       Slab& info = slabs_[slab];
       for (std::uint32_t word = 0; word < slabUnits / 64; ++word)
          while (info.free[word] && bin.count < want) {
@@ -250,14 +332,16 @@ void Pool::freeLocked(Ref ref) {
    ASSERT(!(info.free[index / 64] >> (index % 64) & 1));
    info.free[index / 64] |= std::uint64_t{1} << (index % 64);
    --info.used;
-   // The last partial slab stays, lest it be made and given back again and again.
-   if (info.used == 0 && info.listed && partial_[sizeClass].size() > 1) {
+   // The last one in use stays, lest it be made and given back again and again.
+   if (info.used == 0 && info.listed && (info.epoch != epoch_ || partial_[sizeClass][hotList].size() > 1)) {
       unlist(slab);
       slabClass_[slab] = noClass;
       info = Slab{};
       giveSlabs(slab, 1);
       return;
    }
+   if (info.listed && info.listedIn != listFor(info))
+      unlist(slab);
    if (!info.listed)
       list(slab);
 }
@@ -467,8 +551,8 @@ void Pool::verify(const std::unordered_set<Ref>& nodes) {
       }
       if (free + info.used != info.capacity)
          bad("wrong count of nodes", std::uint64_t{slab} * slabUnits);
-      if (info.listed != (free != 0))
-         bad("slab with room is not listed", std::uint64_t{slab} * slabUnits);
+      if (info.listed != (free != 0) || (info.listed && info.listedIn != hotList && info.listedIn != listFor(info)))
+         bad("slab with room is not where it belongs", std::uint64_t{slab} * slabUnits);
       used += info.used;
    }
    if (used != nodes.size())

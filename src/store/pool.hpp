@@ -3,6 +3,9 @@
 // The file is cut into slabs of 64 KiB; a slab holds nodes of one size class, or belongs to one long blob. What is
 // free is known in memory only and found again at opening by walking from the checkpoint's roots: nothing that a
 // checkpoint can reach is ever changed or freed, so a crash cannot harm it.
+//
+// The start of the file, as much as fits the memory there is, is held: read into memory when opened, and written back
+// by checkpoints, which know what they changed. The rest is mapped, and the system pages it in and out.
 #pragma once
 
 #include "base/mutex.hpp"
@@ -51,8 +54,8 @@ public:
       Bin bins[slabClass];
    };
 
-   /// Maps the file as it is. `fileBytesMax` is at most 256 GiB.
-   Pool(File file, std::uint64_t fileBytesMax);
+   /// Takes the file as it is. `fileBytesMax` is at most 256 GiB; about `heldBytesMax` of it are held in memory.
+   Pool(File file, std::uint64_t fileBytesMax, std::uint64_t heldBytesMax);
    ~Pool();
    Pool(const Pool&) = delete;
    Pool& operator=(const Pool&) = delete;
@@ -83,6 +86,16 @@ public:
    void free(Ref ref, Cache* cache);
    void free(std::span<const Ref> refs);
 
+   // Of a checkpoint, one at a time.
+
+   /// What is made from here on belongs to a later one.
+   void beginEpoch();
+   /// The node has its final bytes, which the next writeBack() is to bring to the file.
+   void changed(Ref ref);
+   /// Writes what changed to the file, not durably yet. Others may change other nodes meanwhile. Throws Fault; then
+   /// what was not written is still taken for changed.
+   void writeBack();
+
    std::unique_ptr<Cache> takeCache();
    void giveCache(std::unique_ptr<Cache> cache);
 
@@ -109,16 +122,26 @@ private:
       std::uint16_t used = 0, capacity = 0;
       /// In partial_ of its class, and where there.
       bool listed = false;
+      std::uint8_t listedIn = 0;
       std::uint32_t listedAt = 0;
+      /// Of the last node made in it.
+      std::uint32_t epoch = 0;
       /// Slabs of the run that starts here.
       std::uint32_t run = 0;
       /// Bit set = free, by index in the slab.
       std::uint64_t free[slabUnits / 64] = {};
    };
 
+   /// Lists of slabs that have room: those of this epoch; then those of earlier ones, by quarters in use.
+   static constexpr std::uint8_t hotList = 0, coldLists = 4, listCount = 1 + coldLists;
+
    static std::uint32_t indexIn(std::uint8_t sizeClass, std::uint32_t unit);
    void list(std::uint32_t slab) REQUIRES(mutex_);
    void unlist(std::uint32_t slab) REQUIRES(mutex_);
+   std::uint8_t listFor(const Slab& info) const REQUIRES(mutex_);
+   /// A slab with room. One of this epoch, the last of which something became free, is best: it is near, and the next
+   /// checkpoint writes it anyhow. Else the emptiest, so that what changes between two checkpoints lies together.
+   std::uint32_t slabToFill(std::uint8_t sizeClass) REQUIRES(mutex_);
    void format(std::uint32_t slab, std::uint8_t sizeClass) REQUIRES(mutex_);
    std::uint32_t takeSlabs(std::uint32_t count) REQUIRES(mutex_);
    void giveSlabs(std::uint32_t first, std::uint32_t count) REQUIRES(mutex_);
@@ -138,11 +161,16 @@ private:
    std::uint8_t* base_;
    std::uint8_t* slabClass_;
    const std::uint32_t slabsMax_;
+   const std::uint64_t heldBytes_;
+   /// A bit for each page of the held part. The checkpoint's.
+   std::vector<std::uint64_t> changed_;
 
    Mutex mutex_;
    Slab* slabs_ GUARDED_BY(mutex_);
    std::uint32_t slabCount_ GUARDED_BY(mutex_) = 0;
-   std::vector<std::uint32_t> partial_[slabClass] GUARDED_BY(mutex_);
+   std::vector<std::uint32_t> partial_[slabClass][listCount] GUARDED_BY(mutex_);
+   /// Count of checkpoints begun. At opening all slabs are of an earlier one.
+   std::uint32_t epoch_ GUARDED_BY(mutex_) = 1;
    /// First slab of a run of free ones, and its length.
    std::map<std::uint32_t, std::uint32_t> freeSlabs_ GUARDED_BY(mutex_);
    std::vector<std::unique_ptr<Cache>> caches_ GUARDED_BY(mutex_);

@@ -3,6 +3,7 @@
 #include "base/fault.hpp"
 #include "store/check.hpp"
 #include "store/crc32c.hpp"
+#include "store/memory.hpp"
 #include "store/reader.hpp"
 #include "store/tree.hpp"
 
@@ -96,8 +97,9 @@ File createFile(const std::filesystem::path& folder, FileWatch* watch) {
 } // namespace
 
 struct Store::State {
-   State(File lockFile, File dataFile, std::uint64_t fileBytesMax, std::size_t hashCacheBytesMax)
-      : lock(std::move(lockFile)), generations(std::move(dataFile), fileBytesMax, hashCacheBytesMax) {}
+   State(File lockFile, File dataFile, std::uint64_t fileBytesMax, std::uint64_t heldBytesMax,
+         std::size_t hashCacheBytesMax)
+      : lock(std::move(lockFile)), generations(std::move(dataFile), fileBytesMax, heldBytesMax, hashCacheBytesMax) {}
 
    File lock;
    Generations generations;
@@ -131,7 +133,9 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& folder, const Op
    const Superblock block = readSuperblock(file);
    ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_WILLNEED);
    const std::uint64_t bytesMax = std::clamp<std::uint64_t>(options.fileBytesMax, slabBytes, std::uint64_t{256} << 30);
-   auto state = std::make_unique<State>(std::move(lock), std::move(file), bytesMax, options.hashCacheBytesMax);
+   auto state =
+       std::make_unique<State>(std::move(lock), std::move(file), bytesMax,
+                               options.heldBytesMax.value_or(availableMemory() / 2), options.hashCacheBytesMax);
    Pool& pool = state->generations.pool();
    std::unique_ptr<Store> store(new Store(std::move(state)));
    State& s = *store->state_;
@@ -238,6 +242,7 @@ void Store::checkpoint(const Checkpoint& next) {
          throw Fault(pool.file().name() + ": an earlier checkpoint failed");
       sequence = s.sequence + 1;
    }
+   pool.beginEpoch();
    std::vector<Version> all;
    const Bytes record = makeRecord(s.generations, next, all);
    auto cache = pool.takeCache();
@@ -259,6 +264,7 @@ void Store::checkpoint(const Checkpoint& next) {
    // From here on the checkpoint before must stay whole until the new one is certain.
    Checkpoint copy = next;
    try {
+      pool.writeBack();
       pool.file().sync();
       writeSuperblock(pool.file(), sequence, ref);
       pool.file().sync();

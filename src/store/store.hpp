@@ -19,6 +19,9 @@ class FileWatch;
 struct Options {
    /// The file never grows beyond this; a change that would make it do so throws Fault. At most 256 GiB.
    std::uint64_t fileBytesMax = std::uint64_t{256} << 30;
+   /// About so much of the file, from its start on, is held in memory, and written when a checkpoint is made; what is
+   /// beyond is mapped, and paged by the system. Not given: half of what this process may still have when it opens.
+   std::optional<std::uint64_t> heldBytesMax = std::nullopt;
    /// Memory for Merkle roots of subtrees, 48 bytes each; there are about as many as leaves.
    std::size_t hashCacheBytesMax = std::size_t{256} << 20;
    /// Fault rather than make an empty store.

@@ -20,6 +20,11 @@ namespace {
 using Map = std::map<Bytes, Bytes>;
 
 constexpr Options small{.fileBytesMax = std::uint64_t{4} << 30};
+/// Mapped, held in memory, or both.
+Options optionsFor(std::uint64_t seed) {
+   static constexpr std::uint64_t held[] = {0, 2 << 20, 1 << 30};
+   return {.fileBytesMax = std::uint64_t{4} << 30, .heldBytesMax = held[seed % std::size(held)]};
+}
 
 Bytes b(std::string_view text) { return toBytes(text); }
 
@@ -629,7 +634,7 @@ TEST(Store, PowerCutsLeaveTheCheckpoint) {
    const TestFolder folder, other;
    const auto file = folder.path() / "data";
    std::mt19937_64 random(17);
-   auto store = Store::open(folder.path(), small);
+   auto store = Store::open(folder.path(), optionsFor(0));
    Writer writer(store->empty());
    Map model;
    for (std::uint64_t round = 0; round < 12; ++round) {
@@ -727,8 +732,8 @@ void runModel(std::uint64_t seed, int operations) {
    const TestFolder folder;
    std::mt19937_64 random(seed);
    Map saved;
-   for (int life = 0; life < 3; ++life) {
-      auto store = Store::open(folder.path(), small);
+   for (std::uint64_t life = 0; life < 3; ++life) {
+      auto store = Store::open(folder.path(), optionsFor(seed + life));
       Version start = store->empty();
       if (life > 0) {
          ASSERT_TRUE(store->lastCheckpoint());
@@ -833,8 +838,8 @@ void runForks(std::uint64_t seed, int steps) {
    const TestFolder folder;
    std::mt19937_64 random(seed);
    std::map<std::string, Map> saved;
-   for (int life = 0; life < 4; ++life) {
-      auto store = Store::open(folder.path(), small);
+   for (std::uint64_t life = 0; life < 4; ++life) {
+      auto store = Store::open(folder.path(), optionsFor(seed + life));
       std::vector<std::pair<Version, Map>> kept;
       if (const auto last = store->lastCheckpoint()) {
          ASSERT_EQ(last->versions.size(), saved.size());
