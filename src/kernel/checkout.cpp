@@ -108,7 +108,9 @@ bool Checkout::commit() {
          if (done) {
             LocalState next{kept_ ? kept_->snapshot() : base().kept, session_ ? session_->snapshot() : base().session,
                             0};
-            done = local_.commit(base(), reads_, log_, next);
+            const auto end = local_.commit(base(), reads_, log_, next);
+            done = end.has_value();
+            committedUpTo_ = std::max(committedUpTo_, end.value_or(0));
          }
          if (done && !flags_.empty())
             (void)sockets_.setFlags(flags_);

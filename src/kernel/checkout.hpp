@@ -33,6 +33,8 @@ public:
    [[nodiscard]] bool commit();
    /// Keys written by the last successful outermost commit.
    const std::vector<LocalWrite>& committed() const { return committed_; }
+   /// Everything that was committed is durable once the journal is, up to here.
+   store::JournalPosition committedUpTo() const { return committedUpTo_; }
 
    /// Databases 64-67, store keys. Need a level. Views live until the next call of anything here.
    std::optional<ByteView> get(ByteView key);
@@ -78,6 +80,7 @@ private:
    ReadSet reads_;
    std::vector<LocalWrite> log_;
    std::vector<LocalWrite> committed_;
+   store::JournalPosition committedUpTo_ = 0;
    std::vector<SocketFlagChange> flags_;
    std::shared_ptr<Temporary> temporary_ = std::make_shared<Temporary>();
 };

@@ -883,6 +883,26 @@ CHAIN_TEST(LocalTest, requestsAtABlock) {
       EXPECT_NE(ask("GET", {{"polis-block", wrong}}).find("not kept here"), std::string::npos) << wrong;
 }
 
+CHAIN_TEST(LocalTest, anAnswerRestsOnWhatItsQueryHasWritten) {
+   auto socket = std::make_shared<TestSocket>();
+   const auto fd = static_cast<std::uint32_t>(kernel->attach(socket));
+   const auto answering = [&](std::uint32_t database) {
+      return Program()
+          .checkout()
+          .open(database, prefixOf(alice), 3)
+          .put(0, "k", "v")
+          .commit()
+          .socketSend(fd, asBytes("done"), 0);
+   };
+   // What does not outlive the process is never durable.
+   EXPECT_EQ(run(RunMode::rpc, alice, answering(db::session)), "");
+   EXPECT_EQ(socket->restsOn, 0u);
+   EXPECT_EQ(run(RunMode::rpc, alice, answering(db::subjective)), "");
+   EXPECT_EQ(socket->restsOn, journal_->end());
+   EXPECT_GT(journal_->end(), journal_->durable());
+   EXPECT_EQ(socket->sent.size(), 2u);
+}
+
 CHAIN_TEST(LocalTest, deferredReply) {
    // The request clears autoClose; another context answers and closes.
    store(xHttp, 1, Program().ownFlags(socketFlag::autoClose, 0));

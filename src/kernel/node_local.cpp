@@ -147,8 +147,8 @@ void NodeLocal::apply(const std::vector<LocalWrite>& writes) {
       state_.session = session->snapshot();
 }
 
-bool NodeLocal::commit(const LocalState& base, const ReadSet& reads, const std::vector<LocalWrite>& writes,
-                       const LocalState& next) {
+std::optional<store::JournalPosition> NodeLocal::commit(const LocalState& base, const ReadSet& reads,
+                                                        const std::vector<LocalWrite>& writes, const LocalState& next) {
    const std::optional<Bytes> entry = packLocalCommit(writes);
    Lock lock(mutex_);
    if (base.sequence != state_.sequence) {
@@ -159,19 +159,18 @@ bool NodeLocal::commit(const LocalState& base, const ReadSet& reads, const std::
             clean = clean && !reads.contains(key);
       if (!clean) {
          ++conflicts_;
-         return false;
+         return std::nullopt;
       }
-      if (journal_ && entry)
-         journal_->append(*entry);
+   }
+   const store::JournalPosition end = journal_ && entry ? journal_->append(*entry) : 0;
+   if (base.sequence != state_.sequence)
       apply(writes);
-   } else {
-      if (journal_ && entry)
-         journal_->append(*entry);
+   else {
       state_.kept = next.kept;
       state_.session = next.session;
    }
    record(writes);
-   return true;
+   return end;
 }
 
 void NodeLocal::write(const std::vector<LocalWrite>& writes) {

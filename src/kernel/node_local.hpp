@@ -74,9 +74,10 @@ public:
 
    /// Makes `writes` part of the shared state if nothing in `reads` nor any written key changed since `base`.
    /// reads: sealed. next: the state that the writes lead to from `base`; used when nothing else was committed since.
-   /// False: conflict, nothing happened.
-   [[nodiscard]] bool commit(const LocalState& base, const ReadSet& reads, const std::vector<LocalWrite>& writes,
-                             const LocalState& next);
+   /// Returns where the journal must have reached for them to be durable, 0 when they are only for the session; none:
+   /// conflict, nothing happened.
+   [[nodiscard]] std::optional<store::JournalPosition>
+   commit(const LocalState& base, const ReadSet& reads, const std::vector<LocalWrite>& writes, const LocalState& next);
 
    /// The node's own write, which always succeeds.
    void write(const std::vector<LocalWrite>& writes);

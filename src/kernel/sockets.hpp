@@ -2,6 +2,7 @@
 
 #include "base/bytes.hpp"
 #include "format/native_tables.hpp"
+#include "store/journal.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -58,6 +59,13 @@ public:
    /// Data from a service: frac(HttpReply) with flags 0 on an HTTP request, a message with flags 1 (text) or
    /// 2 (binary) on a WebSocket. `data` is only valid during the call.
    virtual SendOutcome send(ByteView data, std::uint32_t flags) = 0;
+
+   /// As `send`, for data that tell of node-local writes which are durable once the journal is, up to `after`. Who
+   /// answers with them keeps them back until then.
+   virtual SendOutcome sendAfter(store::JournalPosition after, ByteView data, std::uint32_t flags) {
+      (void)after;
+      return send(data, flags);
+   }
 
    /// The socket now has a descriptor. A client socket starts to connect here; never before.
    virtual void attached(std::int32_t fd) { (void)fd; }

@@ -193,6 +193,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       sockets.kernel = theKernel.get();
       sockets.pool = pool.get();
       sockets.measures = &measures;
+      sockets.held = &held;
       sockets.native = [this](const auto& exchange, const auto& request) { endpoints.serve(exchange, request); };
       {
          Lock lock(earlyMutex);
@@ -426,14 +427,17 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       std::int64_t remindedNs = monotonicNs();
       while (!ending.load()) {
          crashRecord->beat(monotonicNs());
-         if (flushWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1)))
-            peers->durable(theKernel->flush());
+         if (flushWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(1))) {
+            const store::JournalPosition durable = theKernel->flush();
+            held.release(durable);
+            peers->durable(durable);
+         }
          if (const auto now = monotonicNs(); now - remindedNs > remindEveryNs) {
             theKernel->remindFinal();
             remindedNs = now;
          }
       }
-      theKernel->flush();
+      held.release(theKernel->flush());
    }
 
    void onFault(const char* text) {
@@ -955,6 +959,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    LogFeed feed; ///< outlives every thread that logs
 
    Wake end, runWake, flushWake;
+   HeldReplies held{[this] { flushWake.signal(); }};
    std::atomic<bool> ending = false, stoppingNow = false;
    std::atomic<bool> making = false; ///< a chain
    std::atomic<int> exitCode = 0;

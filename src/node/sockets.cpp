@@ -138,7 +138,7 @@ format::SocketInfo HttpSocket::info() const {
    return format::HttpSocketInfo{endpoint_, tls};
 }
 
-kernel::SendOutcome HttpSocket::send(ByteView data, std::uint32_t flags) {
+kernel::SendOutcome HttpSocket::sendAfter(store::JournalPosition after, ByteView data, std::uint32_t flags) {
    if (webSocket_.load()) {
       if (flags != 1 && flags != 2)
          return {.abort = "A WebSocket message must be text (1) or binary (2)"};
@@ -158,6 +158,13 @@ kernel::SendOutcome HttpSocket::send(ByteView data, std::uint32_t flags) {
    if (answerTime_ && reply->status == 200)
       answerTime_->add(std::chrono::steady_clock::now() - began_);
    const bool upgrade = reply->status == 101;
+   if (after && !upgrade) {
+      context_.held->hold(after, [exchange = exchange(), reply = std::move(*reply), host = request_.host]() mutable {
+         if (const auto sent = exchange->reply(std::move(reply)); !sent)
+            (void)exchange->reply(errorPage(sent.error(), host));
+      });
+      return {};
+   }
    if (auto sent = exchange()->reply(std::move(*reply)); !sent)
       return {.abort = std::move(sent.error())};
    if (upgrade) {

@@ -2,6 +2,7 @@
 #include "base/mutex.hpp"
 #include "http/exchange.hpp"
 #include "kernel/kernel.hpp"
+#include "node/held_replies.hpp"
 #include "node/log_allowance.hpp"
 #include "node/metrics.hpp"
 #include "node/peer_thread.hpp"
@@ -25,6 +26,7 @@ struct SocketContext {
    PeerThread* peers = nullptr;
    NativeHandler native;
    Measures* measures = nullptr;
+   HeldReplies* held = nullptr;
 };
 
 std::optional<format::SocketEndpoint> endpointOf(const http::Peer& peer);
@@ -56,7 +58,8 @@ public:
 
    // kernel::Socket
    format::SocketInfo info() const override;
-   kernel::SendOutcome send(ByteView data, std::uint32_t flags) override;
+   kernel::SendOutcome send(ByteView data, std::uint32_t flags) override { return sendAfter(0, data, flags); }
+   kernel::SendOutcome sendAfter(store::JournalPosition after, ByteView data, std::uint32_t flags) override;
    void attached(std::int32_t fd) override;
    void readyToReceive() override;
    void close(const kernel::CloseReason& reason) override;

@@ -81,6 +81,26 @@ TEST(Crash, killedUnderLoadKeepsWhatWasFinal) {
    EXPECT_NE(verified.output.find("The chain verifies"), std::string::npos) << verified.output;
 }
 
+TEST(Crash, whatWasTakenInIsCarriedOut) {
+   if (harness::dataFolder().empty())
+      GTEST_SKIP() << "the packages are not built: ./run --build";
+   harness::NodeProcess node;
+   const ChainClient client{node.port()};
+   for (int round = 0; round < 5; ++round) {
+      const std::string name = "taken-in-" + std::to_string(round);
+      const auto answer = client.push(client.transaction({action("prod", "accounts", "newAccount",
+                                                                 format::AccountNumber{name}, "auth-any"_a, true)}),
+                                      "none");
+      node.kill();
+      ASSERT_EQ(answer.status, 202) << answer.body;
+      node.start();
+      EXPECT_TRUE(soon([&] {
+         return client.get("accounts", "/api/account?name=" + name).body.find(name) != std::string::npos;
+      })) << "round "
+          << round;
+   }
+}
+
 TEST(Crash, codeThatTheNodeDiesOfIsSwitchedOff) {
    if (harness::dataFolder().empty())
       GTEST_SKIP() << "the packages are not built: ./run --build";

@@ -23,7 +23,8 @@ std::uint32_t ServiceInstance::socketSend(u32 fd, GuestIn data, u32 flags) {
    const auto socket = context_.machine().sockets.find(static_cast<std::int32_t>(fd));
    if (!socket)
       return socketError::unknown;
-   const SendOutcome outcome = socket->send(bytes, flags);
+   const store::JournalPosition after = context_.options().mode == Mode::rpc ? context_.checkout().committedUpTo() : 0;
+   const SendOutcome outcome = after ? socket->sendAfter(after, bytes, flags) : socket->send(bytes, flags);
    if (outcome.abort)
       throw Abort(*outcome.abort);
    return static_cast<u32>(outcome.error);

@@ -102,6 +102,10 @@ public:
       sent.push_back(toBytes(data));
       return {};
    }
+   SendOutcome sendAfter(store::JournalPosition after, ByteView data, std::uint32_t flags) override {
+      restsOn = after;
+      return send(data, flags);
+   }
    void attached(std::int32_t number) override { fd = number; }
    void readyToReceive() override { ++ready; }
    void close(const CloseReason& why) override {
@@ -112,6 +116,7 @@ public:
 
    format::SocketInfo info_;
    std::vector<Bytes> sent;
+   store::JournalPosition restsOn = 0; ///< of what was sent last with such
    std::int32_t fd = -1;
    int ready = 0, closes = 0, peers = 0;
    CloseReason reason;
