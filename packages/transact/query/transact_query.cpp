@@ -782,9 +782,8 @@ void executed(const Checksum256& id, bool failed, F&& fetchTrace) {
    sendAll(answers, trace);
 }
 
-/// With several producers: what one block had and the chosen one has not is asked for again, and what came after the
-/// block that holds it is dropped; where it was pushed it waits until it is irreversible. Within a subjective
-/// transaction.
+/// With several producers: what came after the block that holds it is dropped; where it was pushed it waits until it is
+/// irreversible. Within a subjective transaction.
 void tidyPending(BlockNum final, BlockNum head) {
    constexpr std::size_t rowsPerBlock = 200;
    constexpr BlockNum blocksMax = 16;
@@ -804,8 +803,6 @@ void tidyPending(BlockNum final, BlockNum head) {
    }
    for (const auto& [sequence, id] : late)
       erasePending(sequence, id);
-   if (count)
-      to<XTransact>().addCallback(nextTransactionType, nextCallback());
 }
 
 /// Everything of one transaction that timed out without having been included.
@@ -1036,6 +1033,9 @@ void TransactQuery::onBlock() {
       result.expired = dropExpired(now - 1);
       if (peers)
          tidyPending(result.final, head);
+      // Blocks can be lost, by a fork or a crash, and with them what they held: it is here still.
+      if (open<Pending>(Mode::readWrite).first())
+         to<XTransact>().addCallback(nextTransactionType, nextCallback());
       auto table = open<ReverifiedTable>(Mode::readWrite);
       const auto known = table.get();
       if (!known || known->seq != seq) {
