@@ -751,6 +751,13 @@ std::string Describer::text(const TypeInfo& root) {
    add(root);
    for (std::size_t at = 0; at < types_.size(); ++at) { // grows meanwhile
       const TypeInfo& type = *types_[at];
+      if (type.isUnion) {
+         out += "\nunion " + type.name() + " = ";
+         for (std::size_t i = 0; i < type.count; ++i)
+            out += (i ? " | " : "") + type.fields[i].type(*this);
+         out += "\n";
+         continue;
+      }
       out += (at ? "\ntype " : "type ") + (at ? type.name() : std::string("Query")) + " {\n";
       for (std::size_t i = 0; i < type.count; ++i) {
          const FieldInfo& field = type.fields[i];

@@ -2,6 +2,7 @@
 #include "accounts/service/accounts.hpp"
 
 #include <polis/api.hpp>
+#include <polis/graphql.hpp>
 
 namespace polis::services {
 
@@ -20,12 +21,29 @@ struct AccountsReply {
    std::optional<AccountNumber> next;
 };
 
+struct Query {
+   std::optional<Account> getAccount(AccountNumber accountName) const {
+      return openOf<AccountTable>(Accounts::account).get(accountName);
+   }
+   /// In the order of the names; null where there is no such account.
+   std::vector<std::optional<Account>> getAccounts(std::vector<AccountNumber> accountNames) const {
+      std::vector<std::optional<Account>> found;
+      for (const auto name : accountNames)
+         if (graphql::current->charge(1))
+            found.push_back(getAccount(name));
+      return found;
+   }
+};
+POLIS_GRAPHQL(Query, field(getAccount, accountName), field(getAccounts, accountNames))
+
 AccountReply describe(const Account& row) { return {row.accountNum, row.authService, row.authSequence}; }
 
 } // namespace
 
 std::optional<HttpReply> AccountsQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                  std::optional<AccountNumber>) {
+   if (auto reply = serveGraphql(Query{}, request))
+      return reply;
    const auto path = pathOf(request);
    if (path != "/api/account" && path != "/api/accounts" && path != "/api/status")
       return std::nullopt;

@@ -42,4 +42,18 @@ POLIS_TEST(accounts_the_new_auth_service_has_to_agree) {
    expectEqual(still ? still->authSequence : 0, after ? after->authSequence : 1);
 }
 
+POLIS_TEST(accounts_graphql_tells_who_exists) {
+   TestChain chain("Accounts,AuthSig");
+   chain.account("alice");
+   expectEqual(
+       chain.graphql("accounts", R"({ getAccount(accountName: "alice") { accountNum authService authSequence }
+                                              none: getAccount(accountName: "nobody") { accountNum } })"),
+       R"({"data":{"getAccount":{"accountNum":"alice","authService":"auth-any","authSequence":"0"},"none":null}})");
+   expectEqual(
+       chain.graphql("accounts",
+                     R"({ getAccounts(accountNames: ["alice", "nobody", "accounts"]) { accountNum authService } })"),
+       R"({"data":{"getAccounts":[{"accountNum":"alice","authService":"auth-any"},null,)"
+       R"({"accountNum":"accounts","authService":"auth-delg"}]}})");
+}
+
 POLIS_TEST_MAIN()

@@ -1,7 +1,10 @@
 // HTTP of auth-sig: whose key is which.
 #include "auth-sig/service/auth_sig.hpp"
 
+#include "format/text_encoding.hpp"
+
 #include <polis/api.hpp>
+#include <polis/graphql.hpp>
 
 namespace polis::services {
 
@@ -20,29 +23,42 @@ struct AccountsReply {
    std::vector<AccountNumber> accounts;
 };
 
-std::string pem(const Bytes& der) {
-   static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-   std::string base64;
-   for (std::size_t i = 0; i < der.size(); i += 3) {
-      const auto left = der.size() - i;
-      const std::uint32_t bits = static_cast<std::uint32_t>(der[i]) << 16 |
-                                 (left > 1 ? static_cast<std::uint32_t>(der[i + 1]) << 8 : 0) |
-                                 (left > 2 ? der[i + 2] : 0);
-      base64 += digits[bits >> 18];
-      base64 += digits[bits >> 12 & 63];
-      base64 += left > 1 ? digits[bits >> 6 & 63] : '=';
-      base64 += left > 2 ? digits[bits & 63] : '=';
+constexpr std::string_view pemLabel = "PUBLIC KEY";
+
+std::string pem(const Bytes& der) { return format::toPem(pemLabel, der); }
+
+auto records() { return openOf<AuthSig::Records>(AuthSig::account); }
+
+struct AuthRecord {
+   AccountNumber account;
+   /// PEM.
+   std::string pubkey;
+};
+
+struct Query {
+   Connection<AuthRecord> accWithKey(std::string pubkeyPem, Page<AccountNumber> page) const {
+      const auto der = format::fromPem(pemLabel, pubkeyPem);
+      if (!der) {
+         graphql::current->fail("pubkeyPem is no PEM of a PUBLIC KEY");
+         return {};
+      }
+      return connectionOf(
+          records().index<1>(), page, [](const KeyRecord& row) { return AuthRecord{row.account, pem(row.pubkey)}; },
+          sha256(ByteView(*der)));
    }
-   std::string text = "-----BEGIN PUBLIC KEY-----\n";
-   for (std::size_t i = 0; i < base64.size(); i += 64)
-      text += base64.substr(i, 64) + "\n";
-   return text + "-----END PUBLIC KEY-----\n";
-}
+   std::optional<AuthRecord> account(AccountNumber name) const {
+      const auto row = records().get(name);
+      return row ? std::optional(AuthRecord{row->account, pem(row->pubkey)}) : std::nullopt;
+   }
+};
+POLIS_GRAPHQL(Query, field(accWithKey, pubkeyPem, page), field(account, name))
 
 } // namespace
 
 std::optional<HttpReply> AuthSigQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                 std::optional<AccountNumber>) {
+   if (auto reply = serveGraphql(Query{}, request))
+      return reply;
    const auto path = pathOf(request);
    if (path != "/api/key" && path != "/api/accounts")
       return std::nullopt;
@@ -50,12 +66,11 @@ std::optional<HttpReply> AuthSigQuery::serveSys(HttpRequest request, std::option
       return std::nullopt; // http answers a preflight
    if (request.method != "GET")
       return methodNotAllowed("GET");
-   const auto records = openOf<AuthSig::Records>(AuthSig::account);
    if (path == "/api/key") {
       const auto name = accountParameter(request, "account");
       if (!name)
          return apiError(400, "parameter account: an account name");
-      const auto record = records.get(*name);
+      const auto record = records().get(*name);
       if (!record)
          return apiError(404, "this account has no key");
       return jsonReply(KeyReply{*name, pem(record->pubkey), record->pubkey, record->fingerprint()});
@@ -64,7 +79,7 @@ std::optional<HttpReply> AuthSigQuery::serveSys(HttpRequest request, std::option
    if (!fingerprint)
       return apiError(400, "parameter fingerprint: 64 hexadecimal digits");
    AccountsReply reply;
-   for (const auto& record : records.index<1>().range(*fingerprint)) {
+   for (const auto& record : records().index<1>().range(*fingerprint)) {
       reply.accounts.push_back(record.account);
       if (reply.accounts.size() == apiRowsMax)
          break;

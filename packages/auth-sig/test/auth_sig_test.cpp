@@ -66,4 +66,24 @@ POLIS_TEST(auth_sig_a_second_key_for_a_taken_name_fails_and_the_first_stays) {
    chain.as("somebody"_a).with({claimOf(keyB)}).to<Hello>().greet("stolen").fails("key");
 }
 
+POLIS_TEST(auth_sig_graphql_finds_accounts_by_key) {
+   TestChain chain("AuthSig");
+   const auto alice = chain.account("alice"), bob = chain.account("bob");
+   alice.to<AuthSig>().setKey(keyA).succeeds();
+   bob.to<AuthSig>().setKey(keyA).succeeds();
+   const std::string pem = "-----BEGIN PUBLIC KEY-----\\n"
+                           "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\\n"
+                           "6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\\n"
+                           "-----END PUBLIC KEY-----\\n";
+   const auto ask = [&](std::string_view query) { return chain.graphql("auth-sig", query); };
+   expectEqual(ask(R"({ accWithKey(pubkeyPem: ")" + pem + R"(", first: 50) { edges { node { account pubkey } } } })"),
+               R"({"data":{"accWithKey":{"edges":[{"node":{"account":"alice","pubkey":")" + pem +
+                   R"("}},{"node":{"account":"bob","pubkey":")" + pem + R"("}}]}}})");
+   expectContains(ask(R"({ accWithKey(pubkeyPem: ")" + pem + R"(", gt: "alice") { nodes { account } } })"),
+                  R"({"nodes":[{"account":"bob"}]})");
+   expectContains(ask(R"({ accWithKey(pubkeyPem: "nothing") { nodes { account } } })"), "no PEM");
+   expectEqual(ask(R"({ account(name: "alice") { account pubkey } none: account(name: "auth-sig") { account } })"),
+               R"({"data":{"account":{"account":"alice","pubkey":")" + pem + R"("},"none":null}})");
+}
+
 POLIS_TEST_MAIN()

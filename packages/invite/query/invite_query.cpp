@@ -73,6 +73,8 @@ struct Query {
           openOf<Invites::Records>(Invites::account).index<1>(), page,
           [](const Invite& invite) { return describe(invite, false); }, inviter);
    }
+   /// What an invitation to so many accounts costs, in the system's token.
+   std::string getInviteCost(std::uint16_t) const { return CostReply{}.cost; }
    /// What became of one invitation, also after it was used up or withdrawn.
    Connection<EventInfo> history(std::uint32_t inviteId, Page<std::uint64_t> page) const {
       const auto info = [](const EventLine<InviteUpdated>& line) {
@@ -83,7 +85,7 @@ struct Query {
    }
 };
 POLIS_GRAPHQL(Query, field(inviteById, inviteId), field(invitesByInviter, inviter, page),
-              field(history, inviteId, page))
+              field(getInviteCost, numAccounts), field(history, inviteId, page))
 
 } // namespace
 

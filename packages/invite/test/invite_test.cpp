@@ -77,6 +77,7 @@ POLIS_TEST(invite_history_is_asked_for) {
    alice.to<Invites>().createInvite(1, payload(), 1, false, Quantity{0}).succeeds();
    chain.as(bearer).with({inviteClaim}).to<Invites>().createAccount("newcomer"_a, accountKey).succeeds();
    const auto ask = [&](std::string_view query) { return chain.graphql("invite", query); };
+   expectEqual(ask("{ getInviteCost(numAccounts: 3) }"), R"({"data":{"getInviteCost":"0"}})");
    expectEqual(ask("{ history(inviteId: 1) { edges { node { actor event } } } }"),
                R"({"data":{"history":{"edges":[{"node":{"actor":"alice","event":"created"}},)"
                R"({"node":{"actor":"newcomer","event":"accountRedeemed"}}]}}})");

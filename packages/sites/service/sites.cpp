@@ -2,6 +2,8 @@
 
 #include "http/service/http.hpp"
 
+#include <polis/graphql.hpp>
+
 #include <algorithm>
 
 namespace polis::services {
@@ -181,6 +183,49 @@ std::optional<Bytes> dataOf(const Checksum256& hash) {
    return row ? std::optional(std::move(row->data)) : std::nullopt;
 }
 
+struct SiteConfigReply {
+   static constexpr std::string_view typeName = "SiteConfig";
+   AccountNumber account;
+   bool spa = false;
+   bool cache = true;
+   /// Empty: the default.
+   std::string globalCsp;
+   std::optional<AccountNumber> proxyAccount;
+};
+
+struct ContentReply {
+   static constexpr std::string_view typeName = "SitesContent";
+   AccountNumber account;
+   std::string path;
+   std::string contentType;
+   Checksum256 contentHash{};
+   std::optional<std::string> contentEncoding;
+   /// Empty: the site's.
+   std::string csp;
+};
+
+ContentReply describe(const SitesContent& row) {
+   return {row.account, row.path, row.contentType, row.contentHash, row.contentEncoding, row.csp.value_or("")};
+}
+
+struct Query {
+   SiteConfigReply getConfig(AccountNumber account) const {
+      const auto row = configOf(account);
+      return {row.account, row.spa, row.cache, row.globalCsp.value_or(""), row.proxyAccount};
+   }
+   /// The files of a site, by path.
+   Connection<ContentReply> getContent(AccountNumber account, Page<std::string> page) const {
+      return connectionOf(open<Sites::Contents>().index<0>(), page, describe, account);
+   }
+   std::optional<ContentReply> getContentAt(AccountNumber account, std::string path) const {
+      const auto row = open<Sites::Contents>().get(account, path);
+      return row ? std::optional(describe(*row)) : std::nullopt;
+   }
+   std::string getDefaultCsp() const { return std::string(policyDefault); }
+};
+POLIS_GRAPHQL(Query, field(getConfig, account), field(getContent, account, page), field(getContentAt, account, path),
+              field(getDefaultCsp))
+
 } // namespace
 
 void Sites::storeSys(std::string path, std::string contentType, std::optional<std::string> contentEncoding,
@@ -289,10 +334,13 @@ void Sites::clearProxy() {
 std::optional<HttpReply> Sites::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                          std::optional<AccountNumber>) {
    check(getSender() == Http::account || getSender() == "common-api"_a, "requests come from http");
+   const auto site = siteOf(request);
+   if (site == account)
+      if (auto reply = serveGraphql(Query{}, request))
+         return reply;
    const bool head = request.method == "HEAD";
    if (request.method != "GET" && !head)
       return std::nullopt;
-   const auto site = siteOf(request);
    if (!site.value)
       return std::nullopt;
    const auto config = configOf(site);

@@ -9,6 +9,8 @@
 
 #include "format/jwt.hpp"
 
+#include <polis/graphql.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -1241,6 +1243,16 @@ void TransactQuery::onSpecTrx(std::uint64_t id, TransactionTrace trace, std::opt
    sendAll(outcome.answers, packedTrace);
 }
 
+namespace {
+
+struct Query {
+   /// When the state was last signed, and how often it shall be.
+   std::optional<SnapshotInfo> snapshotInfo() const { return openOf<Transact::SnapshotTable>(Transact::account).get(); }
+};
+POLIS_GRAPHQL(Query, field(snapshotInfo))
+
+} // namespace
+
 std::optional<HttpReply> TransactQuery::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
                                                  std::optional<AccountNumber>) {
    check(getSender() == Http::account, "requests come from http");
@@ -1259,7 +1271,7 @@ std::optional<HttpReply> TransactQuery::serveSys(HttpRequest request, std::optio
       const auto key = jwtKey();
       return httpReply(200, "application/octet-stream", asText(key));
    }
-   return std::nullopt;
+   return serveGraphql(Query{}, request);
 }
 
 std::string TransactQuery::login(std::string rootHost) { return makeToken(getSender(), std::move(rootHost)); }

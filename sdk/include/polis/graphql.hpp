@@ -49,6 +49,14 @@ template <class T>
 struct Connection {
    PageInfo pageInfo;
    std::vector<Edge<T>> edges;
+   /// The edges' nodes alone.
+   std::vector<T> nodes() const {
+      std::vector<T> out;
+      out.reserve(edges.size());
+      for (const auto& edge : edges)
+         out.push_back(edge.node);
+      return out;
+   }
 };
 
 namespace graphql {
@@ -70,8 +78,21 @@ inline constexpr bool isPage<Page<K>> = true;
 template <class T>
 concept HasFunctions = requires(const T* t) { polisGraphqlFields(t); };
 
+/// Structs that are one text in JSON.
 template <class T>
-concept ObjectType = HasFunctions<T> || (Struct<T> && !format::json::SelfWriting<T>);
+concept TextType = format::json::SelfWriting<T> || std::is_same_v<T, TimePointSec> || std::is_same_v<T, TimePointUSec>;
+
+template <class T>
+concept ObjectType = HasFunctions<T> || (Struct<T> && !TextType<T>);
+
+/// One of several objects: a union, whose fragments say which fields are wanted of which.
+template <class T>
+inline constexpr bool isUnion = false;
+template <class... A>
+inline constexpr bool isUnion<std::variant<A...>> = (ObjectType<A> && ...);
+
+template <class T>
+concept UnionType = isUnion<T>;
 
 template <class T>
 concept ListType = Vector<T> && !format::json::ByteList<T>;
@@ -85,8 +106,14 @@ std::string typeName() {
    else
       return std::string(declaredName<T>());
 }
+template <UnionType T>
+std::string typeName() {
+   return []<class First, class... A>(std::type_identity<std::variant<First, A...>>) {
+      return (typeName<First>() + ... + ("Or" + typeName<A>()));
+   }(std::type_identity<T>());
+}
 template <class T>
-   requires(!ObjectType<T>)
+   requires(!ObjectType<T> && !UnionType<T>)
 std::string typeName() {
    if constexpr (std::is_same_v<T, bool>)
       return "Boolean";
@@ -107,7 +134,7 @@ std::string spelled(Describer& describer, bool required = true) {
    else if constexpr (ListType<T>)
       return "[" + spelled<typename T::value_type>(describer) + "]" + (required ? "!" : "");
    else {
-      if constexpr (ObjectType<T>)
+      if constexpr (ObjectType<T> || UnionType<T>)
          describer.add(typeInfo<T>());
       return typeName<T>() + (required ? "!" : "");
    }
@@ -132,6 +159,8 @@ void emit(Execution& execution, const T& value, const Asked& asked) {
       execution.writer.endArray();
    } else if constexpr (ObjectType<T>) {
       execution.object(typeInfo<T>(), &value, asked);
+   } else if constexpr (UnionType<T>) {
+      std::visit([&](const auto& one) { emit(execution, one, asked); }, value);
    } else if (execution.leaf(asked)) {
       writeJson(execution.writer, value);
    }
@@ -158,6 +187,11 @@ constexpr auto describeFunction(std::string_view name, Names... names) {
                  "a field names each of its parameters");
    return FunctionInfo<function, sizeof...(Names)>{name, {std::string_view(names)...}};
 }
+
+template <class T>
+struct ConnectionFunctions {
+   static constexpr auto list = std::tuple(describeFunction<&Connection<T>::nodes>("nodes"));
+};
 
 template <class T>
 bool readOne(Execution& execution, const Asked& asked, std::string_view name, T& out) {
@@ -285,10 +319,25 @@ struct FieldsOf {
    }();
 };
 
+/// The alternatives of a union, as fields without a name.
+template <class T>
+struct AlternativesOf;
+template <class... A>
+struct AlternativesOf<std::variant<A...>> {
+   static constexpr std::array<FieldInfo, sizeof...(A)> list{
+       FieldInfo{{}, nullptr, [](Describer& describer) { return spelled<A>(describer, false); }, nullptr}...};
+};
+
 template <class T>
 const TypeInfo& typeInfo() {
-   static constexpr TypeInfo info{&typeName<T>, FieldsOf<T>::list.data(), FieldsOf<T>::list.size()};
-   return info;
+   if constexpr (UnionType<T>) {
+      static constexpr TypeInfo info{&typeName<T>, AlternativesOf<T>::list.data(), AlternativesOf<T>::list.size(),
+                                     true};
+      return info;
+   } else {
+      static constexpr TypeInfo info{&typeName<T>, FieldsOf<T>::list.data(), FieldsOf<T>::list.size(), false};
+      return info;
+   }
 }
 
 /// What became of a row: what is answered of it, or nothing.
@@ -446,6 +495,11 @@ auto connectionOf(const IndexRef<T, n>& index, const Page<K>& page, Describe&& d
 template <class T, std::size_t n, class K, class... Prefix>
 auto connection(const IndexRef<T, n>& index, const Page<K>& page, const Prefix&... prefix) {
    return connectionOf(index, page, [](const typename T::Row& row) { return row; }, prefix...);
+}
+
+template <class T>
+constexpr const auto& polisGraphqlFields(const Connection<T>*) {
+   return graphql::ConnectionFunctions<T>::list;
 }
 
 namespace graphql {

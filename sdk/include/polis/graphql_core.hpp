@@ -126,6 +126,8 @@ struct TypeInfo {
    std::string (*name)();
    const FieldInfo* fields;
    std::size_t count;
+   /// The fields are types, of which a value is one.
+   bool isUnion = false;
 };
 
 /// One query being answered.
