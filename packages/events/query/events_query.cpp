@@ -144,9 +144,16 @@ private:
    }
 };
 
-void writeRow(format::JsonWriter& writer, const sql::Select& select, const Row& row) {
+/// given: what the query itself holds beside the row.
+void writeRow(format::JsonWriter& writer, const sql::Select& select, const Row& row,
+              const std::vector<std::int64_t>& given = {}) {
    writer.beginObject();
-   for (const auto& column : select.columns) {
+   for (const auto& [column, ofGiven] : select.columns) {
+      if (ofGiven) {
+         writer.key(column);
+         writer.integer(given[*ofGiven]);
+         continue;
+      }
       if (column == "rowid") {
          writer.key("rowid");
          writer.unsignedInteger(row.id, true);
@@ -211,6 +218,36 @@ std::vector<Row> rowsOf(const sql::Select& select, const Source& source, const R
    return rows;
 }
 
+/// Of each given number, the newest event up to it; those without one are left out.
+template <class Log>
+void writeNewest(format::JsonWriter& writer, const sql::Select& select, const Source& source, const Reader& reader) {
+   std::size_t seen = 0;
+   for (const auto& given : select.given->rows) {
+      const auto upTo = given[select.given->upTo];
+      for (const EventRecord& entry : openOf<Log>(Events::account)
+                                          .template index<0>()
+                                          .range()
+                                          .reverse()
+                                          .from(static_cast<std::uint64_t>(upTo) + 1)) {
+         check(++seen <= EventsQuery::entriesMax, "the query looks at too many events");
+         if (entry.service != source.service || entry.type != source.event)
+            continue;
+         if (const auto json = reader.json(entry.rawData)) {
+            writeRow(writer, select, Row(entry.id, *json), given);
+            break;
+         }
+      }
+   }
+}
+
+template <class Log>
+void writeRows(format::JsonWriter& writer, const sql::Select& select, const Source& source, const Reader& reader) {
+   if (select.given)
+      return writeNewest<Log>(writer, select, source, reader);
+   for (const auto& row : rowsOf<Log>(select, source, reader))
+      writeRow(writer, select, row);
+}
+
 } // namespace
 
 std::string EventsQuery::sqlQuery(std::string query, std::vector<std::string> params) {
@@ -219,13 +256,13 @@ std::string EventsQuery::sqlQuery(std::string query, std::vector<std::string> pa
       abortMessage("SQL: " + select.error());
    const auto source = sourceOf(select->table);
    const Reader reader(source);
-   const auto rows = source.log == EventDb::history ? rowsOf<Events::History>(*select, source, reader)
-                                                    : rowsOf<Events::Merkle>(*select, source, reader);
    std::string out;
    format::JsonWriter writer(out);
    writer.beginArray();
-   for (const auto& row : rows)
-      writeRow(writer, *select, row);
+   if (source.log == EventDb::history)
+      writeRows<Events::History>(writer, *select, source, reader);
+   else
+      writeRows<Events::Merkle>(writer, *select, source, reader);
    writer.endArray();
    return out;
 }

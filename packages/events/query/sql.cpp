@@ -15,6 +15,12 @@ std::string small(std::string_view text) {
    std::ranges::transform(out, out.begin(), [](char c) { return small(c); });
    return out;
 }
+std::string upper(std::string_view text) {
+   std::string out(text);
+   std::ranges::transform(out, out.begin(),
+                          [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+   return out;
+}
 
 /// A text that is a number, whole.
 std::optional<Value> numberIn(std::string_view text) {
@@ -48,12 +54,28 @@ public:
    Parser(std::string_view query, const std::vector<std::string>& params) : query_(query), params_(params) { next(); }
 
    std::expected<Select, std::string> select() {
+      if (takeWord("with"))
+         newestOfEach();
+      else
+         plain();
+      takeSign(";");
+      if (token_.kind != Token::Kind::end)
+         fail("not understood");
+      if (nextParam_ != params_.size())
+         fail("more parameters than question marks");
+      if (!error_.empty())
+         return std::unexpected(error_);
+      return std::move(out_);
+   }
+
+private:
+   void plain() {
       expectWord("select");
       do {
          if (takeSign("*"))
-            out_.columns.push_back("*");
+            out_.columns.push_back({"*"});
          else
-            out_.columns.push_back(small(name()));
+            out_.columns.push_back({small(name())});
       } while (takeSign(","));
       expectWord("from");
       out_.table = name();
@@ -74,17 +96,107 @@ public:
             out_.limit = static_cast<std::uint64_t>(std::get<std::int64_t>(*value));
          next();
       }
-      takeSign(";");
-      if (token_.kind != Token::Kind::end)
-         fail("not understood");
-      if (nextParam_ != params_.size())
-         fail("more parameters than question marks");
-      if (!error_.empty())
-         return std::unexpected(error_);
-      return std::move(out_);
    }
 
-private:
+   /// The other form, after WITH; see sql.hpp.
+   void newestOfEach() {
+      Given given;
+      const auto rows = small(name());
+      expectSign("(");
+      do
+         given.columns.push_back(name());
+      while (takeSign(","));
+      expectSign(")");
+      expectWord("as");
+      expectSign("(");
+      expectWord("values");
+      do {
+         auto& row = given.rows.emplace_back();
+         expectSign("(");
+         do
+            row.push_back(integer());
+         while (takeSign(","));
+         expectSign(")");
+         if (row.size() != given.columns.size())
+            fail("a row of another length");
+      } while (takeSign(","));
+      expectSign(")");
+      expectWord("select");
+      std::vector<Qualified> columns;
+      do
+         columns.push_back(qualified());
+      while (takeSign(","));
+      expectWord("from");
+      expectName(rows);
+      const auto ofRows = small(name());
+      expectWord("join");
+      out_.table = name();
+      const auto ofTable = small(name());
+      expectWord("on");
+      if (qualified() != Qualified{ofTable, "rowid"})
+         fail("only rows of one ROWID can be joined");
+      expectSign("=");
+      expectSign("(");
+      expectWord("select");
+      expectWord("rowid");
+      expectWord("from");
+      expectName(small(out_.table));
+      expectWord("where");
+      expectWord("rowid");
+      expectSign("<=");
+      const auto upTo = qualified();
+      for (const auto* word : {"order", "by", "rowid", "desc", "limit"})
+         expectWord(word);
+      if (integer() != 1)
+         fail("only one row of each");
+      expectSign(")");
+      const auto find = [&](const Qualified& column) -> std::optional<std::size_t> {
+         const auto at = std::ranges::find(given.columns, column.name, [](const auto& text) { return small(text); });
+         if (column.of != ofRows || at == given.columns.end())
+            return std::nullopt;
+         return static_cast<std::size_t>(at - given.columns.begin());
+      };
+      const auto bound = find(upTo);
+      if (!bound)
+         fail("no such column: " + upTo.name);
+      given.upTo = bound.value_or(0);
+      for (const auto& column : columns) {
+         const auto at = find(column);
+         if (!at && column.of != ofTable)
+            fail("no such column: " + column.name);
+         out_.columns.push_back({at ? given.columns[*at] : column.name, at});
+      }
+      out_.given = std::move(given);
+   }
+
+   struct Qualified {
+      std::string of, name; ///< in small letters
+      bool operator==(const Qualified&) const = default;
+   };
+   Qualified qualified() {
+      Qualified out{.of = small(name()), .name = {}};
+      expectSign(".");
+      out.name = small(name());
+      return out;
+   }
+   std::int64_t integer() {
+      const auto value = token_.kind == Token::Kind::number ? numberIn(token_.text) : std::nullopt;
+      if (!value || value->index() != 1) {
+         fail("expected a whole number");
+         return 0;
+      }
+      next();
+      return std::get<std::int64_t>(*value);
+   }
+   void expectName(std::string_view wanted) {
+      if (small(name()) != wanted)
+         fail("expected " + std::string(wanted));
+   }
+   void expectSign(std::string_view sign) {
+      if (!takeSign(sign))
+         fail("expected " + std::string(sign));
+   }
+
    void fail(std::string_view what) {
       if (error_.empty())
          error_ = std::string(what) + " at byte " + std::to_string(token_.at);
@@ -102,7 +214,12 @@ private:
       const char c = query_[position_];
       const auto isLetter = [](char l) { return l == '_' || (small(l) >= 'a' && small(l) <= 'z'); };
       const auto isDigit = [](char d) { return d >= '0' && d <= '9'; };
-      if (isLetter(c)) {
+      if (small(c) == 'x' && position_ + 1 < query_.size() && query_[position_ + 1] == '\'') {
+         ++position_;
+         quoted('\'');
+         // Bytes are compared in the form that they have in JSON.
+         token_.text = upper(token_.text);
+      } else if (isLetter(c)) {
          while (position_ < query_.size() && (isLetter(query_[position_]) || isDigit(query_[position_])))
             token_.text += query_[position_++];
          token_.kind = Token::Kind::word;

@@ -1,7 +1,11 @@
 // The part of SQL that asks for events: SELECT columns FROM "history.service.event" WHERE … ORDER BY column LIMIT n.
 //
-// Conditions: columns, ROWID, numbers, 'text', ? (a parameter), NULL; = == != <> < <= > >= LIKE IN BETWEEN IS, NOT,
-// AND, OR, brackets. A number and a text that is one compare as numbers. Knows nothing of databases.
+// Or, for each of some numbers, the newest row up to it:
+//    WITH rows(i, n) AS (VALUES (0, 17), …) SELECT r.i, m.column FROM rows r JOIN "history.service.event" m ON m.ROWID
+//    = (SELECT ROWID FROM "history.service.event" WHERE ROWID <= r.n ORDER BY ROWID DESC LIMIT 1)
+//
+// Conditions: columns, ROWID, numbers, 'text', X'bytes', ? (a parameter), NULL; = == != <> < <= > >= LIKE IN BETWEEN
+// IS, NOT, AND, OR, brackets. A number and a text that is one compare as numbers. Knows nothing of databases.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +34,22 @@ struct Node {
    std::vector<std::size_t> of{}; ///< indexes of nodes
 };
 
+/// Rows that the query itself holds.
+struct Given {
+   std::vector<std::string> columns;
+   std::vector<std::vector<std::int64_t>> rows;
+   std::size_t upTo = 0; ///< the column with the greatest number that the row to be found may have
+};
+
+struct Column {
+   std::string name;                   ///< "*" is all of them; "rowid" the event's number
+   std::optional<std::size_t> given{}; ///< which column of the given rows, if it is one
+};
+
 struct Select {
-   std::vector<std::string> columns; ///< "*" is all of them; "rowid" the event's number
+   std::vector<Column> columns;
    std::string table;
+   std::optional<Given> given; ///< then the newest row of each, without condition, order and limit
    std::vector<Node> nodes;
    std::optional<std::size_t> where; ///< index of a node
    std::string orderBy = "rowid";

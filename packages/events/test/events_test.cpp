@@ -74,6 +74,8 @@ POLIS_TEST(sql_conditions) {
    expectEqual(told("n = ? AND name = ?", {"5", "Alice"}), "yes");
    expectEqual(told("name = ?", {"' OR 1 = 1 --"}), "no");
    expectEqual(told("name = 'it''s'"), "no");
+   expectEqual(told("X'0aff' = '0AFF'"), "yes"); // bytes are hexadecimal digits in JSON
+   expectEqual(told("X'0aff' = '0AFE'"), "no");
 }
 
 POLIS_TEST(sql_refusals) {
@@ -145,6 +147,68 @@ POLIS_TEST(events_are_found_by_sql) {
    refused(R"(SELECT * FROM nft)", "no such table: nft");
    refused(R"(SELECT color FROM "history.nft.minted")", "no such column: color");
    refused(R"(DELETE FROM "history.nft.minted")", "SQL: expected select");
+}
+
+// So query services learn in which block something happened.
+POLIS_TEST(events_are_found_with_their_blocks) {
+   TestChain chain("Nft,Events");
+   const auto alice = chain.account("alice");
+   alice.to<Nfts>().mint().succeeds();
+   alice.to<Nfts>().mint().succeeds();
+   chain.startBlock();
+   alice.to<Nfts>().mint().succeeds();
+   const auto ask = [&](const std::string& query) {
+      const auto outcome =
+          chain.run(RunMode::rpc, action<EventsQuery>(AccountNumber{}).sqlQuery(query, std::vector<std::string>{}));
+      outcome.succeeds();
+      return polis::format::unpack<std::string>(outcome.result()).value_or("");
+   };
+   const auto numberIn = [](std::string_view text, std::string_view name) {
+      const auto at = text.find("\"" + std::string(name) + "\":");
+      const auto from = at == text.npos ? text.size() : text.find_first_of("0123456789", at);
+      return from >= text.size() ? 0 : std::strtoll(std::string(text.substr(from)).c_str(), nullptr, 10);
+   };
+   const auto last = ask(R"(SELECT ROWID FROM "history.nft.minted" ORDER BY ROWID DESC LIMIT 1)");
+   const auto third = numberIn(last, "rowid");
+   const auto first = numberIn(ask(R"(SELECT ROWID FROM "history.nft.minted" ORDER BY ROWID ASC LIMIT 1)"), "rowid");
+   const auto blocks = [&](const std::string& values) {
+      return ask("WITH rows(rowIndex, rowId) AS (VALUES " + values +
+                 ")         SELECT r.rowIndex, m.blockNum, m.blockTime         FROM rows r "
+                 "        JOIN \"history.transact.blockStart\" m ON m.ROWID = (             SELECT ROWID "
+                 "            FROM \"history.transact.blockStart\"             WHERE ROWID <= r.rowId "
+                 "            ORDER BY ROWID DESC             LIMIT 1         )");
+   };
+   const auto found = blocks("(0, " + std::to_string(third) + "), (1, " + std::to_string(first) + ")");
+   const auto second = found.find("},{");
+   if (!expect(second != found.npos, "two rows: " + found))
+      return;
+   expectContains(found, R"([{"rowIndex":"0","blockNum":)");
+   expectContains(found.substr(second), R"({"rowIndex":"1","blockNum":)");
+   expectContains(found, R"("blockTime":"20)");
+   expectEqual(numberIn(found, "blockNum"), numberIn(found.substr(second), "blockNum") + 1);
+   expectEqual(blocks("(7, 0)"), "[]"); // before any block
+}
+
+POLIS_TEST(sql_newest_of_each_is_the_only_other_form) {
+   const auto parsed = [](std::string_view values, std::string_view columns, std::string_view join) {
+      const auto found = sql::parse("WITH g(i, n) AS (VALUES " + std::string(values) + ") SELECT " +
+                                        std::string(columns) + " FROM g r JOIN \"t.u.v\" m ON " + std::string(join),
+                                    {});
+      return found ? std::to_string(found->given->rows.size()) + " " + std::to_string(found->given->upTo)
+                   : found.error();
+   };
+   const std::string good = R"(m.ROWID = (SELECT ROWID FROM "t.u.v" WHERE ROWID <= r.n ORDER BY ROWID DESC LIMIT 1))";
+   expectEqual(parsed("(1, 2), (3, 4)", "r.i, m.x", good), "2 1");
+   expectEqual(parsed("(1, 2)", "m.x", good + ";"), "1 1");
+   expectContains(parsed("(1)", "m.x", good), "a row of another length");
+   expectContains(parsed("(1, 2)", "r.x", good), "no such column: x");
+   expectContains(parsed("(1, 2)", "z.x", good), "no such column: x");
+   expectContains(parsed("(1, 'a')", "m.x", good), "expected a whole number");
+   expectContains(parsed("(1, 2)", "m.x", "m.y = 1"), "only rows of one ROWID can be joined");
+   expectContains(parsed("(1, 2)", "m.x",
+                         R"(m.ROWID = (SELECT ROWID FROM "t.u.w" WHERE ROWID <= r.n ORDER BY ROWID DESC LIMIT 1))"),
+                  "expected t.u.v");
+   expectContains(parsed("(1, 2)", "m.x", good + " LIMIT 1"), "not understood");
 }
 
 POLIS_TEST(events_numbers_are_the_protocols) {
