@@ -57,6 +57,9 @@ public:
    void runClose(std::int32_t fd);
    bool runNext();
    std::optional<std::int64_t> timerDueUs();
+   std::expected<std::vector<format::HttpReply>, Rejection> askItself(Checkout& checkout,
+                                                                      const std::vector<format::HttpRequest>& requests);
+   std::expected<std::vector<format::HttpReply>, Rejection> askItself(const std::vector<format::HttpRequest>& requests);
    std::expected<void, Rejection> firstStart(const LocalTemplate& local,
                                              const std::vector<std::pair<std::string, std::string>>& environment,
                                              const format::HostConfigRow& config);

@@ -596,6 +596,43 @@ private:
 
 } // namespace
 
+std::expected<std::vector<format::HttpReply>, Rejection>
+Kernel::Impl::askItself(Checkout& checkout, const std::vector<format::HttpRequest>& requests) {
+   std::vector<format::HttpReply> replies;
+   for (const format::HttpRequest& request : requests) {
+      const BlockStatePtr base = head();
+      ChainState state(base->version);
+      auto socket = std::make_shared<OwnRequest>();
+      Context context(machine, state, {.mode = Mode::rpc, .within = &checkout});
+      const std::int32_t fd = machine.sockets.add(socket, &context.sockets(), SocketTable::Row::none);
+      checkout.put(socketRowKey(fd), format::pack(format::SocketRow{fd, socket->info()}));
+      const ActionNode node = context.run(
+          packAction(format::AccountNumber(), xHttp, format::MethodNumber(), format::pack(std::tuple(fd, request))),
+          Entry::serve);
+      checkout.remove(socketRowKey(fd));
+      const std::string what = request.method + " " + request.target;
+      if (node.error)
+         return std::unexpected(Rejection{what + ": " + *node.error});
+      if (!socket->reply())
+         return std::unexpected(Rejection{what + ": no answer"});
+      if (socket->reply()->status != 200)
+         return std::unexpected(Rejection{what + ": status " + std::to_string(socket->reply()->status) + ": " +
+                                          toText(socket->reply()->body)});
+      replies.push_back(*socket->reply());
+   }
+   if (!checkout.commit())
+      return std::unexpected(Rejection{"the node-local databases changed meanwhile"});
+   machine.announce(checkout.committed());
+   return replies;
+}
+
+std::expected<std::vector<format::HttpReply>, Rejection>
+Kernel::Impl::askItself(const std::vector<format::HttpRequest>& requests) {
+   Checkout checkout(machine.local, machine.sockets, Checkout::View::shared);
+   checkout.push();
+   return askItself(checkout, requests);
+}
+
 std::expected<void, Rejection>
 Kernel::Impl::firstStart(const LocalTemplate& local,
                          const std::vector<std::pair<std::string, std::string>>& environment,
@@ -619,29 +656,8 @@ Kernel::Impl::firstStart(const LocalTemplate& local,
       const format::CodeByHashRow code{row.codeHash, 0, 0, s.code};
       checkout.put(storeKey(db::nativeSubjective, code.key()), format::pack(code));
    }
-   for (const format::HttpRequest& request : local.requests) {
-      const BlockStatePtr base = head();
-      ChainState state(base->version);
-      auto socket = std::make_shared<OwnRequest>();
-      Context context(machine, state, {.mode = Mode::rpc, .within = &checkout});
-      const std::int32_t fd = machine.sockets.add(socket, &context.sockets(), SocketTable::Row::none);
-      checkout.put(socketRowKey(fd), format::pack(format::SocketRow{fd, socket->info()}));
-      const ActionNode node = context.run(
-          packAction(format::AccountNumber(), xHttp, format::MethodNumber(), format::pack(std::tuple(fd, request))),
-          Entry::serve);
-      checkout.remove(socketRowKey(fd));
-      const std::string what = request.method + " " + request.target;
-      if (node.error)
-         return std::unexpected(Rejection{what + ": " + *node.error});
-      if (!socket->reply())
-         return std::unexpected(Rejection{what + ": no answer"});
-      if (socket->reply()->status != 200)
-         return std::unexpected(Rejection{what + ": status " + std::to_string(socket->reply()->status) + ": " +
-                                          toText(socket->reply()->body)});
-   }
-   if (!checkout.commit())
-      return std::unexpected(Rejection{"the node-local databases changed meanwhile"});
-   machine.announce(checkout.committed());
+   if (auto replies = askItself(checkout, local.requests); !replies)
+      return std::unexpected(replies.error());
    return {};
 }
 
@@ -947,6 +963,11 @@ std::expected<void, Rejection> Kernel::firstStart(const LocalTemplate& local,
                                                   const std::vector<std::pair<std::string, std::string>>& environment,
                                                   const format::HostConfigRow& config) {
    return impl_->firstStart(local, environment, config);
+}
+
+std::expected<std::vector<format::HttpReply>, Rejection>
+Kernel::askItself(const std::vector<format::HttpRequest>& requests) {
+   return impl_->askItself(requests);
 }
 
 bool Kernel::needsLocalServices() const {

@@ -275,6 +275,10 @@ public:
    [[nodiscard]] std::expected<void, Rejection>
    firstStart(const LocalTemplate& local, const std::vector<std::pair<std::string, std::string>>& environment,
               const format::HostConfigRow& config);
+   /// Requests of the node to itself, answered in order by `x-http::serve`; what they write is one commit. Errors, and
+   /// nothing was written: a service failed, or a request was not answered 200 within its call.
+   [[nodiscard]] std::expected<std::vector<format::HttpReply>, Rejection>
+   askItself(const std::vector<format::HttpRequest>& requests);
    /// Whether the node-local code table is empty.
    bool needsLocalServices() const;
    /// Runs `x-http::startSession`. Errors: the action's.

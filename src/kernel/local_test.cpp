@@ -1079,6 +1079,32 @@ CHAIN_TEST(LocalTest, firstStart) {
    EXPECT_EQ(format::unpack<format::EnvRow>(asBytes(row))->value, "/p");
 }
 
+CHAIN_TEST(LocalTest, askItself) {
+   // What a request of the node itself wrote stays if it was answered 200, and else does not.
+   const auto ask = [&](std::uint16_t status, std::size_t requests) {
+      format::HttpReply reply;
+      reply.status = status;
+      reply.body = toBytes("answer");
+      store(xHttp, 1,
+            Program()
+                .checkout()
+                .open(db::subjective, prefixOf(alice), 3)
+                .put(0, "asked", "yes")
+                .commit()
+                .reply(format::pack(reply)));
+      return kernel->askItself(std::vector<format::HttpRequest>(requests, {"h", "GET", "/x", "", {}, {}}));
+   };
+   const auto refused = ask(500, 1);
+   ASSERT_FALSE(refused);
+   EXPECT_EQ(refused.error().reason, "GET /x: status 500: answer");
+   EXPECT_EQ(read("asked"), "-");
+   const auto done = ask(200, 2);
+   ASSERT_TRUE(done) << done.error().reason;
+   ASSERT_EQ(done->size(), 2u);
+   EXPECT_EQ(toText(done->back().body), "answer");
+   EXPECT_EQ(read("asked"), "yes");
+}
+
 CHAIN_TEST(LocalTest, cancel) {
    std::atomic<bool> done{false};
    std::string error;

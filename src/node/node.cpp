@@ -301,10 +301,39 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       return hashes;
    }
 
-   /// Rows of this start, local services if there are none, and their start.
+   /// A newer program brings newer services of the node's own. Where that fails, the node goes on with those it has.
+   void updateLocalServices() {
+      if (!std::filesystem::is_directory(options.packages))
+         return;
+      auto packages = PackageFolder::open(options.packages).resolve({"XDefault"});
+      if (!packages)
+         return log::warning("The node's own services stay as they are: ", packages.error());
+      const auto replies = theKernel->askItself({installedLocalRequest()});
+      if (!replies)
+         return log::warning("The node's own services stay as they are: ", replies.error().reason);
+      const auto installed = format::fromJson<std::vector<LocalMeta>>(asText(replies->front().body));
+      if (!installed)
+         return log::warning("The node's own services stay as they are: x-packages answers ",
+                             installed.error().message);
+      const auto update = localUpdate(*packages, *installed);
+      for (const auto& name : update.kept)
+         log::info("The node's own ", name, " is newer than what this program brings, and stays");
+      if (update.requests.empty())
+         return;
+      std::string names;
+      for (const auto& name : update.updated)
+         names += (names.empty() ? "" : ", ") + name;
+      if (const auto done = theKernel->askItself(update.requests); !done)
+         return log::warning("The node's own services could not be brought up to date (", names,
+                             "), and stay as they are: ", done.error().reason);
+      log::info("The node's own services are brought up to date: ", names);
+   }
+
+   /// Rows of this start, local services if there are none or older ones, and their start.
    std::optional<std::string> beginSession() {
       kernel::LocalTemplate local;
-      if (theKernel->needsLocalServices()) {
+      const bool hasServices = !theKernel->needsLocalServices();
+      if (!hasServices) {
          const auto folder = PackageFolder::open(options.packages);
          auto packages = folder.resolve({"XDefault"});
          if (!packages)
@@ -318,6 +347,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
               theKernel->firstStart(local, serviceEnvironment(), {std::string("Polis ") += version, config.hostJson()});
           !result)
          return "The node's own services cannot be installed: " + result.error().reason;
+      if (hasServices)
+         updateLocalServices();
       if (addresses.empty())
          return std::nullopt;
       if (auto result = theKernel->startSession(); !result)

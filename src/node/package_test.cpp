@@ -238,6 +238,38 @@ TEST(LocalTemplate, drivesTheServersInOrder) {
    EXPECT_EQ(local.requests[3].target, "/postinstall");
 }
 
+TEST(LocalTemplate, updatesWhatDiffersAndIsNotNewer) {
+   const auto packageOf = [](const std::string& name, const std::string& version) {
+      auto entries = hello();
+      entries["meta.json"] =
+          R"({"name":")" + name + R"(","version":")" + version + R"(","scope":"local","accounts":["hello"]})";
+      return *parsePackage(zipOf(entries));
+   };
+   const auto same = packageOf("Same", "1.0.0"), changed = packageOf("Changed", "1.0.0"),
+              newer = packageOf("Newer", "1.0.0"), missing = packageOf("Missing", "1.0.0");
+   std::vector<LocalMeta> installed(3);
+   installed[0].name = "Same", installed[0].version = "1.0.0", installed[0].sha256 = same.hash;
+   installed[1].name = "Changed", installed[1].version = "1.0.0", installed[1].sha256[0] = 7;
+   installed[2].name = "Newer", installed[2].version = "1.0.1";
+   const auto update = localUpdate({same, changed, newer, missing}, installed);
+   EXPECT_EQ(update.updated, (std::vector<std::string>{"Changed 1.0.0", "Missing 1.0.0"}));
+   EXPECT_EQ(update.kept, (std::vector<std::string>{"Newer 1.0.1"}));
+   std::vector<std::string> asked;
+   for (const auto& request : update.requests)
+      asked.push_back(request.method + " " + request.target);
+   const std::vector<std::string> first = {"PUT /services/hello?isPrivileged=1",
+                                           "POST /register_server",
+                                           "PUT /a/b.js",
+                                           "PUT /index.html",
+                                           "PUT /manifest/" + toHex(changed.hash),
+                                           "POST /postinstall",
+                                           "DELETE /manifest/07" + std::string(62, '0'),
+                                           "PUT /services/hello?isPrivileged=1"};
+   ASSERT_GE(asked.size(), first.size());
+   EXPECT_EQ(std::vector<std::string>(asked.begin(), asked.begin() + static_cast<std::ptrdiff_t>(first.size())), first);
+   EXPECT_TRUE(localUpdate({same}, installed).requests.empty());
+}
+
 TEST(Boot, saysWhatIsMissing) {
    auto package = parsePackage(zipOf(hello()));
    ASSERT_TRUE(package);
