@@ -18,10 +18,11 @@ POLIS_TEST(sites_graphql_tells_files_and_settings) {
    alice.to<Sites>().setCsp("*", "img-src *").succeeds();
    expectEqual(ask(R"({ getConfig(account: "alice") { spa globalCsp proxyAccount } })"),
                R"({"data":{"getConfig":{"spa":true,"globalCsp":"img-src *","proxyAccount":null}}})");
-   expectEqual(ask(R"({ getContent(account: "alice") { nodes { account path contentType contentEncoding csp } } })"),
-               R"({"data":{"getContent":{"nodes":[)"
-               R"({"account":"alice","path":"/a.txt","contentType":"text/plain","contentEncoding":"br","csp":""},)"
-               R"({"account":"alice","path":"/b.txt","contentType":"text/plain","contentEncoding":null,"csp":"default-src 'none'"}]}}})");
+   expectEqual(
+       ask(R"({ getContent(account: "alice") { nodes { account path contentType contentEncoding csp } } })"),
+       R"({"data":{"getContent":{"nodes":[)"
+       R"({"account":"alice","path":"/a.txt","contentType":"text/plain","contentEncoding":"br","csp":""},)"
+       R"({"account":"alice","path":"/b.txt","contentType":"text/plain","contentEncoding":null,"csp":"default-src 'none'"}]}}})");
    const Bytes content = polis::toBytes("bbb");
    const auto hash = polis::toHex(ByteView(sha256(ByteView(content))));
    expectContains(ask(R"({ getContentAt(account: "alice", path: "/b.txt") { contentHash }
