@@ -1,5 +1,8 @@
 #include "explorer/service/explorer.hpp"
 
+#include "explorer/service/block_log.hpp"
+#include "explorer/service/explorer_graphql.hpp"
+
 #include "format/view.hpp"
 
 #include <polis/api.hpp>
@@ -76,22 +79,13 @@ struct RecentReply {
    std::optional<BlockNum> next;
 };
 
-constexpr BlockNum genesisNum = 2;
 /// Blocks that one request for recent transactions looks through, at most.
 constexpr BlockNum blocksPerRequest = 200;
 /// Transactions listed of one block, at most.
 constexpr std::size_t listedPerBlock = 1000;
 
-BlockNum headNum() { return StatusView().headNum(); }
-
 /// In a query the status shows the block after head; a single producer's head is irreversible.
 BlockNum irreversibleNum() { return StatusView().commitNum(); }
-
-Bytes packedBlock(BlockNum num) {
-   Bytes key;
-   appendKey(key, num);
-   return KvSpace{Db::blockLog, 0}.get(key).value_or(Bytes{});
-}
 
 /// A block of the log, read in place.
 class StoredBlock {
@@ -273,6 +267,8 @@ void Explorer::onBlock() {
 
 std::optional<HttpReply> Explorer::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                             std::optional<AccountNumber>) {
+   if (auto reply = graphqlReply(request))
+      return reply;
    const auto path = pathOf(request);
    if (!path.starts_with("/api/"))
       return std::nullopt;
