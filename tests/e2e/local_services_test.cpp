@@ -47,8 +47,8 @@ protected:
          GTEST_SKIP() << "the packages are not built: ./run --build";
    }
    static void install(const harness::NodeProcess& node, const std::filesystem::path& file) {
-      const auto result = harness::runPolis(
-          {"install", file.string(), "--allow-powers", "--url", "http://polis.localhost:" + std::to_string(node.port())});
+      const auto result = harness::runPolis({"install", file.string(), "--allow-powers", "--url",
+                                             "http://polis.localhost:" + std::to_string(node.port())});
       ASSERT_EQ(result.status, 0) << result.output;
    }
    /// The installed XTimer, as the list of packages tells it.
@@ -90,7 +90,9 @@ TEST_F(LocalServices, areBroughtUpToDateByTheNextStart) {
    EXPECT_NE(node.log().substr(before).find("brought up to date: XTimer"), std::string::npos) << node.log();
    EXPECT_TRUE(codeIs(node, own));
    EXPECT_NE(timer(node).find(hashOf(own)), std::string::npos) << timer(node);
-   EXPECT_EQ(ChainClient{node.port()}.get("x-packages", "/manifest/" + toHex(format::sha256(ByteView(readAll(other))))).status,
+   EXPECT_EQ(ChainClient{node.port()}
+                 .get("x-packages", "/manifest/" + toHex(format::sha256(ByteView(readAll(other)))))
+                 .status,
              404);
 
    // Once is enough.

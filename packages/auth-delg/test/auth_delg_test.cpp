@@ -38,7 +38,8 @@ POLIS_TEST(auth_delg_graphql_tells_owners_and_what_they_own) {
    const auto alice = chain.account("alice");
    for (const auto name : {"owned-one"_a, "owned-two"_a, "owned-six"_a})
       alice.to<AuthDelegate>().newAccount(name, alice, true).succeeds();
-   expectEqual(chain.graphql("auth-delg", R"({ owner(account: "owned-two") { owner } none: owner(account: "alice") { owner } })"),
+   expectEqual(chain.graphql("auth-delg",
+                             R"({ owner(account: "owned-two") { owner } none: owner(account: "alice") { owner } })"),
                R"({"data":{"owner":{"owner":"alice"},"none":null}})");
    const std::string all = chain.graphql("auth-delg", R"({ owned(account: "alice") { nodes { account owner } } })");
    for (const std::string_view name : {"owned-one", "owned-two", "owned-six"})

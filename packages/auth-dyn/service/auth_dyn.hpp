@@ -33,8 +33,7 @@ POLIS_SERVICE(PolicyInterface, action(get_policy, account, method), action(has_p
 class AuthDynamic : public Service {
 public:
    static constexpr auto account = "auth-dyn"_a;
-   using Managements =
-       Table<0, Management, &Management::account, Index<&Management::manager, &Management::account>>;
+   using Managements = Table<0, Management, &Management::account, Index<&Management::manager, &Management::account>>;
    using Tables = std::tuple<Managements>;
 
    /// Creates an account that the sender manages. Does nothing when the sender manages it already; fails, having

@@ -64,12 +64,14 @@ POLIS_TEST(explorer_graphql_shows_what_transactions_did) {
          transactions { id transaction { tapos { expiration refBlockSuffix flags refBlockIndex }
          actions { sender service method rawData } claims { service rawData } } proofs } } } })");
    expectContains(block, R"("sender":"","service":"transact","method":"startblock")");
-   expectContains(block, R"("sender":"alice","service":"hello","method":"greet","rawData":"0400040000000200000068)" R"(69"}],"claims":[]},"proofs":[]}]}]}}})");
+   expectContains(block, R"("sender":"alice","service":"hello","method":"greet","rawData":"0400040000000200000068)"
+                         R"(69"}],"claims":[]},"proofs":[]}]}]}}})");
    expectContains(block, R"("newConsensus":null)");
    // The genesis block's change of consensus is a union.
    expectContains(ask("{ block(blockNum: 2) { header { newConsensus { data { __typename } } } } }"), "Consensus\"");
-   expectContains(ask(R"({ transaction(id: "0000000000000000000000000000000000000000000000000000000000000000", maxBlocks: 20000) { blockNum } })"),
-                  R"({"data":{"transaction":null}})");
+   expectContains(
+       ask(R"({ transaction(id: "0000000000000000000000000000000000000000000000000000000000000000", maxBlocks: 20000) { blockNum } })"),
+       R"({"data":{"transaction":null}})");
 }
 
 POLIS_TEST_MAIN()

@@ -14,14 +14,16 @@ POLIS_TEST(producers_graphql_tells_who_produces_and_who_will) {
                                            nextConsensus { ... on CftConsensus { cft: producers { name } }
                                                            ... on BftConsensus { bft: producers { name } } } jointStart })";
    const std::string now = ask(R"({ producers { name auth { service rawData } } nextProducers { name } })");
-   expectEqual(now, R"({"data":{"producers":[{"name":"prod","auth":{"service":"","rawData":""}}],"nextProducers":[]}})");
-   expectEqual(ask(consensus), R"({"data":{"consensus":{"cft":[{"name":"prod"}]},"nextConsensus":null,"jointStart":null}})");
+   expectEqual(now,
+               R"({"data":{"producers":[{"name":"prod","auth":{"service":"","rawData":""}}],"nextProducers":[]}})");
+   expectEqual(ask(consensus),
+               R"({"data":{"consensus":{"cft":[{"name":"prod"}]},"nextConsensus":null,"jointStart":null}})");
    const auto service = chain.as(Producers::account);
-   service.to<Producers>()
-       .setConsensus(ConsensusData(BftConsensus{{{"prod"_a, {}}, {"other"_a, {}}}}))
-       .succeeds();
+   service.to<Producers>().setConsensus(ConsensusData(BftConsensus{{{"prod"_a, {}}, {"other"_a, {}}}})).succeeds();
    const std::string then = ask(consensus);
-   expectContains(then, R"({"data":{"consensus":{"cft":[{"name":"prod"}]},"nextConsensus":{"bft":[{"name":"prod"},{"name":"other"}]},"jointStart":)");
+   expectContains(
+       then,
+       R"({"data":{"consensus":{"cft":[{"name":"prod"}]},"nextConsensus":{"bft":[{"name":"prod"},{"name":"other"}]},"jointStart":)");
    expectContains(ask("{ consensus { __typename } nextConsensus { __typename } }"),
                   R"({"consensus":{"__typename":"CftConsensus"},"nextConsensus":{"__typename":"BftConsensus"}})");
    expectContains(ask("{ consensus { producers { name } } }"), R"("data":{"consensus":{"producers")");
@@ -35,13 +37,15 @@ POLIS_TEST(producers_graphql_lists_candidates) {
    const auto alice = chain.account("alice"), bob = chain.account("bob");
    alice.to<Producers>().regCandidate("alice.example", Claim{"verify-sig"_a, Bytes{1, 2}}).succeeds();
    bob.to<Producers>().regCandidate("bob.example", Claim{}).succeeds();
-   expectEqual(chain.graphql("producers", R"({ candidatesInfo(names: ["bob", "nobody", "alice"]) {
+   expectEqual(
+       chain.graphql("producers", R"({ candidatesInfo(names: ["bob", "nobody", "alice"]) {
                                                account endpoint claim { service rawData } } })"),
-               R"({"data":{"candidatesInfo":[{"account":"bob","endpoint":"bob.example","claim":{"service":"","rawData":""}},)"
-               R"({"account":"alice","endpoint":"alice.example","claim":{"service":"verify-sig","rawData":"0102"}}]}})");
-   expectEqual(chain.graphql("producers", "{ allCandidates(first: 200) { edges { node { endpoint } } nodes { endpoint } } }"),
-               R"({"data":{"allCandidates":{"edges":[{"node":{"endpoint":"alice.example"}},{"node":{"endpoint":"bob.example"}}],)"
-               R"("nodes":[{"endpoint":"alice.example"},{"endpoint":"bob.example"}]}}})");
+       R"({"data":{"candidatesInfo":[{"account":"bob","endpoint":"bob.example","claim":{"service":"","rawData":""}},)"
+       R"({"account":"alice","endpoint":"alice.example","claim":{"service":"verify-sig","rawData":"0102"}}]}})");
+   expectEqual(
+       chain.graphql("producers", "{ allCandidates(first: 200) { edges { node { endpoint } } nodes { endpoint } } }"),
+       R"({"data":{"allCandidates":{"edges":[{"node":{"endpoint":"alice.example"}},{"node":{"endpoint":"bob.example"}}],)"
+       R"("nodes":[{"endpoint":"alice.example"},{"endpoint":"bob.example"}]}}})");
 }
 
 POLIS_TEST_MAIN()

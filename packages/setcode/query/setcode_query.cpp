@@ -20,9 +20,10 @@ struct CodeRecord {
 
    /// The code itself, in hexadecimal.
    std::string codeHex() const {
-      const auto row = unpack<CodeByHashRow>(native::space(Db::native, Mode::read)
-                                                 .get(native::rowKey(native::codeByHashTable, codeHash, vmType, vmVersion))
-                                                 .value_or(Bytes{}));
+      const auto row =
+          unpack<CodeByHashRow>(native::space(Db::native, Mode::read)
+                                    .get(native::rowKey(native::codeByHashTable, codeHash, vmType, vmVersion))
+                                    .value_or(Bytes{}));
       check(row.has_value(), "the chain does not hold this code");
       return toHex(row->code);
    }

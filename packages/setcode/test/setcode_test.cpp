@@ -8,8 +8,9 @@ using polis::services::SetCode;
 POLIS_TEST(setcode_graphql_tells_whose_code_is_what) {
    TestChain chain("SetCode,AuthSig,Hello");
    const auto ask = [&](std::string_view query) { return chain.graphql("setcode", query); };
-   expectContains(ask(R"({ code(account: "setcode") { codeNum flags vmType vmVersion } none: code(account: "nobody") { codeNum } })"),
-                  R"({"data":{"code":{"codeNum":"setcode","flags":["isPrivileged"],"vmType":0,"vmVersion":0},"none":null}})");
+   expectContains(
+       ask(R"({ code(account: "setcode") { codeNum flags vmType vmVersion } none: code(account: "nobody") { codeNum } })"),
+       R"({"data":{"code":{"codeNum":"setcode","flags":["isPrivileged"],"vmType":0,"vmVersion":0},"none":null}})");
    expectContains(ask(R"({ code(account: "verify-sig") { flags } })"), R"({"flags":["isVerify"]})");
    // The code is what the hash is of.
    const std::string reply = ask(R"({ code(account: "hello") { codeHash codeHex } })");

@@ -44,8 +44,8 @@ struct Update {
 };
 
 Update describeEvent(const EventLine<StagedTxUpdated>& line) {
-   return {{line.blockNum, line.blockTime}, line.event.txid, line.event.actor, line.event.datetime,
-           line.event.event_type};
+   return {
+       {line.blockNum, line.blockTime}, line.event.txid, line.event.actor, line.event.datetime, line.event.event_type};
 }
 
 struct Query {

@@ -19,8 +19,7 @@ StagedTx find(std::uint32_t id, const Checksum256& txid) {
 }
 
 void tell(const StagedTx& staged, std::string what) {
-   keepHistory<Staged::HistoryTable>(
-       StagedTxUpdated{staged.txid, getSender(), currentBlockTime(), std::move(what)});
+   keepHistory<Staged::HistoryTable>(StagedTxUpdated{staged.txid, getSender(), currentBlockTime(), std::move(what)});
 }
 
 void answer(const StagedTx& staged, bool accepted) {

@@ -63,8 +63,8 @@ public:
    using LastUsedTable = Singleton<2, StagedTxLastUsed>;
    using Responses = Table<3, StagedTxResponse, key<&StagedTxResponse::id, &StagedTxResponse::account>,
                            Index<&StagedTxResponse::account, &StagedTxResponse::id>>;
-   using Parties =
-       Table<4, StagedTxParty, key<&StagedTxParty::id, &StagedTxParty::party>, Index<&StagedTxParty::party, &StagedTxParty::id>>;
+   using Parties = Table<4, StagedTxParty, key<&StagedTxParty::id, &StagedTxParty::party>,
+                         Index<&StagedTxParty::party, &StagedTxParty::id>>;
    using Tables = std::tuple<InitTable, Proposals, LastUsedTable, Responses, Parties>;
    using HistoryTable = EventTable<5, StagedTxUpdated, By<&StagedTxUpdated::actor>, By<&StagedTxUpdated::txid>>;
    using HistoryEvents = std::tuple<StagedTxUpdated>;

@@ -56,7 +56,8 @@ POLIS_TEST(staged_tx_who_decides_alone_acts_at_once) {
 POLIS_TEST(staged_tx_all_senders_have_to_agree) {
    TestChain chain(packages);
    const auto alice = chain.account("alice"), bob = chain.account("bob"), eve = chain.account("eve");
-   const auto id = alice.to<StagedTxService>().propose(all(greeting(alice, "from alice"), greeting(bob, "from bob")), true).value();
+   const auto id =
+       alice.to<StagedTxService>().propose(all(greeting(alice, "from alice"), greeting(bob, "from bob")), true).value();
    const auto txid = txidOf(chain, id);
    const auto row = alice.to<StagedTxService>().get_staged_tx(id).value();
    const Bytes packed = pack(std::tuple(id, row.propose_block, row.action_list.actions));
@@ -75,7 +76,8 @@ POLIS_TEST(staged_tx_all_senders_have_to_agree) {
 POLIS_TEST(staged_tx_one_failure_undoes_all) {
    TestChain chain(packages);
    const auto alice = chain.account("alice");
-   const auto id = alice.to<StagedTxService>().propose(all(greeting(alice, "first"), greeting(alice, "")), false).value();
+   const auto id =
+       alice.to<StagedTxService>().propose(all(greeting(alice, "first"), greeting(alice, "")), false).value();
    alice.to<StagedTxService>().execute(id, txidOf(chain, id)).fails("a greeting has 1 to 80 bytes");
    expect(isThere(chain, id) && !greeted(chain, "first"), "it is as before");
    const auto missing = alice.to<StagedTxService>().propose(all(greeting("nobody"_a, "x")), false).value();
@@ -143,7 +145,8 @@ POLIS_TEST(staged_tx_owners_speak_for_what_they_own) {
 POLIS_TEST(staged_tx_producers_speak_for_their_accounts) {
    TestChain chain(packages);
    const auto prod = chain.account("prod"), alice = chain.account("alice");
-   const auto id = alice.to<StagedTxService>().propose(all(greeting("producers+3"_a, "by the producers")), true).value();
+   const auto id =
+       alice.to<StagedTxService>().propose(all(greeting("producers+3"_a, "by the producers")), true).value();
    expect(isThere(chain, id), "alice is none");
    prod.to<StagedTxService>().accept(id, txidOf(chain, id)).succeeds();
    expect(greeted(chain, "by the producers"), "the only one agrees");
@@ -155,20 +158,27 @@ POLIS_TEST(staged_tx_graphql_tells_proposals_answers_and_what_became_of_them) {
    const auto ask = [&](std::string_view query) { return chain.graphql("staged-tx", query); };
    const auto id = alice.to<StagedTxService>().propose(all(greeting(bob, "hi")), true).value();
    const auto txid = txidOf(chain, id);
-   expectEqual(ask("{ details(id: 2) { id proposer autoExec actionList { actions { sender service method rawData } } } none: details(id: 7) { id } }"),
-               R"({"data":{"details":{"id":2,"proposer":"alice","autoExec":true,"actionList":{"actions":[{"sender":"bob",)"
-               R"("service":"hello","method":"greet","rawData":"04000400000002000000686)" R"(9"}]}},"none":null}})");
+   expectEqual(
+       ask("{ details(id: 2) { id proposer autoExec actionList { actions { sender service method rawData } } } none: "
+           "details(id: 7) { id } }"),
+       R"({"data":{"details":{"id":2,"proposer":"alice","autoExec":true,"actionList":{"actions":[{"sender":"bob",)"
+       R"("service":"hello","method":"greet","rawData":"04000400000002000000686)"
+       R"(9"}]}},"none":null}})");
    expectEqual(ask("{ responses(id: 2) { nodes { id account accepted } } }"),
                R"({"data":{"responses":{"nodes":[{"id":2,"account":"alice","accepted":true}]}}})");
-   expectEqual(ask(R"({ getStaged { edges { node { id } } } getStagedByProposer(proposer: "alice") { nodes { id } } })"),
-               R"({"data":{"getStaged":{"edges":[{"node":{"id":2}}]},"getStagedByProposer":{"nodes":[{"id":2}]}}})");
-   expectEqual(ask(R"({ getIdsForParty(party: "bob") { nodes { id party } } mine: getIdsForParty(party: "alice") { nodes { id } } })"),
-               R"({"data":{"getIdsForParty":{"nodes":[{"id":2,"party":"bob"}]},"mine":{"nodes":[]}}})");
+   expectEqual(
+       ask(R"({ getStaged { edges { node { id } } } getStagedByProposer(proposer: "alice") { nodes { id } } })"),
+       R"({"data":{"getStaged":{"edges":[{"node":{"id":2}}]},"getStagedByProposer":{"nodes":[{"id":2}]}}})");
+   expectEqual(
+       ask(R"({ getIdsForParty(party: "bob") { nodes { id party } } mine: getIdsForParty(party: "alice") { nodes { id } } })"),
+       R"({"data":{"getIdsForParty":{"nodes":[{"id":2,"party":"bob"}]},"mine":{"nodes":[]}}})");
    bob.to<StagedTxService>().accept(id, txid).succeeds();
-   expectEqual(ask("{ txidHistory(txid: \"" + polis::toHex(ByteView(txid)) + "\") { nodes { actor eventType } } }"),
-               R"({"data":{"txidHistory":{"nodes":[{"actor":"alice","eventType":"proposed"},{"actor":"alice","eventType":"accepted"},)"
-               R"({"actor":"bob","eventType":"accepted"},{"actor":"bob","eventType":"deleted"},{"actor":"bob","eventType":"executed"}]}}})");
-   const std::string last = ask(R"({ actorHistory(actor: "bob", last: 1) { nodes { txid eventType block { blockNum blockTime } } } })");
+   expectEqual(
+       ask("{ txidHistory(txid: \"" + polis::toHex(ByteView(txid)) + "\") { nodes { actor eventType } } }"),
+       R"({"data":{"txidHistory":{"nodes":[{"actor":"alice","eventType":"proposed"},{"actor":"alice","eventType":"accepted"},)"
+       R"({"actor":"bob","eventType":"accepted"},{"actor":"bob","eventType":"deleted"},{"actor":"bob","eventType":"executed"}]}}})");
+   const std::string last =
+       ask(R"({ actorHistory(actor: "bob", last: 1) { nodes { txid eventType block { blockNum blockTime } } } })");
    expectContains(last, R"("eventType":"executed","block":{"blockNum":)");
    expectContains(ask("{ details }"), R"("errors":[{)"); // as the protocol's service tells them
 }
