@@ -42,10 +42,18 @@ void addAction(SchemaBuilder& builder, ServiceSchema& schema, const Info& info) 
    schema.actions.emplace(std::string(info.name), std::move(function));
 }
 
+template <class E>
+std::string accessOf() {
+   if constexpr (requires { E::isPublic; })
+      return E::isPublic ? "public" : "private";
+   else
+      return "private";
+}
+
 template <class... E>
 void addEvents(SchemaBuilder& builder, std::map<std::string, EventType, MethodOrder>& out,
                std::type_identity<std::tuple<E...>>) {
-   (out.emplace(std::string(E::eventName), EventType{builder.add<E>(), "public"}), ...);
+   (out.emplace(std::string(E::eventName), EventType{builder.add<E>(), accessOf<E>()}), ...);
 }
 
 std::string databaseName(Db db) {

@@ -11,19 +11,19 @@ constexpr MethodNumber getCpuTimeMethod{"getCpuTime"};
 
 } // namespace
 
-std::uint64_t CpuLimit::getCpuTime() {
+std::int64_t CpuLimit::getCpuTime() {
    std::uint64_t ns = 0;
    if (getSender() == account) {
       check(env::polis_clockTimeGet(cpuClock, &ns) == 0, "no CPU clock");
-      return ns;
+      return static_cast<std::int64_t>(ns);
    }
    const auto result = callRaw(account, account, getCpuTimeMethod, Bytes{0, 0}, CallMode::callback);
-   return unpackOrAbort<std::uint64_t>(result);
+   return unpackOrAbort<std::int64_t>(result);
 }
 
-void CpuLimit::setCpuLimit(std::optional<std::uint64_t> ns) {
+void CpuLimit::setCpuLimit(std::optional<std::uint64_t> limit) {
    check(getSender() == "vserver"_a, "only vserver may limit CPU time");
-   env::polis_setMaxCpuTime(ns.value_or(~std::uint64_t{0}));
+   env::polis_setMaxCpuTime(limit.value_or(~std::uint64_t{0}));
 }
 
 } // namespace polis::services

@@ -12,10 +12,10 @@ public:
    static constexpr auto account = "cpu-limit"_a;
 
    /// Nanoseconds that this transaction has used.
-   std::uint64_t getCpuTime();
+   std::int64_t getCpuTime();
    /// Limits the transaction to so many nanoseconds in all; none: no limit. Sender: vserver.
-   void setCpuLimit(std::optional<std::uint64_t> ns);
+   void setCpuLimit(std::optional<std::uint64_t> limit);
 };
-POLIS_SERVICE(CpuLimit, action(getCpuTime), action(setCpuLimit, ns))
+POLIS_SERVICE(CpuLimit, action(getCpuTime), action(setCpuLimit, limit))
 
 } // namespace polis::services

@@ -84,6 +84,11 @@ std::optional<std::uint32_t> Credentials::get_active() {
    return active->id;
 }
 
+void Credentials::resource(std::uint32_t id, Quantity amount) {
+   check(credentialOf(id).issuer == getSender(), "only the issuer may do this");
+   check(amount.value == 0, "resources are not billed on this network");
+}
+
 void Credentials::consume(std::uint32_t id) {
    const auto credential = credentialOf(id);
    check(credential.issuer == getSender(), "only the issuer may consume a credential");

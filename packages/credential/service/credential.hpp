@@ -2,6 +2,7 @@
 #pragma once
 
 #include "accounts/service/auth_interface.hpp"
+#include "tokens/service/quantity.hpp"
 
 namespace polis::services {
 
@@ -53,6 +54,9 @@ public:
    std::optional<std::uint32_t> get_active();
    /// The credential, or nothing.
    std::optional<Credential> find(std::uint32_t id);
+   /// Assigns tokens to a credential. Sender: its issuer. Refuses every amount but 0: nothing is billed on this
+   /// network.
+   void resource(std::uint32_t id, Quantity amount);
    /// Ends a credential. Sender: its issuer.
    void consume(std::uint32_t id);
 
@@ -66,7 +70,8 @@ public:
 };
 POLIS_SERVICE(Credentials, action(init), action(issue, pubkey_fingerprint, expires, allowed_actions),
               action(getFingerprint, id), action(get_expiry_date, id), action(get_active), action(find, id),
-              action(consume, id), action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
+              action(resource, id, amount), action(consume, id),
+              action(checkAuthSys, flags, requester, sender, action, allowedActions, claims),
               action(canAuthUserSys, user), action(getDlgsSys, sender, method),
               action(isAuthSys, sender, authorizers, method), action(isRejectSys, sender, rejecters, method))
 

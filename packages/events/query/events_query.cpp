@@ -2,6 +2,7 @@
 #include "sql.hpp"
 
 #include "packages/service/packages.hpp"
+#include "x-admin/service/x_admin.hpp"
 
 #include "format/dynamic.hpp"
 
@@ -267,8 +268,17 @@ std::string EventsQuery::sqlQuery(std::string query, std::vector<std::string> pa
    return out;
 }
 
-std::optional<HttpReply> EventsQuery::serveSys(HttpRequest, std::optional<std::int32_t>, std::optional<AccountNumber>) {
-   return std::nullopt;
+std::optional<HttpReply> EventsQuery::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
+                                               std::optional<AccountNumber>) {
+   if (pathOf(request) != "/sql" || request.method == "OPTIONS")
+      return std::nullopt;
+   if (request.method != "POST")
+      return methodNotAllowed("POST");
+   HttpRequest head = request;
+   head.body.clear();
+   if (auto refused = to<XAdmin>().checkAuth(std::move(head), socket))
+      return refused;
+   return httpReply(200, "application/json", sqlQuery(std::string(asText(request.body)), {}));
 }
 
 } // namespace polis::services

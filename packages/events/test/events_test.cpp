@@ -142,6 +142,19 @@ POLIS_TEST(events_are_found_by_sql) {
    expectContains(ask(R"(SELECT memo FROM "history.nft.credited")"), R"({"memo":"a \"gift\""})");
    expectEqual(ask(R"(SELECT * FROM "history.nft.burned")"), "[]");
    const auto refused = [&](std::string query, std::string_view why) { asked(std::move(query), {}).fails(why); };
+   // So do administrators of the node.
+   const auto reply =
+       chain.post("events", "/sql", "application/sql", R"(SELECT nftId FROM "history.nft.minted" LIMIT 1)");
+   expectEqual(reply.status, 200);
+   expectEqual(asText(reply.body), R"([{"nftId":1}])");
+   expectEqual(chain.get("events", "/sql").status, 405);
+   HttpRequest proxied;
+   proxied.host = "events.psibase.io";
+   proxied.method = "POST";
+   proxied.target = "/sql";
+   proxied.body = polis::toBytes(R"(SELECT nftId FROM "history.nft.minted" LIMIT 1)");
+   proxied.headers = {{"X-Forwarded-For", "203.0.113.7"}};
+   expect(chain.http(proxied).status == 401 || chain.http(proxied).status == 403, "others may not");
    refused(R"(SELECT * FROM "history.nft.eaten")", "no such event of nft");
    refused(R"(SELECT * FROM "history.nobody.eaten")", "no schema is known for nobody");
    refused(R"(SELECT * FROM nft)", "no such table: nft");

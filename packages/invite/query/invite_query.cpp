@@ -59,8 +59,7 @@ struct EventInfo {
    AccountNumber actor;
    /// "created", "accountRedeemed", "accepted" or "deleted".
    std::string event;
-   BlockNum blockNum = 0;
-   TimePointUSec blockTime;
+   EventBlock block;
 };
 
 struct Query {
@@ -79,7 +78,7 @@ struct Query {
    Connection<EventInfo> history(std::uint32_t inviteId, Page<std::uint64_t> page) const {
       const auto info = [](const EventLine<InviteUpdated>& line) {
          const auto& event = line.event;
-         return EventInfo{event.inviteId, event.actor, event.event, line.blockNum, line.blockTime};
+         return EventInfo{event.inviteId, event.actor, event.event, line.block()};
       };
       return connectionOf(openOf<Invites::HistoryTable>(Invites::account).index<1>(), page, info, inviteId);
    }

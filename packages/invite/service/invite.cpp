@@ -20,6 +20,8 @@ void tell(std::uint32_t inviteId, AccountNumber actor, std::string event) {
 
 } // namespace
 
+void Invites::init() {}
+
 std::uint32_t Invites::createInvite(std::uint32_t inviteId, Bytes payload, std::uint16_t numAccounts, bool useHooks,
                                     Quantity resources) {
    check(resources.value == 0, "resources are not billed on this network");
@@ -84,8 +86,10 @@ Quantity Invites::delInvite(std::uint32_t inviteId) {
 
 std::optional<Invite> Invites::getInvite(std::uint32_t inviteId) { return open<Records>().get(inviteId); }
 
-std::optional<TimePointSec> Invites::getExpDate(std::uint32_t inviteId) {
-   return to<Credentials>().get_expiry_date(inviteOf(inviteId).cid);
+TimePointSec Invites::getExpDate(std::uint32_t inviteId) {
+   const auto expires = to<Credentials>().get_expiry_date(inviteOf(inviteId).cid);
+   check(expires.has_value(), "this invite does not expire");
+   return *expires;
 }
 
 Quantity Invites::getInvCost(std::uint16_t) { return {}; }

@@ -53,6 +53,8 @@ public:
    using Tables = std::tuple<Records>;
    using HistoryEvents = std::tuple<InviteUpdated>;
 
+   /// Nothing to do here: for installers of the protocol.
+   void init();
    /// Makes an invitation of the sender, valid for one week, and returns its id. payload: a packed InvitePayload.
    /// numAccounts: 0 for an invitation of somebody who has an account.
    /// Refuses: an id that is in use; hooks of an inviter without code; a payload that is malformed.
@@ -67,11 +69,11 @@ public:
    Quantity delInvite(std::uint32_t inviteId);
    std::optional<Invite> getInvite(std::uint32_t inviteId);
    /// Fails if there is no such invitation.
-   std::optional<TimePointSec> getExpDate(std::uint32_t inviteId);
+   TimePointSec getExpDate(std::uint32_t inviteId);
    /// Nothing, for accounts are not billed.
    Quantity getInvCost(std::uint16_t numAccounts);
 };
-POLIS_SERVICE(Invites, action(createInvite, inviteId, payload, numAccounts, useHooks, resources),
+POLIS_SERVICE(Invites, action(init), action(createInvite, inviteId, payload, numAccounts, useHooks, resources),
               action(createAccount, account, accountKey), action(accept, inviteId), action(delInvite, inviteId),
               action(getInvite, inviteId), action(getExpDate, inviteId), action(getInvCost, numAccounts))
 

@@ -50,6 +50,8 @@ POLIS_TEST(invite_expires_after_a_week) {
    chain.account("alice").to<Invites>().createInvite(1, payload(), 2, false, Quantity{0}).succeeds();
    const auto guest = chain.as(bearer).with({inviteClaim});
    chain.advance(Invites::lifetimeS - 60);
+   expect(chain.as("alice"_a).to<Invites>().getExpDate(1).value().seconds * 1'000'000 > chain.timeUs(),
+          "it says until when");
    guest.to<Invites>().createAccount("intime00"_a, accountKey).succeeds();
    chain.advance(120);
    guest.to<Invites>().createAccount("toolate0"_a, accountKey).fails("expired");
@@ -81,6 +83,9 @@ POLIS_TEST(invite_history_is_asked_for) {
    expectEqual(ask("{ history(inviteId: 1) { edges { node { actor event } } } }"),
                R"({"data":{"history":{"edges":[{"node":{"actor":"alice","event":"created"}},)"
                R"({"node":{"actor":"newcomer","event":"accountRedeemed"}}]}}})");
+   expectContains(ask("{ history(inviteId: 1, first: 1) { nodes { block { blockNum blockTime } } } }"),
+                  R"({"nodes":[{"block":{"blockNum":)");
+   expectContains(ask("{ history(inviteId: 1, first: 1) { nodes { block { blockTime } } } }"), R"("blockTime":"20)");
    expectEqual(ask("{ history(inviteId: 2, last: 1) { pageInfo { hasPreviousPage } edges { node { event } } } }"),
                R"({"data":{"history":{"pageInfo":{"hasPreviousPage":true},"edges":[{"node":{"event":"deleted"}}]}}})");
    expectEqual(ask(R"({ inviteById(inviteId: 1) { inviter state numAccounts } none: inviteById(inviteId: 2) { id }

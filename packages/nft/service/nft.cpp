@@ -17,6 +17,8 @@ void transfer(Nft nft, AccountNumber receiver, const Memo& memo) {
 
 } // namespace
 
+void Nfts::init() {}
+
 std::uint32_t Nfts::mint() {
    const auto last = open<LastTable>(Mode::readWrite);
    const auto id = last.get().value_or(LastNft{}).id + 1;

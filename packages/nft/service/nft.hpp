@@ -90,6 +90,8 @@ public:
    using HistoryEvents = std::tuple<NftMinted, NftBurned, NftCredited, NftUncredited, NftUserConfSet>;
    using MerkleEvents = std::tuple<NftTransferred>;
 
+   /// Nothing to do here: for installers of the protocol.
+   void init();
    /// Makes an NFT of the sender and returns its id, from 1.
    std::uint32_t mint();
    /// Sender: its owner. Refuses one that is credited.
@@ -112,7 +114,7 @@ public:
    /// Fails when nobody has offered the NFT.
    CreditRecord getCredRecord(std::uint32_t nftId);
 };
-POLIS_SERVICE(Nfts, action(mint), action(burn, nftId), action(credit, nftId, debitor, memo),
+POLIS_SERVICE(Nfts, action(init), action(mint), action(burn, nftId), action(credit, nftId, debitor, memo),
               action(uncredit, nftId, memo), action(debit, nftId, memo), action(setUserConf, index, enabled),
               action(getUserConf, account, index), action(getNft, nftId), action(exists, nftId),
               action(getNftHolder, account), action(getCredRecord, nftId))

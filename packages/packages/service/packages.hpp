@@ -93,6 +93,8 @@ using PackageSourcesTable = Table<5, PackageSources, &PackageSources::owner>;
 class Packages : public Service {
 public:
    static constexpr auto account = "packages"_a;
+   using Tables = std::tuple<InstalledPackageTable, PackageManifestTable, TransactionOrderTable, InstalledSchemaTable,
+                             PublishedPackageTable, PackageSourcesTable>;
 
    /// Enters a package as installed by the sender. Refuses an account that is not the sender's: its owner is another,
    /// or its auth service is neither auth-delg nor one of the package's accounts.

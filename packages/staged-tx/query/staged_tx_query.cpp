@@ -30,13 +30,8 @@ Proposal describe(const StagedTx& row) {
    return {row.id, row.txid, row.propose_block, row.propose_date, row.proposer, row.action_list, row.auto_exec};
 }
 
-struct Block {
-   static constexpr std::string_view typeName = "EventBlockInfo";
-   BlockNum blockNum = 0;
-   TimePointUSec blockTime;
-};
 struct Update {
-   Block block;
+   EventBlock block;
    Checksum256 txid{};
    AccountNumber actor;
    TimePointUSec datetime;
@@ -44,8 +39,7 @@ struct Update {
 };
 
 Update describeEvent(const EventLine<StagedTxUpdated>& line) {
-   return {
-       {line.blockNum, line.blockTime}, line.event.txid, line.event.actor, line.event.datetime, line.event.event_type};
+   return {line.block(), line.event.txid, line.event.actor, line.event.datetime, line.event.event_type};
 }
 
 struct Query {

@@ -66,8 +66,7 @@ struct EventInfo {
    AccountNumber actor;
    /// "created" or "mapped".
    std::string action;
-   BlockNum blockNum = 0;
-   TimePointUSec blockTime;
+   EventBlock block;
 };
 
 struct Query {
@@ -83,8 +82,7 @@ struct Query {
    Connection<EventInfo> symbolEvents(Page<std::uint64_t> page) const {
       const auto describe = [](const EventLine<SymbolEvent>& line) {
          const bool created = line.event.action == static_cast<std::uint8_t>(SymbolAction::created);
-         return EventInfo{line.event.symbol, line.event.actor, created ? "created" : "mapped", line.blockNum,
-                          line.blockTime};
+         return EventInfo{line.event.symbol, line.event.actor, created ? "created" : "mapped", line.block()};
       };
       return connectionOf(table<Symbols::EventTable>().index<0>(), page, describe);
    }

@@ -69,6 +69,8 @@ void make(AccountNumber symbol, AccountNumber recipient) {
 
 } // namespace
 
+void Symbols::init() {}
+
 void Symbols::sellLength(std::uint8_t length, Quantity initial_price, std::uint32_t target, Quantity floor_price) {
    onlySelf();
    systemToken();

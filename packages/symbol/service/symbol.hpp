@@ -52,6 +52,8 @@ public:
    using Tables = std::tuple<LengthTable, SymbolTable, MappingTable>;
    using HistoryEvents = std::tuple<SymbolEvent>;
 
+   /// Nothing to do here: for installers of the protocol.
+   void init();
    /// Offers symbols of one length for sale. The price rises by 5 % when more than `target` are sold a day, and falls
    /// by 5 % a day, not below `floor_price`, when fewer are. Nothing changes if it is for sale with that target.
    /// Sender: symbol. Refuses: a length other than 3 to 7, or for sale already with another; while there is no
@@ -79,10 +81,10 @@ public:
    std::optional<SymbolMapping> getByToken(TokenId token_id);
    std::optional<SymbolMapping> getMapBySym(AccountNumber symbol);
 };
-POLIS_SERVICE(Symbols, action(sellLength, length, initial_price, target, floor_price), action(delLength, length),
-              action(create, symbol), action(admin_create, symbol, recipient), action(mapSymbol, token_id, symbol),
-              action(getPrice, length), action(getSymbolType, length), action(getSymbol, symbol),
-              action(exists, symbol), action(getTokenSym, token_id), action(getByToken, token_id),
-              action(getMapBySym, symbol))
+POLIS_SERVICE(Symbols, action(init), action(sellLength, length, initial_price, target, floor_price),
+              action(delLength, length), action(create, symbol), action(admin_create, symbol, recipient),
+              action(mapSymbol, token_id, symbol), action(getPrice, length), action(getSymbolType, length),
+              action(getSymbol, symbol), action(exists, symbol), action(getTokenSym, token_id),
+              action(getByToken, token_id), action(getMapBySym, symbol))
 
 } // namespace polis::services

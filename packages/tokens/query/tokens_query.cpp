@@ -308,8 +308,7 @@ struct ConfiguredInfo {
    TokenId tokenId = 0;
    std::string action;
    Memo memo;
-   BlockNum blockNum = 0;
-   TimePointUSec blockTime;
+   EventBlock block;
 };
 struct SupplyInfo {
    static constexpr std::string_view typeName = "SupplyChange";
@@ -318,8 +317,7 @@ struct SupplyInfo {
    std::string action;
    std::string amount;
    Memo memo;
-   BlockNum blockNum = 0;
-   TimePointUSec blockTime;
+   EventBlock block;
 };
 
 struct BalanceChangeInfo {
@@ -331,8 +329,7 @@ struct BalanceChangeInfo {
    std::string action;
    std::string amount;
    Memo memo;
-   BlockNum blockNum = 0;
-   TimePointUSec blockTime;
+   EventBlock block;
 };
 
 BalanceInfo infoOf(const Balance& row) {
@@ -429,7 +426,7 @@ public:
    Connection<ConfiguredInfo> configurations(TokenId tokenId, Page<std::uint64_t> page) const {
       const auto describe = [](const EventLine<TokenConfigured>& line) {
          const auto& event = line.event;
-         return ConfiguredInfo{event.token_id, event.action, event.memo, line.blockNum, line.blockTime};
+         return ConfiguredInfo{event.token_id, event.action, event.memo, line.block()};
       };
       return connectionOf(table<Tokens::ConfiguredTable>().index<1>(), page, describe, tokenId);
    }
@@ -438,8 +435,7 @@ public:
                                         Page<std::uint64_t> page) const {
       const auto describe = [](const EventLine<SupplyChanged>& line) {
          const auto& event = line.event;
-         return SupplyInfo{event.token_id, event.actor,   event.action,  event.amount,
-                           event.memo,     line.blockNum, line.blockTime};
+         return SupplyInfo{event.token_id, event.actor, event.action, event.amount, event.memo, line.block()};
       };
       const auto changes = table<Tokens::SupplyTable>();
       return actor ? connectionOf(changes.index<2>(), page, describe, tokenId, *actor)
@@ -456,9 +452,13 @@ public:
          if ((tokenId && line.token_id != *tokenId) || (counterParty && line.counter_party != *counterParty) ||
              (action && name != *action))
             return std::nullopt;
-         return BalanceChangeInfo{
-             line.token_id, line.account,   line.counter_party, std::string(name), decimal(line.amount, line.token_id),
-             line.memo,     line.block_num, line.time};
+         return BalanceChangeInfo{line.token_id,
+                                  line.account,
+                                  line.counter_party,
+                                  std::string(name),
+                                  decimal(line.amount, line.token_id),
+                                  line.memo,
+                                  {line.block_num, line.time}};
       };
       return connectionOf(table<Tokens::HistoryTable>().index<0>(), page, describe, account);
    }

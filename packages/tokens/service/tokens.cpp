@@ -127,7 +127,23 @@ bool subIsEmpty(AccountNumber account, const std::string& name) {
    return !open<Tokens::SubBalanceTable>().first(account, name);
 }
 
+void takeFromSub(AccountNumber account, const std::string& name, TokenId token, Quantity amount) {
+   const auto balances = open<Tokens::SubBalanceTable>(Mode::readWrite);
+   auto row = balances.get(account, name, token);
+   check(row && row->balance >= amount, "insufficient balance in the sub-account");
+   row->balance.value -= amount.value;
+   if (row->balance.value == 0)
+      balances.remove(*row);
+   else
+      balances.put(*row);
+   const auto subs = open<Tokens::SubTable>(Mode::readWrite);
+   if (const auto sub = subs.get(account, name); sub && !sub->kept && subIsEmpty(account, name))
+      subs.remove(*sub);
+}
+
 } // namespace
+
+void Tokens::init() {}
 
 TokenId Tokens::create(std::uint8_t precision, Quantity max_issued_supply) {
    check(precision <= precisionMax, "precision must be at most 8");
@@ -178,16 +194,35 @@ void Tokens::burn(TokenId token_id, Quantity amount, Memo memo) {
        SupplyChanged{token_id, sender, "burned", decimalText(amount, token.precision), memo});
 }
 
-void Tokens::recall(TokenId token_id, AccountNumber from, Quantity amount, Memo memo) {
-   auto token = ownTokenOf(token_id);
+namespace {
+
+/// `takeIt` takes the amount from where it is.
+void recallFrom(AccountNumber from, TokenId id, Quantity amount, const Memo& memo, auto&& takeIt) {
+   auto token = ownTokenOf(id);
    check(!has(token.settings_value, TokenFlag::unrecallable), "token is unrecallable");
    checkAmount(amount);
-   take(from, token_id, amount);
+   takeIt();
    token.burned_supply.value += amount.value;
-   open<TokenTable>(Mode::readWrite).put(token);
-   History().add(from, token_id, TokenAction::recalled, Direction::out, getSender(), amount, memo);
+   open<Tokens::TokenTable>(Mode::readWrite).put(token);
+   History().add(from, id, TokenAction::recalled, Direction::out, getSender(), amount, memo);
    keepHistory<Tokens::SupplyTable>(
-       SupplyChanged{token_id, getSender(), "recalled", decimalText(amount, token.precision), memo});
+       SupplyChanged{id, getSender(), "recalled", decimalText(amount, token.precision), memo});
+}
+
+} // namespace
+
+void Tokens::recall(TokenId token_id, AccountNumber from, Quantity amount, Memo memo,
+                    std::optional<std::string> sub_account) {
+   recallFrom(from, token_id, amount, memo, [&] {
+      if (sub_account)
+         takeFromSub(from, *sub_account, token_id, amount);
+      else
+         take(from, token_id, amount);
+   });
+}
+
+void Tokens::recallShared(TokenId token_id, AccountNumber creditor, AccountNumber debitor, Quantity amount, Memo memo) {
+   recallFrom(creditor, token_id, amount, memo, [&] { takeShared(creditor, debitor, token_id, amount); });
 }
 
 void Tokens::credit(TokenId token_id, AccountNumber debitor, Quantity amount, Memo memo) {
@@ -325,19 +360,8 @@ void Tokens::toSub(TokenId token_id, std::string sub_account, Quantity amount) {
 
 void Tokens::fromSub(TokenId token_id, std::string sub_account, Quantity amount) {
    checkAmount(amount);
-   const auto sender = getSender();
-   const auto balances = open<SubBalanceTable>(Mode::readWrite);
-   auto row = balances.get(sender, sub_account, token_id);
-   check(row && row->balance >= amount, "insufficient balance in the sub-account");
-   row->balance.value -= amount.value;
-   if (row->balance.value == 0)
-      balances.remove(*row);
-   else
-      balances.put(*row);
-   const auto subs = open<SubTable>(Mode::readWrite);
-   if (const auto sub = subs.get(sender, sub_account); sub && !sub->kept && subIsEmpty(sender, sub_account))
-      subs.remove(*sub);
-   give(sender, token_id, amount);
+   takeFromSub(getSender(), sub_account, token_id, amount);
+   give(getSender(), token_id, amount);
 }
 
 std::optional<Quantity> Tokens::getSubBal(TokenId token_id, std::string sub_account) {

@@ -143,13 +143,19 @@ public:
                              SubBalanceTable, ConfigTable, CounterTable>;
    using HistoryEvents = std::tuple<TokenConfigured, SupplyChanged>;
 
+   /// Nothing to do here: for installers of the protocol.
+   void init();
    /// Makes a token and its NFT, which is credited to the sender. Returns the token's id, from 1.
    TokenId create(std::uint8_t precision, Quantity max_issued_supply);
    /// Sender: the token's owner.
    void mint(TokenId token_id, Quantity amount, Memo memo);
    void burn(TokenId token_id, Quantity amount, Memo memo);
-   /// Takes from somebody and burns. Sender: the token's owner. Refuses unrecallable tokens.
-   void recall(TokenId token_id, AccountNumber from, Quantity amount, Memo memo);
+   /// Takes from somebody, or from a sub-account of his, and burns. Sender: the token's owner. Refuses unrecallable
+   /// tokens.
+   void recall(TokenId token_id, AccountNumber from, Quantity amount, Memo memo,
+               std::optional<std::string> sub_account);
+   /// The same of what `creditor` has credited to `debitor` and is not debited yet.
+   void recallShared(TokenId token_id, AccountNumber creditor, AccountNumber debitor, Quantity amount, Memo memo);
 
    /// Sends. It arrives at once where the debitor has auto_debit, else it waits for `debit`.
    /// Refuses: nothing; more than the sender has; the sender itself; a debitor that does not exist; an untransferable
@@ -189,8 +195,9 @@ public:
    Quantity getBalance(TokenId token_id, AccountNumber account);
    Quantity getSharedBal(TokenId token_id, AccountNumber creditor, AccountNumber debitor);
 };
-POLIS_SERVICE(Tokens, action(create, precision, max_issued_supply), action(mint, token_id, amount, memo),
-              action(burn, token_id, amount, memo), action(recall, token_id, from, amount, memo),
+POLIS_SERVICE(Tokens, action(init), action(create, precision, max_issued_supply), action(mint, token_id, amount, memo),
+              action(burn, token_id, amount, memo), action(recall, token_id, from, amount, memo, sub_account),
+              action(recallShared, token_id, creditor, debitor, amount, memo),
               action(credit, token_id, debitor, amount, memo), action(uncredit, token_id, debitor, amount, memo),
               action(debit, token_id, creditor, amount, memo), action(reject, token_id, creditor, memo),
               action(setTokenConf, token_id, index, enabled), action(getTokenConf, token_id, index),

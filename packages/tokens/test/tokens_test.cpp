@@ -99,13 +99,31 @@ POLIS_TEST(tokens_recall_and_untransferable) {
    Fixture f;
    f.bob.to<Tokens>().setUserConf(0, true).succeeds();
    f.alice.to<Tokens>().credit(f.token, f.bob, Quantity{100}, "").succeeds();
-   f.bob.to<Tokens>().recall(f.token, f.alice, Quantity{1}, "").fails("only the token's owner may do this");
-   f.alice.to<Tokens>().recall(f.token, f.bob, Quantity{40}, "").succeeds();
+   const std::optional<std::string> whole;
+   f.bob.to<Tokens>().recall(f.token, f.alice, Quantity{1}, "", whole).fails("only the token's owner may do this");
+   f.alice.to<Tokens>().recall(f.token, f.bob, Quantity{40}, "", whole).succeeds();
    expectEqual(f.balance(f.bob), 60u);
+   // From a sub-account, which vanishes when it is empty, and of what waits to be debited.
+   const std::optional<std::string> rent = "rent";
+   f.bob.to<Tokens>().toSub(f.token, *rent, Quantity{20}).succeeds();
+   f.alice.to<Tokens>().recall(f.token, f.bob, Quantity{21}, "", rent).fails("insufficient balance in the sub-account");
+   f.alice.to<Tokens>().recall(f.token, f.bob, Quantity{20}, "", rent).succeeds();
+   expect(!f.bob.to<Tokens>().getSubBal(f.token, *rent).value(), "the sub-account is gone");
+   expectEqual(f.balance(f.bob), 40u);
+   f.bob.to<Tokens>().credit(f.token, f.alice, Quantity{30}, "").succeeds();
+   f.bob.to<Tokens>()
+       .recallShared(f.token, f.bob, f.alice, Quantity{1}, "")
+       .fails("only the token's owner may do this");
+   f.alice.to<Tokens>()
+       .recallShared(f.token, f.bob, f.alice, Quantity{31}, "")
+       .fails("insufficient token balance waits");
+   f.alice.to<Tokens>().recallShared(f.token, f.bob, f.alice, Quantity{30}, "").succeeds();
+   expectEqual(f.waiting(f.bob, f.alice), 0u);
+   expectEqual(f.alice.to<Tokens>().getToken(f.token).value().burned_supply.value, 90u);
    f.alice.to<Tokens>().setTokenConf(f.token, 0, true).succeeds();
    f.alice.to<Tokens>().setTokenConf(f.token, 1, true).succeeds();
    f.bob.to<Tokens>().credit(f.token, f.alice, Quantity{1}, "").fails("token is untransferable");
-   f.alice.to<Tokens>().recall(f.token, f.bob, Quantity{1}, "").fails("token is unrecallable");
+   f.alice.to<Tokens>().recall(f.token, f.bob, Quantity{1}, "", whole).fails("token is unrecallable");
    f.alice.to<Tokens>().setTokenConf(f.token, 1, false).fails("unrecallable cannot be cleared");
 }
 

@@ -307,7 +307,7 @@ void runTransaction(ByteView packed, bool speculative) {
          callRaw(action);
 
    if (billed) {
-      to<VServerInterface>().useCpuSys(first.sender, to<CpuLimit>().getCpuTime());
+      to<VServerInterface>().useCpuSys(first.sender, static_cast<std::uint64_t>(to<CpuLimit>().getCpuTime()));
       to<VServerInterface>().finishTx();
    }
    saveEventRoot(status.eventMerkleRoot());

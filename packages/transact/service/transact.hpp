@@ -48,6 +48,7 @@ struct SnapshotInfo {
 /// History event, once a block.
 struct BlockStart {
    static constexpr std::string_view eventName = "blockStart";
+   static constexpr bool isPublic = true;
    BlockNum blockNum = 0;
    TimePointUSec blockTime;
 };

@@ -7,6 +7,8 @@
 //    };
 //    emitHistory(BalanceChanged{…});
 //
+// The schema calls an event `private`, or `public` with `static constexpr bool isPublic = true;` beside its name.
+//
 // Those that queries shall find are kept in a table, too:
 //
 //    using Changes = EventTable<3, BalanceChanged, By<&BalanceChanged::account>>;
@@ -55,6 +57,12 @@ std::uint64_t emitMerkle(const E& event) {
    return detail::emit(EventDb::merkle, event);
 }
 
+/// In which block an event happened, as clients of the protocol ask: `block { blockNum blockTime }`.
+struct EventBlock {
+   BlockNum blockNum = 0;
+   TimePointUSec blockTime;
+};
+
 /// An event as queries find it. Outside the state hash.
 template <class E>
 struct EventLine {
@@ -62,6 +70,7 @@ struct EventLine {
    E event;
    BlockNum blockNum = 0;
    TimePointUSec blockTime;
+   EventBlock block() const { return {blockNum, blockTime}; }
 };
 
 /// Index of an EventTable: by these members of the event, then in the order in which they happened.
