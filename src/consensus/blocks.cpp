@@ -406,8 +406,12 @@ void ReplicaState::commit(ForkBlock& block) {
    std::vector<const ForkBlock*> line;
    for (const ForkBlock* at = &block; at != &tree.root(); at = at->parent)
       line.push_back(at);
-   for (auto at = line.rbegin(); at != line.rend(); ++at)
+   for (auto at = line.rbegin(); at != line.rend(); ++at) {
       consider(**at);
+      // The first transaction is the block's own.
+      if ((*at)->block->block.transactions.size() > 1)
+         worthTelling_ = (*at)->num;
+   }
    ASSERT(block.num > tree.root().num && ForkTree::isAncestor(tree.root(), block));
    const ForkBlock* locked = tree.find(bestConfirm_.id);
    if (locked ? !ForkTree::onOneChain(*locked, block) : format::blockNumOf(bestConfirm_.id) <= block.num)

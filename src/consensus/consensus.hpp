@@ -224,6 +224,9 @@ struct Produce {
    TermNum term = 0;
    BlockNum commitNum = 0;
    std::optional<Bytes> aux; ///< auxConsensusData of the block
+   /// A block with transactions has become irreversible, and others learn of it from a header only: the next block is
+   /// sealed at once, empty, for that. Such a block asks for no other.
+   bool news = false;
    friend bool operator==(const Produce&, const Produce&) = default;
 };
 /// This node does not lead: abort an open block.

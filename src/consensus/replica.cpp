@@ -374,7 +374,7 @@ std::optional<Produce> ReplicaState::production() {
    if (executing_ || isOpenEnd(*head) || !mayBuildOn(*head) || sets.current.empty() ||
        now_.monotonic < retryProduceAt_ || head->num - tree.root().num >= options.blocksAheadMax)
       return std::nullopt;
-   Produce out{head->id, options.producer, {}, term, tree.root().num, std::nullopt};
+   Produce out{head->id, options.producer, {}, term, tree.root().num, std::nullopt, false};
    if (sets.current.bft()) {
       const format::Producer& leader = sets.current.leader(term);
       const auto claim = claimIn(sets.current);
@@ -400,6 +400,8 @@ std::optional<Produce> ReplicaState::production() {
    if (!claim)
       return std::nullopt;
    out.claim = *claim;
+   // C7: its followers know no more than a header says.
+   out.news = !sets.single() && head->commitNum < worthTelling_;
    return out;
 }
 

@@ -182,6 +182,7 @@ private:
    static constexpr std::size_t pastMax = 128;
 
    ForkBlock* target_ = nullptr; ///< highest block proven irreversible
+   BlockNum worthTelling_ = 0;   ///< the newest irreversible block with transactions of anybody's
    std::optional<BlockId> executing_;
    bool cancelling_ = false;
    std::int64_t executingSince_ = 0;

@@ -1068,6 +1068,40 @@ TEST_F(CftTest, theLeaderCommitsWhatAMajorityHas) { // C6
    EXPECT_EQ(node.replica->role(), Role::follower);
 }
 
+TEST_F(CftTest, theLeaderTellsAtOnceWhatBecameIrreversibleOfTransactions) { // C7
+   begin();
+   lead();
+   const TermNum term = node.replica->term();
+   const auto order = [&] { return node.taken<Produce>().back(); };
+   // Nobody waits for an empty block.
+   const Spot empty = seal(node.genesis, {.commitNum = 10});
+   node.receive(confirm(term, 1, empty));
+   ASSERT_EQ(node.replica->irreversible(), empty.id);
+   EXPECT_FALSE(order().news);
+
+   const Spot work = seal(empty, {.commitNum = 11, .transactions = 1});
+   EXPECT_FALSE(order().news);
+   node.receive(confirm(term, 1, work));
+   ASSERT_EQ(node.replica->irreversible(), work.id);
+   EXPECT_TRUE(order().news);
+   EXPECT_EQ(order().commitNum, work.header.blockNum);
+   // A block that was open already does not say it.
+   const Spot silent = seal(work, {.commitNum = 11});
+   EXPECT_TRUE(order().news);
+   const Spot telling = seal(silent, {.commitNum = work.header.blockNum});
+   EXPECT_FALSE(order().news);
+   node.receive(confirm(term, 1, telling));
+   ASSERT_EQ(node.replica->irreversible(), telling.id);
+   EXPECT_FALSE(order().news);
+}
+
+TEST_F(CftTest, whoProducesAloneHasNobodyToTell) {
+   begin(0, 1);
+   const Spot work = seal(node.genesis, {.commitNum = 10, .transactions = 1});
+   ASSERT_EQ(node.replica->irreversible(), work.id);
+   EXPECT_FALSE(node.taken<Produce>().back().news);
+}
+
 TEST_F(CftTest, aConfirmOfAStrangerIsIgnored) {
    begin();
    lead();

@@ -101,6 +101,7 @@ struct TestReplica {
       BlockNum commitNum = 0; ///< 0: two below the block
       std::int64_t afterUs = 1'000'000;
       bool empty = false;
+      unsigned transactions = 0; ///< besides the block's own
       std::optional<format::Consensus> newConsensus{};
       std::optional<Bytes> aux{};
       std::uint64_t mark = 0; ///< tells blocks apart that are alike otherwise
@@ -116,6 +117,8 @@ struct TestReplica {
       header.newConsensus = content.newConsensus;
       if (!content.empty)
          block.block.transactions.push_back(testTransaction("startBlock", {}, parent.header.blockNum));
+      for (unsigned i = 0; i < content.transactions; ++i)
+         block.block.transactions.push_back(testTransaction("work", {}, parent.header.blockNum + i));
       block.auxConsensusData = content.aux;
       return sealedTestBlock(parent, std::move(block));
    }

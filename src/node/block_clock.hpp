@@ -3,10 +3,11 @@
 
 namespace polis::node {
 
-/// When a single producer opens and seals blocks. Pure; all times are microseconds since 1970.
+/// When a producer opens and seals blocks. Pure; all times are microseconds since 1970.
 ///
-/// A block is sealed when there is work, no sooner than `minIntervalUs` after the last, and every second when idle. No
-/// two block times are equal or more than a second apart, but for a pause of the process itself.
+/// A block is sealed when there is work, no sooner than `minIntervalUs` after the last, and every second when idle; and
+/// at once, without any work in it, when others wait to hear what has become irreversible. No two block times are equal
+/// or more than a second apart, but for a pause of the process itself.
 struct BlockClock {
    static constexpr std::int64_t idleUs = 1'000'000;
    /// Behind by more than this the clock does not catch up second by second, but goes on from now.
@@ -22,6 +23,9 @@ struct BlockClock {
          return head + minIntervalUs;
       return now < head + idleUs ? now : head + idleUs;
    }
+
+   /// The time of an empty block that tells others what has become irreversible: it is sealed at once.
+   static std::int64_t newsTime(std::int64_t head, std::int64_t now) { return BlockClock{1}.blockTime(head, now); }
 
    /// The time of a block while a chain is being made: those follow as fast as they can.
    static std::int64_t bootTime(std::int64_t head, std::int64_t now) {

@@ -89,6 +89,17 @@ TEST(BlockClock, aTransactionOnAnIdleChainIsSealedAtOnce) {
    EXPECT_FALSE(clock.sealNow(start + clock.minIntervalUs, start + 10, start + 20, true, false));
 }
 
+TEST(BlockClock, newsWaitForNoInterval) {
+   EXPECT_EQ(BlockClock::newsTime(start, start + 5'000), start + 5'000);
+   // The next block with work keeps it.
+   BlockClock clock;
+   EXPECT_EQ(clock.blockTime(start + 5'000, start + 6'000), start + 5'000 + clock.minIntervalUs);
+   for (const std::int64_t took : {-5'000'000, 0, 1, 999'999, 1'550'387}) {
+      EXPECT_GT(BlockClock::newsTime(start, start + took), start) << took;
+      EXPECT_LE(BlockClock::newsTime(start, start + took), start + BlockClock::idleUs) << took;
+   }
+}
+
 TEST(BlockClock, blocksOfABootKeepThePromisesToo) {
    // However long the packages of one block take, and however fast they are.
    for (const std::int64_t took : {-5'000'000, 0, 1, 999'999, 1'550'387, 60'000'000}) {

@@ -128,8 +128,9 @@ void ChainThread::produce(consensus::Produce order) {
       return;
    const bool same =
        order_ && order_->parent == order.parent && order_->term == order.term && order_->producer == order.producer;
-   // What has no work in it yet may as well say the newest.
-   if (kernel_.blockOpen() && (!same || (kernel_.openBlockTransactions() == 0 && order_->commitNum != order.commitNum)))
+   // What has no work in it yet may as well say the newest, and what has little waits for the block with the news.
+   if (kernel_.blockOpen() && (!same || (order.news && !waiting_) ||
+                               (kernel_.openBlockTransactions() == 0 && order_->commitNum != order.commitNum)))
       kernel_.abortBlock();
    order_ = std::move(order);
    if (!same)
@@ -165,6 +166,12 @@ void ChainThread::work(bool woken) {
    const std::int64_t now = nowUs();
    if (now < retryUs_)
       return;
+   if (order_->news && !kernel_.blockOpen()) {
+      open(now, BlockClock::newsTime(kernel_.head()->header->time.microseconds, now));
+      if (kernel_.blockOpen())
+         seal();
+      return;
+   }
    const bool due = now >= options_.clock.idleDeadline(kernel_.head()->header->time.microseconds, now);
    if (woken || waiting_ || due) {
       // An empty block that has been open for a while would carry a time of the past.
@@ -172,7 +179,7 @@ void ChainThread::work(bool woken) {
           now > blockTimeUs_ + options_.clock.minIntervalUs)
          kernel_.abortBlock();
       if (!kernel_.blockOpen())
-         open(now);
+         open(now, options_.clock.blockTime(kernel_.head()->header->time.microseconds, now));
       if (!kernel_.blockOpen())
          return;
       waiting_ = pull();
@@ -184,8 +191,8 @@ void ChainThread::work(bool woken) {
       seal();
 }
 
-void ChainThread::open(std::int64_t now) {
-   blockTimeUs_ = options_.clock.blockTime(kernel_.head()->header->time.microseconds, now);
+void ChainThread::open(std::int64_t now, std::int64_t blockTimeUs) {
+   blockTimeUs_ = blockTimeUs;
    openedUs_ = now;
    if (auto started = kernel_.startBlock(
            {.time = blockTimeUs_, .producer = order_->producer, .term = order_->term, .commitNum = order_->commitNum});

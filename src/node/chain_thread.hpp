@@ -69,7 +69,7 @@ private:
    /// Whether the block after head is made by `producer` without asking anybody.
    bool alone(format::AccountNumber producer) const;
    void work(bool woken);
-   void open(std::int64_t now);
+   void open(std::int64_t now, std::int64_t blockTimeUs);
    bool pull();
    void forward(bool woken);
    void seal();
