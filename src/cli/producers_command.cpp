@@ -6,8 +6,10 @@
 #include "node/package.hpp"
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <set>
 #include <thread>
 #include <tuple>
@@ -21,7 +23,7 @@ using namespace format::literals;
 struct ProducersArguments {
    Common common;
    std::vector<std::string> members, sign;
-   bool bft = false, cft = false, force = false;
+   bool bft = false, cft = false, force = false, noWait = false;
 };
 
 struct NodeFacts {
@@ -31,8 +33,20 @@ struct NodeFacts {
 /// The answer of /native/admin/producers.
 struct ProducersFacts {
    std::vector<format::Producer> chain{};
+   std::optional<format::ConsensusData> inForce{};
    std::vector<NodeFacts> nodes{};
 };
+
+/// Nothing where the node tells it only to its administrator.
+std::optional<ProducersFacts> producersFacts(ChainClient& client) {
+   const auto reply = client.ask("x-admin", "/native/admin/producers");
+   if (reply.status != 200)
+      return std::nullopt;
+   auto facts = format::fromJson<ProducersFacts>(asText(reply.body));
+   if (!facts)
+      throw Fault("The node's answer to /native/admin/producers cannot be read: " + facts.error().message);
+   return std::move(*facts);
+}
 
 /// NAME, or NAME=FILE with its public or private key.
 format::Producer memberOf(const std::string& text) {
@@ -77,14 +91,11 @@ void checkThatTheyAreThere(ChainClient& client, const std::vector<format::Produc
    for (int attempt = 0; attempt < 10; ++attempt) {
       if (attempt > 0)
          std::this_thread::sleep_for(std::chrono::seconds(1));
-      const auto reply = client.ask("x-admin", "/native/admin/producers");
-      if (reply.status != 200)
+      const auto facts = producersFacts(client);
+      if (!facts)
          throw Fault("Whether the new producers are there cannot be seen: the node at " + client.root().origin() +
                      " tells only its administrator which nodes are connected to it. Run this on its machine." +
                      std::string(otherwise));
-      const auto facts = format::fromJson<ProducersFacts>(asText(reply.body));
-      if (!facts)
-         throw Fault("The node's answer to /native/admin/producers cannot be read: " + facts.error().message);
       doubts.clear();
       for (const auto& producer : producers)
          if (const auto doubt = doubtAbout(producer, *facts); !doubt.empty())
@@ -95,6 +106,38 @@ void checkThatTheyAreThere(ChainClient& client, const std::vector<format::Produc
    throw Fault("The chain might stand still for ever; nothing was changed.\n" + doubts +
                "Each producer's node must run with its name and key, and be connected to " + client.root().origin() +
                ".\nIf it is connected to another node, ask that one: --url" + std::string(otherwise));
+}
+
+/// A decision is in force when a block of the new producers alone is irreversible. Until then those before are needed
+/// too, so that nobody may stop them yet. What it says goes to `out`.
+void awaitThem(ChainClient& client, const std::function<bool(const format::ConsensusData&)>& isWanted,
+               std::ostream& out) {
+   using namespace std::chrono_literals;
+   out << "Waiting until they are in force. Until then the producers before them are needed too: stop none."
+       << std::endl;
+   const auto started = std::chrono::steady_clock::now();
+   for (bool advised = false;; std::this_thread::sleep_for(200ms)) {
+      const auto facts = producersFacts(client);
+      if (!facts) {
+         out << "The node at " << client.root().origin()
+             << " tells only its administrator when they are. Leave all nodes running until new blocks are theirs.\n";
+         return;
+      }
+      if (facts->inForce && isWanted(*facts->inForce))
+         break;
+      if (!advised && std::chrono::steady_clock::now() - started > 20s) {
+         advised = true;
+         out << "They are not in force after 20 seconds. The decision is made, and nothing can undo it before it is in "
+                "force:\n"
+                "enough of the producers before and enough of the new ones have to be there at once.\n"
+                "   Start the nodes that are not running, with their names and keys (polis node … --producer NAME "
+                "--key FILE),\n"
+                "   see to it that they are connected (--peer), and read in their logs what they wait for.\n"
+                "The chain goes on by itself then. Ctrl-C ends the waiting, and nothing else."
+             << std::endl;
+      }
+   }
+   out << "They are in force: the blocks are theirs alone." << std::endl;
 }
 
 void setProducers(const ProducersArguments& args) {
@@ -118,13 +161,27 @@ void setProducers(const ProducersArguments& args) {
    ChainClient client(args.common);
    if (!args.force)
       checkThatTheyAreThere(client, producers);
-   const auto trace = client.push({std::move(action)}, readKeys(args.sign));
-   if (args.common.json)
-      return printTrace(trace, args.common);
-   std::cout << "Decided: ";
+   // Already the block that holds the decision is irreversible only when the new producers have seen to it as well.
+   const auto trace =
+       client.push({std::move(action)}, readKeys(args.sign), args.noWait ? WaitFor::final : WaitFor::applied);
+   printTrace(trace, args.common);
+   std::ostream& out = args.common.json ? std::cerr : std::cout;
+   out << "Decided: ";
    for (const auto& producer : producers)
-      std::cout << (&producer == producers.data() ? "" : ", ") << producer.name.str();
-   std::cout << ". They take over within a few blocks.\n";
+      out << (&producer == producers.data() ? "" : ", ") << producer.name.str();
+   out << "." << std::endl;
+   if (args.noWait)
+      out << "They take over within a few blocks, and the producers before them are needed until then.\n";
+   else
+      awaitThem(
+          client,
+          [&](const format::ConsensusData& data) {
+             return !(args.bft && std::get_if<format::CftConsensus>(&data)) &&
+                    !(args.cft && std::get_if<format::BftConsensus>(&data)) &&
+                    std::visit([&](const auto& set) { return std::ranges::is_permutation(set.producers, producers); },
+                               data);
+          },
+          out);
 }
 
 } // namespace
@@ -141,7 +198,9 @@ void addProducersCommand(CLI::App& app, int& exitCode) {
        "Before that, each runs a node that follows the chain and has its key:\n"
        "   polis node ./ada --producer ada --key ada.pem --peer https://community.org --p2p …\n"
        "A change needs the agreement of the present producers: sign with the keys of enough of them (one of one, two\n"
-       "of three, three of four). A name without a key is for trying out: whoever reaches a node may act for it.");
+       "of three, three of four). A name without a key is for trying out: whoever reaches a node may act for it.\n"
+       "\n"
+       "Returns when the new producers are in force. Until then enough of those before are needed too.");
    addCommon(*command, args->common);
    command->add_option("producers", args->members, "All of the new producers")->required()->type_name("NAME=FILE");
    auto* bft =
@@ -149,6 +208,7 @@ void addProducersCommand(CLI::App& app, int& exitCode) {
    command->add_flag("--cft", args->cft, "They trust each other: a block is final when more than half have it")
        ->excludes(bft);
    command->add_flag("--force", args->force, "Even if no connected node has the name and the key of one of them");
+   command->add_flag("--no-wait", args->noWait, "Return when it is decided, not when they are in force");
    command->add_option("-s,--sign", args->sign, "Key file of a present producer. Repeatable")
        ->allow_extra_args(false)
        ->type_name("FILE");

@@ -76,6 +76,8 @@ struct KeyRequest {
 
 struct ProducersAnswer {
    std::vector<format::Producer> chain{}; ///< present ones, and those of a change under way
+   /// By whom alone, and how, the newest irreversible block was agreed on; none while that changes.
+   std::optional<format::ConsensusData> inForce{};
    std::vector<peer::Introduction> nodes{};
 };
 
@@ -222,7 +224,6 @@ format::HttpReply NativeEndpoints::chain() const {
 format::HttpReply NativeEndpoints::producers() const {
    ProducersAnswer answer;
    answer.nodes = control_.introductions();
-   const auto& consensus = control_.kernel().head()->status.consensus;
    const auto add = [&](const format::Consensus& set) {
       std::visit(
           [&](const auto& data) {
@@ -230,9 +231,12 @@ format::HttpReply NativeEndpoints::producers() const {
           },
           set.data);
    };
-   add(consensus.current);
-   if (consensus.next)
-      add(consensus.next->consensus);
+   const auto head = control_.kernel().head(), irreversible = control_.kernel().irreversible();
+   add(head->status.consensus.current);
+   if (const auto& next = head->status.consensus.next)
+      add(next->consensus);
+   if (!irreversible->status.consensus.next)
+      answer.inForce = irreversible->status.consensus.current.data;
    return json(format::toJson(answer));
 }
 

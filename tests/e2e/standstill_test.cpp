@@ -45,10 +45,12 @@ TEST(Standstill, aKeyThatNobodyHasTakesOverOnlyByForceAndThenPushesAreAnswered) 
    options.arguments = {"--key", ownFile};
    harness::NodeProcess node(std::move(options));
    const ChainClient client(node.port());
-   const auto decide = [&](const std::string& member) {
-      return harness::runPolis({"producers", "--bft", member, "--sign", ownFile, "--url",
-                                "http://polis.localhost:" + std::to_string(node.port())});
+   const auto words = [&](const std::string& member, std::vector<std::string> more = {}) {
+      more.insert(more.begin(), {"producers", "--bft", member, "--sign", ownFile, "--url",
+                                 "http://polis.localhost:" + std::to_string(node.port())});
+      return more;
    };
+   const auto decide = [&](const std::string& member) { return harness::runPolis(words(member)); };
    const auto says = [](const harness::CommandResult& result, const std::string& text) {
       EXPECT_NE(result.output.find(text), std::string::npos) << text << "\n" << result.output;
    };
@@ -63,11 +65,10 @@ TEST(Standstill, aKeyThatNobodyHasTakesOverOnlyByForceAndThenPushesAreAnswered) 
    // Nothing was changed.
    client.mustPush({action("prod", "accounts", "getAccount", "prod"_a)}, &own);
 
-   // What --force does.
-   format::ConsensusData data =
-       format::BftConsensus{std::vector<format::Producer>{{"prod"_a, {"verify-sig"_a, other.publicKey().spki()}}}};
-   EXPECT_TRUE(ChainClient::succeeded(
-       client.push(client.transaction({action("producers", "producers", "setConsensus", std::move(data))}, &own))));
+   // Whoever wants it all the same has it decided, but never in force.
+   auto byForce = words("prod=" + otherFile, {"--force"});
+   byForce.insert(byForce.begin(), harness::polisBinary().string());
+   const harness::BackgroundCommand forced({.words = std::move(byForce)}, keys.path() / "forced.log");
    EXPECT_TRUE(soon([&] { return node.log().find("does not have the key") != std::string::npos; })) << node.log();
 
    // Expiry passes by the clock, for no block comes that could tell of it.
@@ -85,6 +86,8 @@ TEST(Standstill, aKeyThatNobodyHasTakesOverOnlyByForceAndThenPushesAreAnswered) 
    ASSERT_EQ(final.wait_for(std::chrono::minutes(1)), std::future_status::ready) << node.log();
    const auto heard = final.get();
    EXPECT_EQ(heard.status, 504) << heard.body;
+   EXPECT_TRUE(soon([&] { return forced.output().find("not in force after 20 seconds") != std::string::npos; }))
+       << forced.output();
 }
 
 TEST(Boot, whoComesWhileTheChainIsMadeIsAskedToComeAgainAndAStopIsObeyedAtOnce) {

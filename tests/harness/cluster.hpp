@@ -78,9 +78,6 @@ public:
    };
    /// Has the producers so far make these nodes the producers, and waits until they are. Throws std::runtime_error.
    Change setProducers(const std::vector<std::size_t>& numbers, bool cft);
-   /// Waits until the producers that a block after `after` decides on are in force, as a node sees it: until then those
-   /// before are needed too. Throws std::runtime_error.
-   Change awaitProducers(std::uint32_t after, std::size_t number) const;
    /// Does what the producers may do when all of them sign. Throws std::runtime_error.
    void decide(format::Action act);
    /// A block as a node tells it. Throws std::runtime_error when it does not.
@@ -95,6 +92,9 @@ public:
 
 private:
    format::Claim claimOf(std::size_t number) const;
+   /// Waits until the producers that a block after `after` decides on are in force, as a node sees it: until then those
+   /// before are needed too. Throws std::runtime_error.
+   Change awaitProducers(std::uint32_t after, std::size_t number) const;
 
    Options options_;
    std::unique_ptr<TestNetwork> network_;
