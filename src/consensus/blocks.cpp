@@ -218,7 +218,13 @@ bool ReplicaState::suspicious(const ForkBlock& block) const {
       return true;
    if (options.guards.prudentAboutTime && block.timeUs > now_.real + options.futureMaxUs)
       return true;
-   return block.tooSlow;
+   return now_.monotonic < block.tooSlowUntil;
+}
+
+/// How long its execution may take. What was given up is tried again after a while, and for twice as long: this node
+/// may have been slow, or stood still, and a set that begins after the block waits for it.
+std::int64_t ReplicaState::patienceWith(const ForkBlock& block) const {
+   return options.executionMaxUs << std::min(block.givenUp, 5u);
 }
 
 void ReplicaState::vouch(ForkBlock& block) {
@@ -370,7 +376,7 @@ void ReplicaState::chooseHead() {
       }
    } else if (next) {
       executing_ = next->id;
-      executingSince_ = now_.monotonic;
+      executingUntil_ = now_.monotonic + patienceWith(*next);
       act(Execute{next->id, next->block});
    }
 }
@@ -493,9 +499,14 @@ bool ReplicaState::forbiddenFork(const ForkBlock& block) const {
 
 /// What this node may not vote for it does not build on either, until a quorum has decided otherwise. A later term may
 /// have built on it all the same. A vote for what can never be irreversible, and is gone therefore, forbids others in
-/// its term, and hides nothing.
+/// its term, and hides nothing. Nor does one of an earlier term of BFT, where nobody votes any more: who has the same
+/// blocks is to have the same head, or may stand where it is no member, and be missed in the sets of the others.
 bool ReplicaState::mayBeHead(const ForkBlock& block) const {
-   return block.vouched || !mayVote() || !tree.find(bestConfirm_.id) || !forbiddenFork(block);
+   const auto onlyBft = [](const ProducerSets& sets) { return sets.current.bft() && (!sets.next || sets.next->bft()); };
+   const bool byBft = !confirmedByCft_ && onlyBft(block.sets()) && onlyBft(activeOn(block)->sets);
+   if (block.vouched || !mayVote() || !tree.find(bestConfirm_.id) || (byBft && bestConfirm_.term < term))
+      return true;
+   return !forbiddenFork(block);
 }
 
 /// A block is its author's first vote for it.

@@ -276,7 +276,7 @@ struct Options {
    std::int64_t electionTimeoutMaxUs = 20'000'000;
    std::int64_t resendUs = 1'000'000;       ///< votes are repeated while nothing becomes irreversible
    std::int64_t futureMaxUs = 2'000'000;    ///< no Prepare for a block from further in the future
-   std::int64_t executionMaxUs = 1'500'000; ///< no waiting longer for a block that nobody has vouched for
+   std::int64_t executionMaxUs = 1'500'000; ///< no waiting longer at first for a block that nobody has vouched for
    BlockNum blocksAheadMax = 1024;          ///< no own block further above the irreversible one
    Guards guards{};
 };

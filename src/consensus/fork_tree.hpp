@@ -4,6 +4,7 @@
 #include "consensus/consensus.hpp"
 
 #include <array>
+#include <limits>
 #include <map>
 #include <memory>
 
@@ -32,7 +33,8 @@ struct ForkBlock {
    ChainConsensusPtr after; ///< and the one in which every child begins
    BlockState state = BlockState::known;
    bool own = false;
-   bool tooSlow = false;   ///< its execution was given up
+   unsigned givenUp = 0;                                                 ///< how often its execution took too long
+   std::int64_t tooSlowUntil = std::numeric_limits<std::int64_t>::min(); ///< monotonic; not tried again before that
    bool vouched = false;   ///< a quorum wants it, or something built on it
    bool certified = false; ///< proven irreversible
    Bytes proof;            ///< packed BlockConfirm, if that is how

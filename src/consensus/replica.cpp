@@ -244,13 +244,14 @@ void ReplicaState::on(const PeerConnected& connected) {
 void ReplicaState::on(const KeysChanged&) {}
 
 void ReplicaState::on(const Tick&) {
-   if (executing_ && !cancelling_ && options.guards.boundedExecution &&
-       now_.monotonic - executingSince_ >= options.executionMaxUs) {
+   if (executing_ && !cancelling_ && options.guards.boundedExecution && now_.monotonic >= executingUntil_) {
       ForkBlock* block = tree.find(*executing_);
       if (!block || (!block->vouched && block->sets().current.bft())) {
          cancelling_ = true;
-         if (block)
-            block->tooSlow = true;
+         if (block) {
+            block->tooSlowUntil = now_.monotonic + 10 * patienceWith(*block);
+            ++block->givenUp;
+         }
          act(CancelExecution{*executing_});
       }
    }
@@ -266,8 +267,8 @@ std::optional<std::int64_t> ReplicaState::wakeAt() const {
       at = std::min(at, *viewAt_);
    if (electionAt_)
       at = std::min(at, *electionAt_);
-   if (executing_ && !cancelling_ && executingSince_ + options.executionMaxUs > now_.monotonic)
-      at = std::min(at, executingSince_ + options.executionMaxUs);
+   if (executing_ && !cancelling_ && executingUntil_ > now_.monotonic)
+      at = std::min(at, executingUntil_);
    if (suspicionEndsAt_)
       at = std::min(at, *suspicionEndsAt_);
    return at;

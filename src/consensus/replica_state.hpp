@@ -78,6 +78,7 @@ private:
    void inserted(ForkBlock& block);
    void aux(ForkBlock& block, const format::BlockConfirm& confirm);
    bool suspicious(const ForkBlock& block) const;
+   std::int64_t patienceWith(const ForkBlock& block) const;
    void vouch(ForkBlock& block);
    /// The block is proven irreversible, executed or not.
    void certify(ForkBlock& block, Bytes proof);
@@ -185,7 +186,7 @@ private:
    BlockNum worthTelling_ = 0;   ///< the newest irreversible block with transactions of anybody's
    std::optional<BlockId> executing_;
    bool cancelling_ = false;
-   std::int64_t executingSince_ = 0;
+   std::int64_t executingUntil_ = 0;
    std::optional<Produce> producing_;
    std::int64_t retryProduceAt_ = 0;
    std::int64_t resendAt_ = 0;

@@ -407,6 +407,27 @@ TEST_F(BftTest, anEndlessBlockIsCancelledAndAbstainedFrom) { // D6
    EXPECT_EQ(node.replica->head(), id);
 }
 
+TEST_F(BftTest, whatWasGivenUpIsTriedAgainForTwiceAsLong) { // D6
+   begin(1);
+   const BlockPtr block = node.build(node.genesis, {});
+   const BlockId id = format::blockId(block->block.header);
+   const auto after = [&](std::int64_t us, auto effect) {
+      node.now.monotonic += us;
+      const Effects effects = node.replica->step(Tick{}, node.now);
+      return std::ranges::any_of(effects, [](const Effect& e) { return std::holds_alternative<decltype(effect)>(e); });
+   };
+   const std::int64_t patience = node.options.executionMaxUs;
+   (void)node.replica->step(BlockReceived{1, block}, node.now);
+   ASSERT_TRUE(after(patience, CancelExecution{}));
+   (void)node.replica->step(BlockExecuted{id, Verdict::cancelled}, node.now);
+   EXPECT_FALSE(after(10 * patience - 1, Execute{}));
+   EXPECT_TRUE(after(1, Execute{}));
+   EXPECT_FALSE(after(2 * patience - 1, CancelExecution{}));
+   node.step(BlockExecuted{id, Verdict::valid});
+   EXPECT_EQ(node.replica->head(), id);
+   EXPECT_TRUE(voted(id));
+}
+
 TEST_F(BftTest, whatWasCancelledForABetterForkIsTakenUpAgain) {
    begin(2);
    const BlockPtr block = node.build(node.genesis, {});
@@ -848,6 +869,42 @@ TEST_F(HandoverTest, aTermBeginsWhereItDidWhileTheSetToComeIsSilent) { // B1, B1
    for (const std::size_t i : Who{4, 5, 6})
       node.receive(node.viewChange(1, i));
    EXPECT_TRUE(voted(start.id));
+}
+
+TEST_F(HandoverTest, aVoteOfAnEarlierTermKeepsNobodyFromWhereItIsNeeded) { // B4, F1
+   // In term 1 two leaders end joint consensus, each by the sets on its own fork. This node has voted where it is no
+   // member any more; the other fork has gone on to a set that decides nothing without it.
+   begin(3);
+   const std::vector<format::Producer> next{node.people[0], node.people[2], node.people[4]};
+   const Spot start = grow(node.genesis, {.newConsensus = testConsensus(Algorithm::bft, next)});
+   const Bytes proof = node.proof(start, {0, 1, 2}, Who{0, 2, 4});
+   views(1);
+   node.receive(node.viewChange(1, 4));
+   ASSERT_EQ(node.replica->term(), 1u);
+   const Spot middle = grow(start, {.term = 1});
+   ASSERT_TRUE(voted(middle.id));
+   const Spot end = grow(middle, {.term = 1, .commitNum = 11, .aux = proof});
+   ASSERT_EQ(node.replica->irreversible(), start.id);
+   const Spot other = grow(start, {.mark = 1});
+   const Spot otherEnd = grow(other, {.commitNum = 11, .aux = proof});
+   const Spot again = grow(otherEnd, {.commitNum = 11, .newConsensus = testConsensus(Algorithm::bft, node.some(3, 5))});
+   const BlockPtr last = node.build(again, {.author = 2, .term = 1, .commitNum = 11});
+   node.receive(last);
+   EXPECT_EQ(node.disconnects(), 0u);
+   EXPECT_EQ(node.replica->head(), end.id);
+   node.effects.clear();
+   for (const std::size_t who : Who{0, 2, 4})
+      node.receive(node.viewChange(2, who));
+   ASSERT_EQ(node.replica->term(), 2u);
+   EXPECT_EQ(node.replica->head(), format::blockId(last->block.header));
+   const auto views = node.sent<ViewChangeMessage>();
+   EXPECT_TRUE(std::ranges::any_of(
+       views, [&](const auto& view) { return view.producer == node.options.producer && view.term == 2; }));
+   EXPECT_FALSE(voted(format::blockId(last->block.header)));
+   const Spot spot = Spot::of(last, again);
+   const BlockPtr later = node.build(spot, {.author = 4, .term = 2, .commitNum = 11});
+   node.receive(later);
+   EXPECT_TRUE(voted(format::blockId(later->block.header)));
 }
 
 TEST_F(HandoverTest, aCftSetToComeCommitsButDoesNotPrepare) {
