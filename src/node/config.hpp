@@ -11,8 +11,8 @@
 
 namespace polis::node {
 
-/// Neighbours that were away for a moment go on with blocks.
-inline constexpr std::uint32_t keepBlocksMin = 1000;
+/// Neighbours that were away for a minute go on with blocks.
+inline constexpr std::uint32_t keepBlocksMin = 250;
 
 /// Settings of a node: command line over `<folder>/config` over defaults.
 struct Config {

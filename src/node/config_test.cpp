@@ -30,7 +30,7 @@ TEST(Config, saysWhichLineIsWrong) {
         std::vector<std::pair<std::string, std::string>>{{"producer = a\nfoo = 1", "line 2"},
                                                          {"min-interval = 99", "100 to 1000"},
                                                          {"chain = 00", "64 hexadecimal"},
-                                                         {"keep-blocks = 1", "at least 1000"},
+                                                         {"keep-blocks = 1", "at least 250"},
                                                          {"service-threads = x", "number"}}) {
       const auto config = parseConfig(text);
       ASSERT_FALSE(config) << text;

@@ -128,6 +128,56 @@ TEST_F(ClusterTest, whenTheCommandHasReturnedThoseBeforeMayStop) {
    greet(cluster, 2, "without the first");
 }
 
+TEST_F(ClusterTest, aProducerThatLostItsFolderVotesAgainInALaterTerm) {
+   constexpr std::size_t lost = 3;
+   const TemporaryFolder folders("lost");
+   const auto folder = folders.path() / "node";
+   std::filesystem::create_directory(folder);
+   Cluster cluster(
+       {.producers = 4, .folder = [&](std::size_t node) { return node == lost ? folder : std::filesystem::path(); }});
+   const auto logHas = [&](const std::string& text) {
+      return soon([&] { return cluster.node(lost).log().find(text) != std::string::npos; });
+   };
+   const auto irreversible = [&](std::size_t node) {
+      return cluster.standing(node).value_or(harness::Standing{}).irreversible;
+   };
+   cluster.node(lost).kill();
+   std::filesystem::remove_all(folder);
+   std::filesystem::create_directory(folder);
+   cluster.start(lost);
+   greet(cluster, 1, "it follows");
+   ASSERT_TRUE(hears(cluster, lost, "it follows")) << cluster.logs();
+   ASSERT_TRUE(logHas("does not know how " + Cluster::producerName(lost) + " has voted")) << cluster.logs();
+
+   // With one more away only two vote: nothing is decided.
+   const auto leader = cluster.leader();
+   ASSERT_TRUE(leader && *leader != lost) << cluster.logs();
+   const std::size_t follower = (*leader + 1) % lost;
+   cluster.node(follower).kill();
+   const auto before = irreversible(*leader) + 1; // its vote may have been on the way
+   EXPECT_FALSE(harness::within(std::chrono::seconds(8), [&] { return irreversible(*leader) > before; }))
+       << cluster.logs();
+   cluster.start(follower);
+   // Whatever refers to a block that two made alone would go with it.
+   ASSERT_TRUE(soon([&] { return irreversible(*leader) > before + 1; })) << cluster.logs();
+   greet(cluster, *leader, "three vote");
+
+   // A term begins without its votes; after that nothing is left that it could contradict.
+   for (int attempt = 0; attempt < 3 && cluster.node(lost).log().find("votes again") == std::string::npos; ++attempt) {
+      const auto leads = cluster.leader();
+      ASSERT_TRUE(leads) << cluster.logs();
+      cluster.node(*leads).kill();
+      cluster.start(*leads);
+      const std::string text = "after the leader came back, " + std::to_string(attempt);
+      greet(cluster, (*leads + 1) % lost, text);
+      ASSERT_TRUE(hears(cluster, lost, text)) << cluster.logs();
+   }
+   ASSERT_TRUE(logHas("votes again")) << cluster.logs();
+   cluster.node(follower).kill();
+   greet(cluster, (follower + 1) % lost, "it takes part");
+   ASSERT_TRUE(hears(cluster, lost, "it takes part")) << cluster.logs();
+}
+
 TEST_F(ClusterTest, producersComeAndGo) {
    Cluster cluster({.producers = 1, .followers = 4, .absent = 1});
    Load load(cluster);

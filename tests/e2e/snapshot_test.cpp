@@ -156,6 +156,51 @@ TEST_F(Snapshot, aNewcomerTakesItWhereItIsSmallerThanTheBlocks) {
    ASSERT_TRUE(says(second, "to everybody")) << cluster.logs();
 }
 
+TEST_F(Snapshot, whatIsNotKeptIsNotNeeded) {
+   constexpr std::uint32_t kept = 250;
+   NodeProcess::Options options;
+   options.arguments = {"--p2p", "--key",         path("prod.pem"),    "--min-interval",
+                        "100",   "--keep-blocks", std::to_string(kept)};
+   NodeProcess node(std::move(options));
+   const auto key = format::PrivateKey::fromPem(asText(readAll(path("prod.pem"))));
+   ASSERT_TRUE(key);
+   const ChainClient client{node.port()};
+   client.mustPush({action("transact", "transact", "setSnapTime", std::uint32_t{1})}, &*key);
+   const auto block = [&](std::uint32_t num) {
+      return client.get("explorer", "/api/block?num=" + std::to_string(num)).status;
+   };
+   constexpr std::uint32_t early = 5;
+   ASSERT_EQ(block(early), 200);
+   // Some are dropped at a time.
+   int said = 0;
+   for (; block(early) == 200 && said < 1000; ++said)
+      client.mustPush({action("prod", "hello", "greet", "greeting " + std::to_string(said))}, &*key);
+   EXPECT_EQ(block(early), 404) << node.log();
+   EXPECT_GT(said, 200);
+   const auto greeting = [](int number) { return "greeting " + std::to_string(number); };
+   const auto says = [&](const NodeProcess& who, const std::string& text) {
+      return soon(
+          [&] { return ChainClient{who.port()}.get("hello", "/api/greetings").body.find(text) != std::string::npos; });
+   };
+
+   // A newcomer has no use for them, nor has the node itself, however it ends.
+   NodeProcess::Options follower;
+   follower.follows = true;
+   follower.arguments = {"--peer", "http://polis.localhost:" + std::to_string(node.port())};
+   NodeProcess newcomer(std::move(follower));
+   ASSERT_TRUE(says(newcomer, greeting(said - 1))) << newcomer.log();
+   EXPECT_NE(newcomer.log().find("This node goes on from a snapshot"), std::string::npos) << newcomer.log();
+   node.stop();
+   node.start();
+   client.mustPush({action("prod", "hello", "greet", std::string("after it was stopped"))}, &*key);
+   ASSERT_TRUE(says(newcomer, "after it was stopped")) << newcomer.log();
+   EXPECT_EQ(block(early), 404);
+   node.kill();
+   node.start();
+   client.mustPush({action("prod", "hello", "greet", std::string("after it was killed"))}, &*key);
+   ASSERT_TRUE(says(newcomer, "after it was killed")) << newcomer.log();
+}
+
 TEST_F(Snapshot, whatIsDamagedLeavesNothingBehind) {
    NodeProcess node;
    ChainClient{node.port()}.mustPush({action("prod", "hello", "greet", std::string("hello"))});

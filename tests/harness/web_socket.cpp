@@ -14,7 +14,7 @@ namespace polis::harness {
 namespace {
 
 constexpr int patienceMs = 30'000;
-constexpr unsigned char textFrame = 0x81, closeCode = 0x8;
+constexpr unsigned char textFrame = 0x81, binaryFrame = 0x82, closeCode = 0x8;
 
 } // namespace
 
@@ -55,19 +55,33 @@ bool WebSocket::fill(std::size_t bytes) {
    return true;
 }
 
-void WebSocket::send(std::string_view text) {
-   std::string frame(1, static_cast<char>(textFrame));
-   // Clients mask; with zeros the text stays as it is.
-   if (text.size() < 126)
-      frame += static_cast<char>(0x80 | text.size());
-   else {
-      frame += static_cast<char>(0x80 | 126);
-      frame += static_cast<char>(text.size() >> 8);
-      frame += static_cast<char>(text.size());
-   }
+void WebSocket::send(std::string_view text) { send(textFrame, text); }
+
+bool WebSocket::sendBinary(ByteView bytes) { return send(binaryFrame, asText(bytes)); }
+
+bool WebSocket::send(unsigned char kind, std::string_view payload) {
+   std::string frame(1, static_cast<char>(kind));
+   // Clients mask; with zeros the payload stays as it is.
+   const auto size = [&](char mark, unsigned bits) {
+      frame += static_cast<char>(0x80 | mark);
+      for (; bits > 0; bits -= 8)
+         frame += static_cast<char>(std::uint64_t{payload.size()} >> (bits - 8));
+   };
+   if (payload.size() < 126)
+      size(static_cast<char>(payload.size()), 0);
+   else if (payload.size() < 65536)
+      size(126, 16);
+   else
+      size(127, 64);
    frame.append(4, '\0');
-   frame += text;
-   ::send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+   frame += payload;
+   for (std::string_view rest = frame; !rest.empty();) {
+      const auto sent = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
+      if (sent <= 0)
+         return false;
+      rest.remove_prefix(static_cast<std::size_t>(sent));
+   }
+   return true;
 }
 
 std::optional<std::string> WebSocket::receive() {
@@ -84,7 +98,7 @@ std::optional<std::string> WebSocket::receive() {
          break;
       std::string payload = in_.substr(head, size);
       in_.erase(0, head + size);
-      if (first == textFrame)
+      if (first == textFrame || first == binaryFrame)
          return payload;
       if ((first & 0xf) == closeCode)
          break;

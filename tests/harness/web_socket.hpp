@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/bytes.hpp"
 #include "harness/http_load.hpp"
 
 #include <optional>
@@ -18,13 +19,15 @@ public:
 
    /// Status of the handshake's answer; 101 when this is a WebSocket now.
    int status() const { return status_; }
-   /// text: at most 65,535 bytes.
    void send(std::string_view text);
-   /// The next text message. Nothing when the connection ended, or after half a minute.
+   /// False when the connection has ended.
+   bool sendBinary(ByteView bytes);
+   /// The next message, of text or bytes. Nothing when the connection ended, or after half a minute.
    std::optional<std::string> receive();
 
 private:
    bool fill(std::size_t bytes);
+   bool send(unsigned char kind, std::string_view payload);
 
    int fd_ = -1;
    int status_ = 0;
