@@ -887,7 +887,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    std::int64_t monotonicNs() override { return clock.monotonicNs(); }
    void random(std::span<std::uint8_t> out) override { SystemRandom().fill(out); }
    void log(kernel::Severity severity, std::string_view message, std::optional<AccountNumber> service) override {
-      writeLog(static_cast<std::uint32_t>(severity), message, service);
+      // Others can make services fail as often as they like.
+      writeLog(kernelLines, static_cast<std::uint32_t>(severity), message, service);
    }
 
    std::expected<std::shared_ptr<kernel::Socket>, std::int32_t>
@@ -987,6 +988,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    std::optional<Keyring> ring; ///< with `key`, and those of the folder
    std::string adminToken;      ///< of a new folder, until the process ends; empty otherwise
    SystemClock clock;
+   LogAllowance kernelLines;
    LogFeed feed; ///< outlives every thread that logs
 
    Wake end, runWake, flushWake;

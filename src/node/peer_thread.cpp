@@ -510,6 +510,16 @@ void PeerThread::tellOfVotes() {
    }
 }
 
+/// Whoever connects again and again fills no log.
+void PeerThread::tellOfLink(log::Level level, std::string_view text) {
+   const auto leftOut = linkLines_.take({}, nowUs() / 1000);
+   if (!leftOut)
+      return;
+   if (*leftOut > 0)
+      log::warning(*leftOut, " lines about connections of other nodes were left out: there are too many");
+   log::write(level, text);
+}
+
 /// For whoever reads later why nothing was final for a while.
 void PeerThread::tellStory(std::int64_t nowUs) {
    const auto& sets = replica_->sets();
@@ -692,9 +702,10 @@ void PeerThread::lookAtChain() {
 void PeerThread::take(Event&& event) {
    const std::int64_t time = nowUs();
    if (auto* opened = std::get_if<Opened>(&event)) {
-      log::info("Connected to ", opened->link->where());
+      tellOfLink(log::Level::info, "Connected to " + opened->link->where());
+      const auto source = opened->link->comesFrom();
       links_.emplace(opened->peer, std::move(opened->link));
-      network_->opened(opened->peer, time);
+      network_->opened(opened->peer, time, source);
       for (const auto& message : snapshots_->signatures())
          network_->sendAbout(opened->peer, consensus::encode(message), message.blockId);
    } else if (auto* frame = std::get_if<Frame>(&event)) {
@@ -706,7 +717,7 @@ void PeerThread::take(Event&& event) {
       network_->written(written->peer);
    } else if (auto* closed = std::get_if<Closed>(&event)) {
       if (const auto at = links_.find(closed->peer); at != links_.end()) {
-         log::info("The connection to ", at->second->where(), " has ended");
+         tellOfLink(log::Level::info, "The connection to " + at->second->where() + " has ended");
          links_.erase(at);
       }
       network_->closed(closed->peer, time);
@@ -759,7 +770,8 @@ void PeerThread::handOut() {
                logged_.clear();
             if (auto& told = logged_[close->reason]; told == 0 || time - told > logEveryUs) {
                told = time;
-               log::warning("The connection to ", at->second->where(), " is closed: ", close->reason);
+               tellOfLink(log::Level::warning,
+                          "The connection to " + at->second->where() + " is closed: " + close->reason);
             }
             at->second->drop();
             links_.erase(at);

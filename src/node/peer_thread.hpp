@@ -1,8 +1,10 @@
 #pragma once
+#include "base/log.hpp"
 #include "base/mutex.hpp"
 #include "consensus/consensus.hpp"
 #include "node/chain_thread.hpp"
 #include "node/consensus_story.hpp"
+#include "node/log_allowance.hpp"
 #include "node/state_snapshots.hpp"
 #include "node/wake.hpp"
 #include "peer/network.hpp"
@@ -33,6 +35,8 @@ public:
    virtual void drop() = 0;
    /// The other end, for the log.
    virtual std::string where() const = 0;
+   /// Its address, or what stands for one; none: this node has asked for the connection.
+   virtual std::optional<peer::Source> comesFrom() const = 0;
 };
 
 /// Owns the network and the replica: takes frames to consensus, and does what it asks for, by the chain thread, the
@@ -152,6 +156,7 @@ private:
    void step(const consensus::Event& event);
    void tellOfVotes();
    void tellStory(std::int64_t nowUs);
+   void tellOfLink(log::Level level, std::string_view text);
    void tellChain();
    std::optional<format::Checksum256> trustedChain() const;
    void checkSnapshot(std::shared_ptr<SnapshotIntake> intake);
@@ -219,6 +224,7 @@ private:
    std::vector<format::Claim> ownClaims_; ///< that the chain knows this node by
    ConsensusStory story_;
    std::map<std::string, std::int64_t> logged_; ///< reasons for closing, and when they were told
+   LogAllowance linkLines_;
    vm::ExecutionThread thread_;
 };
 

@@ -360,6 +360,10 @@ void HttpSocket::drop() {
    gone();
 }
 
+std::optional<peer::Source> HttpSocket::comesFrom() const {
+   return client_ ? std::nullopt : std::optional<peer::Source>(source());
+}
+
 std::string HttpSocket::where() const {
    if (!endpoint_)
       return "a peer";
@@ -400,17 +404,19 @@ kernel::SendOutcome LogSocket::send(ByteView data, std::uint32_t) {
    const auto message = format::unpack<format::LogMessage>(data);
    if (!message)
       return {.abort = "Malformed log message"};
-   const auto service = message->service.value_or(format::AccountNumber());
-   const auto leftOut = allowance_.take(service, SystemClock().monotonicNs() / 1'000'000);
-   if (!leftOut)
-      return {};
-   if (*leftOut > 0)
-      writeLog(3, std::to_string(*leftOut) + " lines were left out: it writes too many", message->service);
-   writeLog(message->severity, message->message, message->service);
+   writeLog(allowance_, message->severity, message->message, message->service);
    return {};
 }
 
-void writeLog(std::uint32_t severity, std::string_view message, std::optional<format::AccountNumber> service) {
+void writeLog(LogAllowance& allowance, std::uint32_t severity, std::string_view message,
+              std::optional<format::AccountNumber> service) {
+   const auto leftOut =
+       allowance.take(service.value_or(format::AccountNumber()), SystemClock().monotonicNs() / 1'000'000);
+   if (!leftOut)
+      return;
+   if (*leftOut > 0)
+      log::write(log::Level::warning, std::to_string(*leftOut) + " lines were left out: it writes too many",
+                 service ? service->str() : std::string());
    constexpr std::size_t textMax = 4096;
    const auto level = severity < 2    ? log::Level::debug
                       : severity == 2 ? log::Level::info

@@ -77,6 +77,7 @@ public:
    void readFrame() override;
    void drop() override;
    std::string where() const override;
+   std::optional<peer::Source> comesFrom() const override;
 
 private:
    /// `flags` as the services are told; none: the connection became a WebSocket.
@@ -135,7 +136,8 @@ private:
    LogAllowance allowance_;
 };
 
-/// Writes one line of a service, or of the kernel.
-void writeLog(std::uint32_t severity, std::string_view message, std::optional<format::AccountNumber> service);
+/// Writes one line of a service, or of the kernel about one, unless there are too many.
+void writeLog(LogAllowance& allowance, std::uint32_t severity, std::string_view message,
+              std::optional<format::AccountNumber> service);
 
 } // namespace polis::node

@@ -48,12 +48,36 @@ void Network::pumpRoutes() {
 
 // ---- links ---------------------------------------------------------------------------------------------------------
 
-void Network::opened(PeerId peer, std::int64_t nowUs) {
+/// The newest of whoever has most: one with many addresses keeps out nobody who has a single one and was there before.
+std::optional<PeerId> Network::surplus(std::optional<Source> arriving) const {
+   std::map<Source, std::size_t> counts;
+   for (const auto& [peer, link] : links_)
+      if (link.source)
+         ++counts[*link.source];
+   if (arriving)
+      ++counts[*arriving];
+   std::size_t most = 0;
+   for (const auto& [source, count] : counts)
+      most = std::max(most, count);
+   if (arriving && counts[*arriving] == most)
+      return std::nullopt;
+   for (auto at = links_.rbegin(); at != links_.rend(); ++at)
+      if (at->second.source && counts[*at->second.source] == most)
+         return at->first;
+   return std::nullopt;
+}
+
+void Network::opened(PeerId peer, std::int64_t nowUs, std::optional<Source> source) {
    if (links_.size() >= limits_.linksMax) {
-      out_.push_back(CloseLink{peer, "there are too many links"});
-      return;
+      const auto one = surplus(source);
+      if (!one) {
+         out_.push_back(CloseLink{peer, "there are too many links"});
+         return;
+      }
+      disconnect(*one, "there are too many links, and its address has most of them");
    }
    Link& link = links_.try_emplace(peer, view_).first->second;
+   link.source = source;
    link.openedUs = link.allowanceUs = nowUs;
    link.transactionBytes = limits_.transactionBytesBurst;
    put(peer, consensus::encode(consensus::InitMessage{}));
@@ -100,10 +124,17 @@ void Network::putAbout(PeerId peer, Bytes frame, const std::optional<BlockId>& a
       return;
    if (!about || link->sync.peerHas(*about))
       return put(peer, std::move(frame));
+   defer(*link, {*about, std::move(frame)});
+}
+
+void Network::defer(Link& link, Deferred message) const {
+   link.deferredBytes += message.frame.size();
+   link.deferred.push_back(std::move(message));
    // A queue of this length holds what is long out of date; the oldest goes.
-   if (link->deferred.size() >= limits_.deferredMax)
-      link->deferred.pop_front();
-   link->deferred.push_back({*about, std::move(frame)});
+   while (link.deferred.size() > limits_.deferredMax || link.deferredBytes > limits_.deferredBytesMax) {
+      link.deferredBytes -= link.deferred.front().frame.size();
+      link.deferred.pop_front();
+   }
 }
 
 void Network::pump(PeerId peer) {
@@ -119,14 +150,15 @@ void Network::pump(PeerId peer) {
       link = find(peer);
       if (!link || !block)
          continue;
-      std::deque<Deferred> waiting;
-      for (Deferred& d : std::exchange(link->deferred, {}))
+      link->deferredBytes = 0;
+      for (Deferred& d : std::exchange(link->deferred, {})) {
+         if (!(link = find(peer)))
+            break;
          if (link->sync.peerHas(d.about))
             put(peer, std::move(d.frame));
          else
-            waiting.push_back(std::move(d));
-      if ((link = find(peer)))
-         link->deferred = std::move(waiting);
+            defer(*link, std::move(d));
+      }
    }
 }
 
@@ -221,6 +253,8 @@ void Network::frame(PeerId peer, ByteView frame, std::int64_t nowUs) {
    const auto bad = [&] { disconnect(peer, "a message of type " + std::to_string(frame[0]) + " is malformed"); };
    if (!link->initialised && type != MessageType::init)
       return disconnect(peer, "it did not begin with Init");
+   if (tooLong(frame))
+      return disconnect(peer, "a message of type " + std::to_string(frame[0]) + " is too long");
    if (frame[0] == introductionType) {
       auto message = frame.size() > Introduction::bytesMax
                          ? std::nullopt
@@ -291,13 +325,35 @@ void Network::frame(PeerId peer, ByteView frame, std::int64_t nowUs) {
       return;
    case MessageType::snapshotResume: {
       auto message = consensus::decode<consensus::SnapshotResume>(frame);
-      if (!message)
+      if (!message || message->key.size() > limits_.snapshot.keyBytesMax)
          return bad();
       link->sync.resume(std::move(*message));
       return;
    }
    default:
       return; // unknown to this version
+   }
+}
+
+bool Network::tooLong(ByteView message) const {
+   switch (static_cast<MessageType>(message[0])) {
+   case MessageType::confirm:
+   case MessageType::requestVote:
+   case MessageType::vote:
+   case MessageType::prepare:
+   case MessageType::commit:
+   case MessageType::requestView:
+   case MessageType::stateChecksum:
+   case MessageType::hello:
+   case MessageType::routeUpdate:
+   case MessageType::seqnoRequest:
+   case MessageType::requestRoutes:
+   case MessageType::snapshotResume:
+      return message.size() > limits_.voteBytesMax;
+   case MessageType::viewChange:
+      return message.size() > limits_.viewChangeBytesMax;
+   default:
+      return false;
    }
 }
 
@@ -376,6 +432,8 @@ void Network::takeEnvelope(PeerId peer, ByteView frame, std::int64_t nowUs) {
    const auto inner = consensus::typeOf(message->data);
    if (inner == MessageType::routingEnvelope)
       return disconnect(peer, "an envelope holds another one");
+   if (tooLong(message->data)) // whoever passed it on need not have known better
+      return;
    if (message->destination == self_ && self_.value)
       return takeInner(peer, std::move(message->data), nowUs);
    std::optional<BlockId> about;
@@ -387,7 +445,8 @@ void Network::takeEnvelope(PeerId peer, ByteView frame, std::int64_t nowUs) {
       return;
    }
    const auto next = routes_.next(message->destination);
-   if (next && *next != peer)
+   const Link* to = next && *next != peer ? find(*next) : nullptr;
+   if (to && to->unsentBytes + frame.size() <= limits_.relayWindowBytes)
       putAbout(*next, toBytes(frame), about);
 }
 

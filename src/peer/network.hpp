@@ -25,6 +25,8 @@ struct Limits {
    std::size_t sendWindowBytes = 256 * 1024;
    /// More than this unwritten: the peer does not read, and the link goes.
    std::size_t unsentBytesMax = std::size_t{24} << 20;
+   /// What a third sends for the peer is dropped when more than this would wait: it must not be the end of the link.
+   std::size_t relayWindowBytes = std::size_t{12} << 20;
    /// Blocks taken in ahead of the executed head from one link; then it is not read until some are executed.
    std::size_t aheadBlocksMax = 512;
    std::size_t aheadBytesMax = std::size_t{32} << 20;
@@ -32,6 +34,11 @@ struct Limits {
    std::int64_t pauseMaxUs = 5'000'000;
    /// Messages that wait until the peer has the block that they are about.
    std::size_t deferredMax = 1024;
+   std::size_t deferredBytesMax = std::size_t{1} << 20;
+   /// A signature for a state, or a vote, with all about it.
+   std::size_t voteBytesMax = 16 * 1024;
+   /// A view change holds the votes of a whole set.
+   std::size_t viewChangeBytesMax = 256 * 1024;
    /// From the opening of a link to its Init.
    std::int64_t initUs = 10'000'000;
    /// Transactions that a neighbour may hand in: bytes a second, and what may be saved up.
@@ -50,6 +57,9 @@ struct Introduction {
    std::vector<format::Claim> keys;
    friend bool operator==(const Introduction&, const Introduction&) = default;
 };
+
+/// Where a link comes from: one address, or what stands for one.
+using Source = std::uint64_t;
 
 struct SendFrame {
    PeerId to = 0;
@@ -85,7 +95,8 @@ public:
 
    // ---- what happens ----
 
-   void opened(PeerId peer, std::int64_t nowUs);
+   /// Later links have greater numbers. source: none for a link that this node asked for, which gives way to no other.
+   void opened(PeerId peer, std::int64_t nowUs, std::optional<Source> source = {});
    void closed(PeerId peer, std::int64_t nowUs);
    /// One frame of the native range, as it came.
    void frame(PeerId peer, ByteView frame, std::int64_t nowUs);
@@ -138,6 +149,7 @@ private:
    struct Link {
       explicit Link(const ChainView& view) : sync(view) {}
       BlockSync sync;
+      std::optional<Source> source;
       std::int64_t openedUs = 0;
       bool initialised = false;
       Introduction introduction;
@@ -146,6 +158,7 @@ private:
       std::size_t aheadBytes = 0;
       std::int64_t pausedUs = 0; ///< since when there is too much ahead; 0: there is not
       std::deque<Deferred> deferred;
+      std::size_t deferredBytes = 0;
       std::size_t transactionBytes = 0; ///< what is left of the allowance
       std::int64_t allowanceUs = 0;
       std::optional<Bytes> held; ///< of its snapshot, while that of another link comes in
@@ -154,6 +167,9 @@ private:
    Link* find(PeerId peer);
    void put(PeerId peer, Bytes frame);
    void putAbout(PeerId peer, Bytes frame, const std::optional<BlockId>& about);
+   void defer(Link& link, Deferred message) const;
+   /// The link that gives way to a new one, when there are too many.
+   std::optional<PeerId> surplus(std::optional<Source> arriving) const;
    void pump(PeerId peer);
    void pumpRoutes();
    void takeBlock(PeerId peer, Link& link, ByteView frame, std::int64_t nowUs);
@@ -162,6 +178,8 @@ private:
    void nextSnapshot(std::int64_t nowUs);
    void takeEnvelope(PeerId peer, ByteView frame, std::int64_t nowUs);
    void takeInner(PeerId peer, Bytes frame, std::int64_t nowUs);
+   /// Longer ones are not even read: that alone takes long.
+   bool tooLong(ByteView message) const;
    bool allowTransaction(Link& link, std::size_t bytes, std::int64_t nowUs);
    /// Whether a message for others may pass, and the block that it is about.
    bool mayRelay(ByteView inner, std::optional<BlockId>& about) const;

@@ -191,6 +191,132 @@ TEST_F(NetworkTest, aTransactionForAnotherGoesOnTowardsIt) {
    EXPECT_TRUE(taken<SendFrame>().empty());
 }
 
+TEST_F(NetworkTest, whatAThirdSendsForAPeerDoesNotEndTheLinkToIt) {
+   limits.relayWindowBytes = 10'000;
+   limits.unsentBytesMax = 20'000;
+   begin();
+   connect(5);
+   connect(6);
+   network->written(6);
+   network->frame(6, consensus::encode(consensus::RouteUpdate{AccountNumber("b"), 0, 0, 9}), 0);
+   (void)network->take();
+   const auto frame = consensus::encode(consensus::RoutingEnvelope{AccountNumber("b"), transaction(4000)});
+   for (int i = 0; i < 10; ++i)
+      network->frame(5, frame, 0);
+   std::size_t sent = 0;
+   for (auto& output : network->take()) {
+      EXPECT_FALSE(std::get_if<CloseLink>(&output));
+      sent += std::get_if<SendFrame>(&output) != nullptr;
+   }
+   EXPECT_EQ(sent, 2u);
+   // When it reads again it gets more.
+   network->written(6);
+   network->frame(5, frame, 0);
+   EXPECT_EQ(taken<SendFrame>().size(), 1u);
+}
+
+TEST_F(NetworkTest, whatWaitsForABlockIsLittle) {
+   limits.deferredBytesMax = 10'000;
+   begin();
+   connect(5);
+   connect(6);
+   network->frame(6, consensus::encode(consensus::RouteUpdate{AccountNumber("b"), 0, 0, 9}), 0);
+   network->frame(6, consensus::encode(consensus::HelloMessage{beginning, true}), 0);
+   (void)network->take();
+   TestChainView next;
+   next.grow(1);
+   const BlockId id = *next.onChain(2);
+   // Whoever makes them up: it is not known here whether they are signed.
+   const auto vote = [&](std::size_t bytes) {
+      return consensus::encode(consensus::RoutingEnvelope{
+          AccountNumber("b"), consensus::encode(consensus::PrepareMessage{id, AccountNumber("b"), {}}, Bytes(bytes))});
+   };
+   for (int i = 0; i < 5; ++i)
+      network->frame(5, vote(4000), 0);
+   network->frame(5, vote(11'000), 0);
+   for (int i = 0; i < 2; ++i)
+      network->frame(5, vote(3000), 0);
+   EXPECT_TRUE(taken<SendFrame>().empty());
+   view.add(next.chain[0]);
+   network->chainChanged();
+   EXPECT_EQ(taken<SendFrame>().size(), 1u + 2u) << "the block, and the newest votes";
+}
+
+TEST_F(NetworkTest, whatIsLongIsNotEvenRead) {
+   begin();
+   PeerId last = 10;
+   const auto closes = [&](const Bytes& frame) {
+      connect(++last);
+      network->frame(last, frame, 0);
+      std::size_t closed = 0, told = 0;
+      for (auto& output : network->take()) {
+         closed += std::get_if<CloseLink>(&output) != nullptr;
+         told += std::get_if<ToConsensus>(&output) != nullptr;
+      }
+      EXPECT_LE(closed + told, 1u);
+      EXPECT_TRUE(closed || told);
+      return closed == 1;
+   };
+   const auto vote = [&](std::size_t bytes) {
+      return consensus::encode(consensus::PrepareMessage{{}, AccountNumber("b"), {}}, Bytes(bytes));
+   };
+   const auto change = [&](std::size_t entries) {
+      consensus::ViewChangeMessage out{1, AccountNumber("b"), {}, {}, 0, {}, std::nullopt};
+      out.prepares.resize(entries, {AccountNumber("b"), Bytes(64)});
+      return consensus::encode(out, Bytes(64));
+   };
+   EXPECT_FALSE(closes(vote(5000)));
+   EXPECT_TRUE(closes(vote(limits.voteBytesMax)));
+   // Two sets, of a hundred each.
+   EXPECT_FALSE(closes(change(200)));
+   EXPECT_TRUE(closes(change(10'000)));
+   // Whoever passes on what a third has sent is not to blame.
+   connect(5);
+   network->frame(5, consensus::encode(consensus::RoutingEnvelope{AccountNumber("a"), change(10'000)}), 0);
+   EXPECT_TRUE(network->take().empty());
+   EXPECT_EQ(network->links(), 3u);
+}
+
+TEST_F(NetworkTest, whatIsKeptUnreadIsShort) {
+   begin();
+   const consensus::StateChecksumMessage state{{}, {}, {AccountNumber("b"), {}, Bytes(limits.voteBytesMax)}};
+   connect(5);
+   network->frame(5, consensus::encode(state), 0);
+   EXPECT_EQ(taken<CloseLink>().size(), 1u);
+   connect(6);
+   network->frame(6, consensus::encode(consensus::SnapshotResume{{}, 0, Bytes(limits.snapshot.keyBytesMax + 1)}), 0);
+   EXPECT_EQ(taken<CloseLink>().size(), 1u);
+}
+
+TEST_F(NetworkTest, whoHasMostLinksGivesWay) {
+   limits.linksMax = 6;
+   begin();
+   const auto arrives = [&](PeerId peer, std::optional<Source> source) {
+      network->opened(peer, 0, source);
+      std::vector<PeerId> out;
+      for (const auto& close : taken<CloseLink>())
+         out.push_back(close.peer);
+      EXPECT_EQ(network->links(), std::min<std::size_t>(peer, limits.linksMax));
+      return out;
+   };
+   using Peers = std::vector<PeerId>;
+   EXPECT_EQ(arrives(1, std::nullopt), Peers());
+   EXPECT_EQ(arrives(2, 70), Peers());
+   for (const PeerId peer : {3u, 4u, 5u, 6u})
+      EXPECT_EQ(arrives(peer, 66), Peers());
+   // One that floods keeps nobody out, nor itself in anew.
+   EXPECT_EQ(arrives(7, 66), Peers{7});
+   EXPECT_EQ(arrives(8, 71), Peers{6});
+   EXPECT_EQ(arrives(9, std::nullopt), Peers{5});
+   EXPECT_EQ(arrives(10, std::nullopt), Peers{4});
+   // Nobody has more than another: who was there first stays, but this node's own wishes come first.
+   EXPECT_EQ(arrives(11, 72), Peers{11});
+   EXPECT_EQ(arrives(12, std::nullopt), Peers{8});
+   EXPECT_EQ(arrives(13, std::nullopt), Peers{3});
+   EXPECT_EQ(arrives(14, std::nullopt), Peers{2});
+   EXPECT_EQ(arrives(15, std::nullopt), Peers{15});
+}
+
 TEST_F(NetworkTest, aVoteWaitsUntilThePeerHasTheBlock) {
    begin();
    connect(5);

@@ -3,11 +3,17 @@
 #include "consensus/messages.hpp"
 #include "e2e/fixture.hpp"
 #include "format/ids.hpp"
+#include "harness/cluster.hpp"
 #include "harness/command.hpp"
 #include "harness/web_socket.hpp"
 #include "node/snapshot_file.hpp"
 
+#include <atomic>
+#include <cstdio>
+#include <deque>
 #include <map>
+#include <mutex>
+#include <random>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -31,24 +37,26 @@ std::size_t timesIn(const std::string& text, const std::string& what) {
 }
 
 bool has(const NodeProcess& node, const std::string& text) {
-   return soon([&] {
-      return ChainClient{node.port()}.get("hello", "/api/greetings").body.find(text) != std::string::npos;
-   });
+   return soon(
+       [&] { return ChainClient{node.port()}.get("hello", "/api/greetings").body.find(text) != std::string::npos; });
 }
 
 /// Speaks the protocol of nodes to one, and need not mean it.
 class Giver {
 public:
-   explicit Giver(const NodeProcess& to)
-      : socket_(to.port(), "x-peers.polis.localhost:" + std::to_string(to.port()), "/p2p") {
-      EXPECT_EQ(socket_.status(), 101);
+   explicit Giver(const NodeProcess& to) : Giver(to.port()) {}
+   /// Throws std::runtime_error when it is not taken in.
+   explicit Giver(std::uint16_t port) : socket_(port, "x-peers.polis.localhost:" + std::to_string(port), "/p2p") {
+      if (socket_.status() != 101)
+         throw std::runtime_error("status " + std::to_string(socket_.status()));
       // The services of the two exchange their numbers; then it is the nodes that speak.
-      static std::uint64_t number = 1000;
+      static std::atomic<std::uint64_t> number = 1000;
       const auto id = format::pack(std::tuple(++number, std::int32_t{1}));
       Bytes frame{64, static_cast<std::uint8_t>(id.size()), 0, 0, 0};
       append(frame, id);
       socket_.sendBinary(frame);
-      EXPECT_TRUE(socket_.receive());
+      if (!socket_.receive())
+         throw std::runtime_error("nothing is heard");
       send(consensus::InitMessage{});
    }
    /// False when the connection has ended.
@@ -61,6 +69,10 @@ public:
       while (socket_.receive()) {
       }
    }
+
+   std::optional<std::string> receive() { return socket_.receive(); }
+   bool sendFrame(ByteView frame) { return socket_.sendBinary(frame); }
+   bool sendRaw(std::string_view bytes) { return socket_.sendRaw(bytes); }
 
 private:
    harness::WebSocket socket_;
@@ -99,9 +111,7 @@ Gift readGift(const std::filesystem::path& file) {
       if (!*row)
          break;
       auto& [db, key, value] = **row;
-      const auto num = [&] {
-         return BlockNum{key[0]} << 24 | BlockNum{key[1]} << 16 | BlockNum{key[2]} << 8 | key[3];
-      };
+      const auto num = [&] { return BlockNum{key[0]} << 24 | BlockNum{key[1]} << 16 | BlockNum{key[2]} << 8 | key[3]; };
       if (db == service || db == native)
          rows[db].push_back({std::move(key), std::move(value)});
       else if (db == blocks)
@@ -264,6 +274,250 @@ TEST_F(HostileGiver, blocksComeBesideOneThatDrips) {
    meetTheHonest();
    ASSERT_TRUE(has(newcomer(), truth)) << newcomer().log();
    EXPECT_EQ(timesIn(newcomer().log(), "This node goes on from a snapshot"), 0u) << newcomer().log();
+}
+
+namespace {
+
+/// What hostile peers do to one node of a cluster, each on threads of its own, until it goes away.
+class Attack {
+public:
+   using Deed = std::function<void(Attack&, std::mt19937_64&)>;
+
+   Attack(std::uint16_t port, const std::vector<std::pair<std::size_t, Deed>>& deeds) : port_(port) {
+      unsigned seed = 0;
+      for (const auto& [count, deed] : deeds)
+         for (std::size_t i = 0; i < count; ++i)
+            threads_.emplace_back([this, deed, random = std::mt19937_64(++seed)]() mutable {
+               while (!ending_) {
+                  try {
+                     deed(*this, random);
+                  } catch (const std::runtime_error&) { // not taken in, for the moment
+                     std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                  }
+               }
+            });
+   }
+   ~Attack() { ending_ = true; }
+
+   std::uint16_t port() const { return port_; }
+   bool ending() const { return ending_; }
+
+private:
+   const std::uint16_t port_;
+   std::atomic<bool> ending_ = false;
+   std::vector<std::jthread> threads_;
+};
+
+Bytes noise(std::mt19937_64& random, std::size_t bytes) {
+   Bytes out(bytes);
+   for (auto& byte : out)
+      byte = static_cast<std::uint8_t>(random());
+   return out;
+}
+
+} // namespace
+
+TEST(HostilePeers, aClusterGoesOnWhateverTheySend) {
+   if (harness::dataFolder().empty())
+      GTEST_SKIP() << "the packages are not built: ./run --build";
+   harness::Cluster cluster({.producers = 4});
+   const auto port = cluster.network().clientPort(0);
+   std::vector<std::pair<format::AccountNumber, format::Claim>> members;
+   for (std::size_t i = 0; i < 4; ++i)
+      members.emplace_back(format::AccountNumber{std::string_view(harness::Cluster::producerName(i))},
+                           format::Claim{.service = "verify-sig"_a, .rawData = cluster.key(i).publicKey().spki()});
+
+   // Listens to everything; what it has heard is said again and again by others, and changed.
+   std::mutex mutex;
+   std::deque<std::string> heard;
+   consensus::BlockId newest{};
+   const auto listen = [&](Attack& attack, std::mt19937_64&) {
+      Giver link(attack.port());
+      link.send(consensus::HelloMessage{{{}, 1}, true});
+      while (!attack.ending()) {
+         auto frame = link.receive();
+         if (!frame)
+            return;
+         const std::lock_guard lock(mutex);
+         if (const auto block = consensus::decode<consensus::BlockMessage>(asBytes(*frame)))
+            newest = format::blockId(block->block.block.header);
+         heard.push_back(std::move(*frame));
+         if (heard.size() > 2000)
+            heard.pop_front();
+      }
+   };
+   const auto old = [&](std::mt19937_64& random) {
+      const std::lock_guard lock(mutex);
+      return heard.empty() ? std::string("?") : heard[random() % heard.size()];
+   };
+   const auto replay = [&](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      while (!attack.ending() && link.sendFrame(asBytes(old(random)))) {
+      }
+   };
+   const auto damage = [&](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      for (bool open = true; open && !attack.ending();) {
+         auto frame = old(random);
+         frame[random() % frame.size()] = static_cast<char>(random());
+         open = link.sendFrame(asBytes(frame));
+      }
+   };
+   const auto garbage = [](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      for (bool open = true; open && !attack.ending();) {
+         auto frame = noise(random, 1 + random() % 200);
+         frame[0] = static_cast<std::uint8_t>(30 + random() % 20);
+         open = link.sendFrame(frame);
+      }
+   };
+   const auto forgedVotes = [&](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      for (bool open = true; open && !attack.ending();) {
+         const auto& [name, claim] = members[random() % members.size()];
+         const auto id = [&] {
+            const std::lock_guard lock(mutex);
+            return newest;
+         }();
+         open = random() % 2
+                    ? link.sendFrame(consensus::encode(consensus::PrepareMessage{id, name, claim}, noise(random, 64)))
+                    : link.sendFrame(consensus::encode(consensus::CommitMessage{id, name, claim}, noise(random, 64)));
+      }
+   };
+   const auto farFuture = [&](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      for (bool open = true; open && !attack.ending();) {
+         auto block = consensus::decode<consensus::BlockMessage>(asBytes(old(random)));
+         if (!block)
+            continue;
+         auto& header = block->block.block.header;
+         header.previous = format::blockId(header);
+         header.blockNum += 1;
+         header.time.microseconds += 1'000'000'000;
+         open = link.send(*block);
+      }
+   };
+   const auto hugeLists = [&](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      const auto& [name, claim] = members[random() % members.size()];
+      consensus::ViewChangeMessage change{1'000'000, name, claim, {}, 0, {}, std::nullopt};
+      change.prepares.resize(200'000, {name, {}});
+      const auto frame = consensus::encode(change, noise(random, 64));
+      while (!attack.ending() && link.sendFrame(frame)) {
+      }
+   };
+   const auto states = [&](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      const auto& [name, claim] = members[random() % members.size()];
+      while (!attack.ending() &&
+             link.send(consensus::StateChecksumMessage{{}, {}, {name, claim, noise(random, 1 << 20)}})) {
+      }
+   };
+   const auto bigEnvelopes = [&](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      consensus::BlockId nowhere{};
+      nowhere[0] = 0x7F;
+      const auto vote = consensus::encode(consensus::PrepareMessage{nowhere, members[1].first, members[1].second},
+                                          Bytes(std::size_t{8} << 20));
+      while (!attack.ending() && link.send(consensus::RoutingEnvelope{members[1 + random() % 3].first, vote})) {
+      }
+   };
+   const auto oversize = [](Attack& attack, std::mt19937_64&) {
+      Giver link(attack.port());
+      link.sendFrame(Bytes(std::size_t{20} << 20));
+   };
+   // Announces much, and sends little of it, slowly.
+   const auto drip = [](Attack& attack, std::mt19937_64&) {
+      std::vector<std::unique_ptr<Giver>> links;
+      while (!attack.ending() && links.size() < 50) {
+         links.push_back(std::make_unique<Giver>(attack.port()));
+         links.back()->sendRaw(std::string("\x82\xff\0\0\0\0\x00\xff\xff\xff\0\0\0\0", 14) +
+                               std::string(std::size_t{4} << 20, '?'));
+      }
+      while (!attack.ending()) {
+         std::this_thread::sleep_for(std::chrono::milliseconds(100));
+         for (const auto& link : links)
+            link->sendRaw("?");
+      }
+   };
+   const auto deaf = [](Attack& attack, std::mt19937_64&) {
+      Giver link(attack.port());
+      link.send(consensus::HelloMessage{{{}, 1}, true});
+      while (!attack.ending() && link.send(consensus::RequestRoutes{}) && link.send(consensus::RequestViewMessage{})) {
+      }
+   };
+   const auto searching = [](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      while (!attack.ending()) {
+         consensus::BlockId id{};
+         id[3] = static_cast<std::uint8_t>(2 + random() % 200);
+         if (!link.send(consensus::HelloMessage{{id, format::blockNumOf(id)}, false}))
+            return;
+      }
+   };
+   const auto crowd = [](Attack& attack, std::mt19937_64&) {
+      std::vector<std::unique_ptr<Giver>> links;
+      while (!attack.ending() && links.size() < 300)
+         links.push_back(std::make_unique<Giver>(attack.port()));
+      links.clear();
+   };
+
+   struct Case {
+      const char* name;
+      std::vector<std::pair<std::size_t, Attack::Deed>> deeds;
+   };
+   const Case cases[] = {
+       {"nothing", {{1, listen}}},
+       {"garbage", {{1, listen}, {4, garbage}}},
+       {"replayed", {{1, listen}, {4, replay}}},
+       {"damaged", {{1, listen}, {4, damage}}},
+       {"forged votes", {{1, listen}, {4, forgedVotes}}},
+       {"far future", {{1, listen}, {4, farFuture}}},
+       {"huge lists", {{1, listen}, {4, hugeLists}}},
+       {"states", {{1, listen}, {4, states}}},
+       {"big envelopes", {{1, listen}, {4, bigEnvelopes}}},
+       {"oversize", {{4, oversize}}},
+       {"drip", {{4, drip}}},
+       {"deaf", {{4, deaf}}},
+       {"searching", {{4, searching}}},
+       {"crowd", {{4, crowd}}},
+   };
+   const auto residentMiB = [&](std::size_t node) { return cluster.node(node).residentBytes() >> 20; };
+   for (const auto& [name, deeds] : cases) {
+      SCOPED_TRACE(name);
+      const double before = cluster.node(0).processorSeconds();
+      const auto began = std::chrono::steady_clock::now();
+      double longest = 0;
+      {
+         Attack attack(port, deeds);
+         for (int i = 0; i < 3; ++i) {
+            // Who was away finds its way back in.
+            if (i == 1 && std::string_view(name) == "crowd") {
+               cluster.node(3).kill();
+               cluster.start(3);
+            }
+            const auto pushed = std::chrono::steady_clock::now();
+            cluster.client(static_cast<std::size_t>(i) % 4)
+                .mustPush({action("prod", "hello", "greet", std::string(name) + std::to_string(i))}, &cluster.key(0));
+            longest =
+                std::max(longest, std::chrono::duration<double>(std::chrono::steady_clock::now() - pushed).count());
+            std::this_thread::sleep_for(std::chrono::milliseconds(200));
+         }
+      }
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+      std::fprintf(
+          stderr, "%-14s final within %.2f s at the longest, processor %.0f %%, memory %zu MiB, beside it %zu\n", name,
+          longest, 100 * (cluster.node(0).processorSeconds() - before) / seconds, residentMiB(0), residentMiB(1));
+      EXPECT_LT(residentMiB(0), 2048u);
+   }
+   for (std::size_t i = 0; i < 4; ++i) {
+      EXPECT_TRUE(cluster.node(i).running());
+      std::istringstream lines(cluster.node(i).log());
+      std::size_t count = 0;
+      for (std::string line; std::getline(lines, line);)
+         ++count;
+      EXPECT_LT(count, 1500u) << "node " << i << " says it a thousand times: " << cluster.logs();
+   }
 }
 
 } // namespace polis::e2e

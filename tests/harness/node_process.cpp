@@ -160,6 +160,14 @@ double NodeProcess::processorSeconds() const {
           static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
+std::size_t NodeProcess::residentBytes() const {
+   std::ifstream in("/proc/" + std::to_string(pid_) + "/status");
+   for (std::string word; in >> word;)
+      if (std::size_t kibibytes = 0; word == "RssAnon:" && in >> kibibytes)
+         return kibibytes << 10;
+   return 0;
+}
+
 void NodeProcess::signal(int number) const {
    if (pid_ > 0)
       ::kill(pid_, number);

@@ -56,6 +56,8 @@ public:
    void signal(int number) const;
    /// User and system time of the process that runs now.
    double processorSeconds() const;
+   /// Of its memory what is not on disk as well.
+   std::size_t residentBytes() const;
    /// Sends a signal to the thread that has worked most within a moment, and waits until the process has ended. False:
    /// no thread was busy.
    bool hitBusiestThread(int signal);

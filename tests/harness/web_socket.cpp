@@ -26,6 +26,8 @@ WebSocket::WebSocket(std::uint16_t port, const std::string& host, const std::str
    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
    if (fd_ < 0 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
       throw std::runtime_error("nobody listens on port " + std::to_string(port));
+   const timeval patience{patienceMs / 1000, 0};
+   ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
    const std::string raw = "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + headers +
                            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -59,6 +61,16 @@ void WebSocket::send(std::string_view text) { send(textFrame, text); }
 
 bool WebSocket::sendBinary(ByteView bytes) { return send(binaryFrame, asText(bytes)); }
 
+bool WebSocket::sendRaw(std::string_view bytes) {
+   for (; !bytes.empty();) {
+      const auto sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0)
+         return false;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+   }
+   return true;
+}
+
 bool WebSocket::send(unsigned char kind, std::string_view payload) {
    std::string frame(1, static_cast<char>(kind));
    // Clients mask; with zeros the payload stays as it is.
@@ -75,26 +87,22 @@ bool WebSocket::send(unsigned char kind, std::string_view payload) {
       size(127, 64);
    frame.append(4, '\0');
    frame += payload;
-   for (std::string_view rest = frame; !rest.empty();) {
-      const auto sent = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
-      if (sent <= 0)
-         return false;
-      rest.remove_prefix(static_cast<std::size_t>(sent));
-   }
-   return true;
+   return sendRaw(frame);
 }
 
 std::optional<std::string> WebSocket::receive() {
    while (fill(2)) {
       const auto first = static_cast<unsigned char>(in_[0]), second = static_cast<unsigned char>(in_[1]);
       std::size_t head = 2, size = second & 0x7f;
-      if (size == 126) {
-         if (!fill(4))
+      if (const std::size_t more = size == 127 ? 8 : size == 126 ? 2 : 0) {
+         head += more;
+         if (!fill(head))
             break;
-         head = 4;
-         size = std::size_t{static_cast<unsigned char>(in_[2])} << 8 | static_cast<unsigned char>(in_[3]);
+         size = 0;
+         for (std::size_t at = 2; at < head; ++at)
+            size = size << 8 | static_cast<unsigned char>(in_[at]);
       }
-      if (size == 127 || !fill(head + size))
+      if (!fill(head + size))
          break;
       std::string payload = in_.substr(head, size);
       in_.erase(0, head + size);

@@ -20,8 +20,10 @@ public:
    /// Status of the handshake's answer; 101 when this is a WebSocket now.
    int status() const { return status_; }
    void send(std::string_view text);
-   /// False when the connection has ended.
+   /// False when the connection has ended, or nothing of it was read for half a minute.
    bool sendBinary(ByteView bytes);
+   /// Whatever it is; a frame or a piece of one.
+   bool sendRaw(std::string_view bytes);
    /// The next message, of text or bytes. Nothing when the connection ended, or after half a minute.
    std::optional<std::string> receive();
 
