@@ -1,5 +1,6 @@
 #include "vm/program.hpp"
 
+#include "vm/binary.hpp"
 #include "vm/module_body.hpp"
 
 #include <optional>
@@ -10,6 +11,8 @@ namespace {
 /// Native stack of a program; services that it runs have theirs below.
 constexpr std::size_t programStackBytes = std::size_t{1} << 20;
 constexpr std::size_t paramsMax = 16;
+/// What a program exports its memory by, whether or not it does so under a name of its own.
+constexpr std::string_view memoryName = "polis::memory";
 
 struct Run;
 
@@ -22,6 +25,36 @@ struct Run {
    std::vector<Bound> functions;
    std::exception_ptr thrown;
 };
+
+/// The module with its memory 0 exported as `memoryName`. What is not a module is left as it is.
+Bytes exportMemory(ByteView code) {
+   constexpr std::size_t magicBytes = 8;
+   enum : std::uint8_t { memories = 5, exports = 7 };
+   Bytes out = toBytes(code.first(std::min(code.size(), magicBytes)));
+   Reader reader(code.subspan(out.size()));
+   bool hasMemory = false;
+   while (!reader.atEnd()) {
+      const std::uint8_t id = reader.u8();
+      const ByteView section = reader.take(reader.u32());
+      Emitter emitter;
+      Reader inner(section);
+      if (id == memories)
+         hasMemory = inner.u32() > 0;
+      if (id == exports && hasMemory) {
+         emitter.u32(std::uint64_t{inner.u32()} + 1);
+         emitter.name(memoryName);
+         emitter.u8(2);
+         emitter.u32(0);
+      }
+      emitter.raw(section.subspan(inner.offset() * (id == exports && hasMemory)));
+      if (!reader.ok() || !inner.ok())
+         return toBytes(code);
+      Emitter whole;
+      whole.section(id, emitter);
+      append(out, whole.bytes);
+   }
+   return out;
+}
 
 wasm_valtype_t* valtype(ValueType type) {
    switch (type) {
@@ -54,7 +87,7 @@ wasm_trap_t* enter(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* val
       wasmtime_extern_t item;
       std::uint8_t* data = nullptr;
       std::size_t bytes = 0;
-      if (wasmtime_caller_export_get(caller, "memory", 6, &item)) {
+      if (wasmtime_caller_export_get(caller, memoryName.data(), memoryName.size(), &item)) {
          if (item.kind == WASMTIME_EXTERN_MEMORY) {
             data = wasmtime_memory_data(wasmtime_caller_context(caller), &item.of.memory);
             bytes = wasmtime_memory_data_size(wasmtime_caller_context(caller), &item.of.memory);
@@ -122,8 +155,10 @@ std::expected<int, std::string> runProgram(ByteView code, std::vector<ProgramFun
          return std::unexpected(takeMessage(error));
    }
 
+   // Imports address memory 0 (spec, kernel §2.2), which linkers may leave without a name.
+   const Bytes reachable = exportMemory(code);
    wasmtime_module_t* rawModule = nullptr;
-   if (wasmtime_error_t* error = wasmtime_module_new(engine.get(), code.data(), code.size(), &rawModule))
+   if (wasmtime_error_t* error = wasmtime_module_new(engine.get(), reachable.data(), reachable.size(), &rawModule))
       return std::unexpected("not a program: " + takeMessage(error));
    const Owned<wasmtime_module_t> module(rawModule);
    const Owned<wasmtime_store_t> store(wasmtime_store_new(engine.get(), nullptr, nullptr));

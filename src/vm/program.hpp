@@ -15,7 +15,7 @@
 
 namespace polis::vm {
 
-/// The program's exported memory, during one call of an import.
+/// The program's memory 0, exported or not, during one call of an import.
 class ProgramMemory {
 public:
    ProgramMemory(std::uint8_t* data, std::size_t bytes) : data_(data), bytes_(bytes) {}
