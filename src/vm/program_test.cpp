@@ -14,10 +14,11 @@ std::string shown(std::string_view text) {
       return code.error();
    std::string seen;
    std::vector<ProgramFunction> imports;
-   imports.push_back({"env", "show", {{ValueType::i32}, std::nullopt}, [&](const ProgramMemory& memory, const Value* args, Value*) {
-                         const auto bytes = memory.span(static_cast<std::uint32_t>(args[0].i64), 5);
-                         seen.assign(bytes.begin(), bytes.end());
-                      }});
+   imports.push_back(
+       {"env", "show", {{ValueType::i32}, std::nullopt}, [&](const ProgramMemory& memory, const Value* args, Value*) {
+           const auto bytes = memory.span(static_cast<std::uint32_t>(args[0].i64), 5);
+           seen.assign(bytes.begin(), bytes.end());
+        }});
    const auto done = runProgram(*code, std::move(imports));
    return done ? seen : done.error();
 }
@@ -29,7 +30,8 @@ TEST(Program, importsSeeMemoryWhateverItIsCalled) { // K-2.2
    EXPECT_EQ(shown(show + R"((memory (export "other") 1))" + body + ")"), "hello");
    EXPECT_EQ(shown(show + "(memory 1)" + body + ")"), "hello");
    // Without a memory there is nothing to see.
-   EXPECT_NE(shown(show + R"((func (export "_start") (call $show (i32.const 16)))))").find("does not have"), std::string::npos);
+   EXPECT_NE(shown(show + R"((func (export "_start") (call $show (i32.const 16)))))").find("does not have"),
+             std::string::npos);
 }
 
 } // namespace

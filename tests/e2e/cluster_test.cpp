@@ -166,7 +166,11 @@ TEST_F(ClusterTest, aProducerThatLostItsFolderVotesAgainInALaterTerm) {
    for (int attempt = 0; attempt < 3 && cluster.node(lost).log().find("votes again") == std::string::npos; ++attempt) {
       const auto leads = cluster.leader();
       ASSERT_TRUE(leads) << cluster.logs();
+      const std::size_t known = cluster.node(lost).log().size();
       cluster.node(*leads).kill();
+      // Not sooner: who is back at once leads on.
+      ASSERT_TRUE(soon([&] { return cluster.node(lost).log().find(" Term ", known) != std::string::npos; }))
+          << cluster.logs();
       cluster.start(*leads);
       const std::string text = "after the leader came back, " + std::to_string(attempt);
       greet(cluster, (*leads + 1) % lost, text);

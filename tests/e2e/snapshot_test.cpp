@@ -170,7 +170,7 @@ TEST_F(Snapshot, whatIsNotKeptIsNotNeeded) {
       return client.get("explorer", "/api/block?num=" + std::to_string(num)).status;
    };
    constexpr std::uint32_t early = 5;
-   ASSERT_EQ(block(early), 200);
+   ASSERT_TRUE(soon([&] { return block(early) == 200; })) << node.log();
    // Some are dropped at a time.
    int said = 0;
    for (; block(early) == 200 && said < 1000; ++said)
