@@ -150,6 +150,9 @@ public:
    void letGo(std::size_t bytes) { heldBytes_ -= bytes; }
    /// Counts bytes written to databases. Throws Abort when there are too many.
    void countWritten(std::size_t bytes);
+   /// A node-local transaction begins; it has conflicted: what was written since is gone, and is written again.
+   void markWritten() { writtenMark_ = writtenBytes_; }
+   void forgetWritten() { writtenBytes_ = writtenMark_; }
 
    /// Handles in transit (spec, kernel §4.5).
    HandleSet exported, imported;
@@ -196,7 +199,7 @@ private:
    /// Whether what one node may decide for itself is limited: not where a block is replayed.
    bool limited_;
    std::size_t traceBytesLeft_;
-   std::uint64_t heldBytes_ = 0, writtenBytes_ = 0;
+   std::uint64_t heldBytes_ = 0, writtenBytes_ = 0, writtenMark_ = 0;
 };
 
 } // namespace polis::kernel

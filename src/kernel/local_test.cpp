@@ -282,7 +282,7 @@ CHAIN_TEST(LocalTest, conflicts) {
       }
    };
    auto meddler = std::make_shared<Meddler>();
-   const auto fd = static_cast<std::uint32_t>(kernel->attach(meddler));
+   auto fd = static_cast<std::uint32_t>(kernel->attach(meddler));
    const auto commits = [&](const Program& before, const Program& meddling, const Program& after) {
       meddler->then = [&] { (void)kernel->runAction(RunMode::rpc, action(bob, meddling)); };
       Program p;
@@ -329,6 +329,13 @@ CHAIN_TEST(LocalTest, conflicts) {
                      Program().put(0, "mine", "x").commit().get(0, "b").put(0, "mine", "fresh")),
              1u);
    EXPECT_EQ(read("mine"), "fresh");
+   // What a conflict has dropped does not count as written.
+   options.writtenBytes = 50'000;
+   reopen();
+   fd = static_cast<std::uint32_t>(kernel->attach(meddler));
+   const std::string thirty(30'000, 'x');
+   EXPECT_EQ(commits(local().put(0, "b", thirty), write("b", "8"), Program().commit().put(0, "mine", thirty)), 1u);
+   EXPECT_EQ(read("mine"), thirty);
 }
 
 CHAIN_TEST(LocalTest, concurrentCommits) {

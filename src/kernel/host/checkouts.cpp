@@ -5,6 +5,8 @@ namespace polis::kernel {
 void ServiceInstance::checkoutSubjective() {
    if (context_.checkout().levels() >= Checkout::levelsMax)
       throw Abort("too many levels of checkoutSubjective");
+   if (context_.checkout().levels() == 0)
+      context_.markWritten();
    context_.checkout().push();
 }
 
@@ -15,6 +17,7 @@ std::uint32_t ServiceInstance::commitSubjective() {
    const bool outermost = checkout.levels() == 1;
    if (!checkout.commit()) {
       context_.machine().counters.localConflicts.fetch_add(1, std::memory_order_relaxed);
+      context_.forgetWritten();
       return 0;
    }
    if (outermost && !checkout.committed().empty() && context_.options().view == Checkout::View::shared) {
