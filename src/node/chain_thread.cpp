@@ -100,7 +100,7 @@ void ChainThread::run() {
          forward(woken);
 
       auto wait = std::chrono::microseconds(BlockClock::idleUs);
-      if (waiting_ && kernel_.openBlockBytes() < blockBytesMax)
+      if (takesMore())
          wait = std::chrono::microseconds(0);
       else if (order_) {
          const std::int64_t now = nowUs();
@@ -186,8 +186,8 @@ void ChainThread::work(bool woken) {
    }
    const std::int64_t later = nowUs();
    const bool transactions = kernel_.openBlockTransactions() > 0;
-   const bool goesOn = waiting_ && kernel_.openBlockBytes() < blockBytesMax;
-   if (kernel_.blockOpen() && (due || options_.clock.sealNow(blockTimeUs_, openedUs_, later, transactions, goesOn)))
+   if (kernel_.blockOpen() &&
+       (due || options_.clock.sealNow(blockTimeUs_, openedUs_, later, transactions, takesMore())))
       seal();
 }
 
@@ -202,11 +202,16 @@ void ChainThread::open(std::int64_t now, std::int64_t blockTimeUs) {
    }
 }
 
+bool ChainThread::blockIsFull() const { return kernel_.openBlockBytes() >= blockBytesMax; }
+
+/// Whether more transactions wait that the block has room for.
+bool ChainThread::takesMore() const { return waiting_ && !blockIsFull(); }
+
 /// Runs waiting transactions until none is left, or the block is full or has been open long enough. True: more may
 /// wait.
 bool ChainThread::pull() {
    while (!stopping_.load()) {
-      if (kernel_.openBlockBytes() >= blockBytesMax)
+      if (blockIsFull())
          return true;
       switch (kernel_.pushNext()) {
       case kernel::Pull::nothing:

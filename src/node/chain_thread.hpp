@@ -71,6 +71,8 @@ private:
    void work(bool woken);
    void open(std::int64_t now, std::int64_t blockTimeUs);
    bool pull();
+   bool blockIsFull() const;
+   bool takesMore() const;
    void forward(bool woken);
    void seal();
    void fail();

@@ -821,7 +821,8 @@ std::vector<Answer> dropExpired(std::int64_t seconds) {
       for (const auto& answer : expire(id))
          answers.push_back(answer);
    };
-   // the queue is in the order of arrival
+   // the queue is nearly in the order of arrival: what lies behind something that lives longer waits until that has
+   // gone
    std::size_t count = 0;
    std::vector<PendingTransaction> late;
    for (const auto& row : open<TransactQuery::Pending>(Mode::readWrite)) {
