@@ -353,7 +353,7 @@ void Node::push(std::size_t to) {
    BlockNum from = replica->headNum();
    for (;; --from) {
       const auto id = onChain(from);
-      if (!id || from + 200 < replica->headNum())
+      if (!id)
          return; // until the next greeting
       if (theirs.contains(*id))
          break;
