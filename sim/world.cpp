@@ -188,8 +188,11 @@ void World::heal() {
 }
 
 /// Everybody who is honest has what was irreversible when the faults ended and some more, and stands near the others.
+/// Where CFT alone decides, its producers are in one term: who is not confirms nothing, and is missed when another
+/// fails.
 bool World::everybodyMovedOn() const {
    BlockNum low = ~BlockNum{0}, high = 0;
+   std::set<TermNum> terms;
    for (const auto& node : nodes) {
       if (lies(node->account))
          continue;
@@ -197,7 +200,13 @@ bool World::everybodyMovedOn() const {
          return false;
       low = std::min(low, node->replica->headNum());
       high = std::max(high, node->replica->headNum());
+      const ProducerSets& sets = node->replica->sets();
+      const bool byCft = !sets.current.bft() && !(sets.next && sets.next->bft());
+      if (byCft && (sets.current.has(node->name) || (sets.next && sets.next->has(node->name))))
+         terms.insert(node->replica->term());
    }
+   if (terms.size() > 1)
+      return false;
    // At ten blocks a second and late messages a few are always under way.
    return high - low <= 3 + static_cast<BlockNum>(2 * (plan.delayUs + plan.jitterUs) / plan.intervalUs);
 }

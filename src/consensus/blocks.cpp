@@ -453,7 +453,9 @@ void ReplicaState::commit(ForkBlock& block) {
    if (viewAt_)
       viewAt_ = now_.monotonic + viewTimeout_;
    leaderSeen_ = now_.monotonic;
-   if (electionAt_)
+   // Who hears, at this time, a leader of an earlier term than its own lets it know by standing.
+   const bool behind = block.term < term && block.timeUs > now_.real - options.electionTimeoutUs;
+   if (electionAt_ && !behind)
       restartElectionTimer();
    remember();
    changed_ = true;

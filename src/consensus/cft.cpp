@@ -51,7 +51,7 @@ void ReplicaState::cftRole() {
    if (sets.single()) {
       electionAt_.reset();
       if (role != Role::leader)
-         startElection();
+         startElection(term);
       return;
    }
    if (!electionAt_)
@@ -59,15 +59,15 @@ void ReplicaState::cftRole() {
    if (now_.monotonic < *electionAt_)
       return;
    electionTimeout_ = std::min(electionTimeout_ * 3 / 2, options.electionTimeoutMaxUs);
-   startElection();
+   startElection(term);
 }
 
-void ReplicaState::startElection() {
+void ReplicaState::startElection(TermNum after) {
    const ChainConsensusPtr consensus = active();
    const ProducerSets& sets = consensus->sets;
-   if (term == std::numeric_limits<TermNum>::max())
+   if (after == std::numeric_limits<TermNum>::max())
       return;
-   enterTerm(term + 1);
+   enterTerm(after + 1);
    ++counters.elections;
    role = Role::candidate;
    votedFor_ = options.producer;
@@ -113,7 +113,11 @@ void ReplicaState::onRequestVote(const MessageReceived& received) {
    if (!verified(*request, message.candidate_id, *consensus))
       return;
    if (message.term > term) {
-      if (leaderIsAlive())
+      // One that is alive is not deposed. But who is ahead of it in term confirms none of its blocks: it comes along,
+      // and stands itself. Nobody protects it from that.
+      if (leaderIsAlive() && role == Role::leader)
+         return startElection(message.term);
+      if (leaderIsAlive() && head->producer != message.candidate_id)
          return;
       enterTerm(message.term);
    }

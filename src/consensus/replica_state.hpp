@@ -148,7 +148,8 @@ private:
    void onVote(const MessageReceived&);
    void onConfirm(const MessageReceived&);
    void cftRole();
-   void startElection();
+   /// In the term after that one, which is this node's or a later one.
+   void startElection(TermNum after);
    void countElection();
    void confirmHead();
    void sendConfirm(const ForkBlock& block);

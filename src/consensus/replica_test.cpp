@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <limits>
 
 namespace polis::consensus {
 
@@ -1082,6 +1083,56 @@ TEST_F(CftTest, aLeaderThatIsHeardIsNotDeposed) { // D23
    node.receive(node.build(node.genesis, {.author = 1, .term = 2}));
    node.receive(request(9, 2, node.genesis));
    EXPECT_EQ(node.replica->term(), 2u);
+}
+
+TEST_F(CftTest, whoFollowsALeaderOfAnEarlierTermStands) { // C1, C2
+   begin();
+   while (node.replica->term() < 3) // alone
+      node.wait(second);
+   // What it missed keeps it still. What is made now does not: it confirms none of that, and might be needed.
+   node.now.real += 60 * second;
+   Spot head = node.genesis;
+   const auto follow = [&](std::int64_t afterUs) {
+      const BlockPtr block = node.build(head, {.author = 1, .term = 1, .afterUs = afterUs});
+      head = Spot::of(block, head);
+      node.receive(block);
+      node.wait(second);
+   };
+   for (int i = 0; i < 40; ++i)
+      follow(second);
+   EXPECT_EQ(node.replica->irreversibleNum(), head.header.commitNum);
+   EXPECT_EQ(node.replica->term(), 3u);
+   follow(node.now.real - head.header.time.microseconds);
+   for (std::int64_t waited = 0; waited < 2 * node.options.electionTimeoutUs; waited += second)
+      follow(second);
+   EXPECT_EQ(node.replica->term(), 4u);
+   EXPECT_TRUE(node.sent<ConfirmMessage>().empty());
+   // The leader came along.
+   node.receive(request(5, 1, head));
+   EXPECT_TRUE(granted());
+}
+
+TEST_F(CftTest, aLeaderComesAlongToALaterTermAndLeadsOn) { // C1, D23
+   begin();
+   lead();
+   node.effects.clear();
+   node.receive(request(9, 2, node.genesis));
+   ASSERT_EQ(node.sent<RequestVoteMessage>().size(), 1u);
+   EXPECT_EQ(node.sent<RequestVoteMessage>()[0].term, 10u);
+   node.receive(vote(10, 0, 2));
+   EXPECT_EQ(node.replica->role(), Role::leader);
+   // There is no later one than the last.
+   node.receive(request(std::numeric_limits<TermNum>::max(), 2, node.genesis));
+   EXPECT_EQ(node.replica->term(), 10u);
+   EXPECT_EQ(node.replica->role(), Role::leader);
+}
+
+TEST_F(CftTest, aLeaderIsNotProtectedFromItself) { // C3, D23
+   begin();
+   const BlockPtr block = node.build(node.genesis, {.author = 1, .term = 2});
+   node.receive(block);
+   node.receive(request(10, 1, Spot::of(block, node.genesis)));
+   EXPECT_TRUE(granted());
 }
 
 TEST_F(CftTest, confirmsWhatItExecutedToItsAuthor) { // C5
