@@ -6,7 +6,12 @@
 
 namespace polis::kernel {
 
-class BlockTest : public ChainTest {};
+class BlockTest : public ChainTest {
+protected:
+   static const format::Consensus& newest(const format::JointConsensus& consensus) {
+      return consensus.next ? consensus.next->consensus : consensus.current;
+   }
+};
 
 CHAIN_TEST(BlockTest, genesisGivesChain) {
    EXPECT_FALSE(kernel->hasChain());
@@ -885,6 +890,37 @@ CHAIN_TEST(BlockTest, newProducersAreActivated) {
    EXPECT_FALSE(five.state->status.consensus.next);
    EXPECT_EQ(five.state->status.consensus.current, next);
    EXPECT_FALSE(five.state->version.last(Bytes{db::prevAuthServices}));
+}
+
+CHAIN_TEST(BlockTest, aServiceCannotEndJointConsensus) {
+   // Whoever may write the status row can drop what is pending in it. Then the old verify services are in the way: the
+   // block is lost, and nothing else.
+   boot();
+   const auto propose = [&](bool pending) {
+      startBlock();
+      auto status = *format::unpack<format::StatusRow>(
+          *kernel->head()->version.get(storeKey(db::native, format::StatusRow::key())));
+      status.current.time.microseconds = time;
+      status.consensus.current = newest(status.consensus);
+      auto next = status.consensus.current;
+      std::get<format::CftConsensus>(next.data).producers = {{"prod"_a, {}}, {"other"_a, {}}};
+      status.consensus.next.reset();
+      if (pending)
+         status.consensus.next = format::PendingConsensus{next, kernel->head()->num + 1};
+      EXPECT_EQ(push({action(
+                    alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}),
+                "");
+   };
+   propose(true);
+   ASSERT_TRUE(seal().state->version.last(Bytes{db::prevAuthServices}));
+   propose(false);
+   const auto sealed = kernel->sealBlock({});
+   ASSERT_FALSE(sealed);
+   EXPECT_EQ(sealed.error().reason, "Forbidden consensus update");
+   EXPECT_EQ(kernel->head()->num, 3u);
+   propose(true);
+   (void)seal();
+   EXPECT_EQ(kernel->head()->num, 4u);
 }
 
 CHAIN_TEST(BlockTest, amongSeveralProducersABlockIsNotIrreversibleByItsOwnWord) { // H9

@@ -117,7 +117,7 @@ ActionNode Context::run(PackedAction action, Entry entry) {
    ActionNode node;
    node.action = std::move(action);
    try {
-      execute(node, entry, options_.mode, false);
+      execute(node, entry, {.mode = options_.mode});
       if (options_.record->replaying && options_.record->next != options_.record->entries.size())
          throw Abort("transaction has unread subjective data");
    } catch (const Abort& abort) {
@@ -165,20 +165,20 @@ std::int64_t Context::now() const {
    return options_.producing ? machine_.host.monotonicNs() : startedNs_ + static_cast<std::int64_t>(cpuNs());
 }
 
-void Context::execute(ActionNode& node, Entry entry, Mode mode, bool switched) {
+void Context::execute(ActionNode& node, Entry entry, const Callee& callee) {
    machine_.counters.actions.fetch_add(1, std::memory_order_relaxed);
    const std::int64_t start = now();
-   Frame frame{node, nullptr, checkout_->levels()};
+   Frame frame{node, callee.mode, nullptr, checkout_->levels()};
    try {
-      if (mode == Mode::verify && entry == Entry::called && verifyNatively(node)) {
+      if (callee.mode == Mode::verify && entry == Entry::called && verifyNatively(node)) {
          settleArguments(node);
          node.totalTimeNs = now() - start;
          return;
       }
-      ServiceInstance& callee = instance(node.action.service, mode, switched, frame);
-      FrameScope scope(callee, frame);
-      const CodeGuard::Running note(machine_.guard, callee.code().hash, callee.service(), purpose(), start);
-      enter(callee, node, entry);
+      ServiceInstance& runs = instance(node.action.service, callee, frame);
+      FrameScope scope(runs, frame);
+      const CodeGuard::Running note(machine_.guard, runs.code().hash, runs.service(), purpose(), start);
+      enter(runs, node, entry);
    } catch (const Abort& abort) {
       node.error = abort.text();
    }
@@ -218,14 +218,14 @@ void Context::enter(ServiceInstance& instance, ActionNode& node, Entry entry) {
       fail(result.error());
 }
 
-void Context::runCallee(ActionNode& node, Mode mode, bool switched) {
+void Context::runCallee(ActionNode& node, const Callee& callee) {
    const std::uint32_t stack = budget_.stackBytes;
    if (stack < callStackBytes)
       throw Abort("stack overflow");
    budget_.stackBytes = stack - callStackBytes;
    budget_.instructions += cost::call;
    try {
-      execute(node, Entry::called, mode, switched);
+      execute(node, Entry::called, callee);
    } catch (...) {
       budget_.stackBytes = stack;
       throw;
@@ -233,7 +233,7 @@ void Context::runCallee(ActionNode& node, Mode mode, bool switched) {
    budget_.stackBytes = stack;
 }
 
-Bytes Context::runSwitched(ActionNode& node, Mode mode) {
+Bytes Context::runSwitched(ActionNode& node, const Callee& callee) {
    SubjectiveRecord& record = *options_.record;
    const HandleSet exportedBefore = std::exchange(exported, {}), importedBefore = std::exchange(imported, {});
    const auto restore = [&] {
@@ -241,7 +241,7 @@ Bytes Context::runSwitched(ActionNode& node, Mode mode) {
       imported = importedBefore;
    };
    if (!record.replaying) {
-      runCallee(node, mode, true);
+      runCallee(node, callee);
       hold(node.retval.size()); // as long as the transaction runs; then it is in the block
       record.entries.push_back(node.retval);
       restore();
@@ -249,7 +249,7 @@ Bytes Context::runSwitched(ActionNode& node, Mode mode) {
    }
    if (record.next >= record.entries.size())
       throw Abort("missing subjective data");
-   if (mode == Mode::callback) {
+   if (callee.mode == Mode::callback) {
       // What it does here may differ from what it did where the block was made, and decides nothing: it is limited.
       const auto mark = state_.mark();
       const std::uint64_t limit = budget_.instructionLimit;
@@ -257,7 +257,7 @@ Bytes Context::runSwitched(ActionNode& node, Mode mode) {
           budget_.instructions + instructionsIn(static_cast<std::uint64_t>(machine_.options.transactionCpuNs));
       limited_ = true;
       try {
-         runCallee(node, mode, true);
+         runCallee(node, callee);
          state_.keep(mark);
       } catch (const Abort&) {
          state_.rollBack(mark);
@@ -277,21 +277,28 @@ void Context::dropSwitched() {
    std::erase_if(instances_, [](const auto& i) { return i->switched() && !i->frame; });
 }
 
-ServiceInstance& Context::instance(format::AccountNumber service, Mode mode, bool switched, Frame& frame) {
+ServiceInstance& Context::instance(format::AccountNumber service, const Callee& callee, Frame& frame) {
+   const auto reach = [&callee](std::uint64_t flags) {
+      if (callee.sudo && (flags & ServiceCode::isLocal) && !(flags & format::CodeRow::isReplacement))
+         throw Abort("on-chain service cannot sudo when calling a node-local service");
+   };
    for (const auto& i : instances_)
-      if (i->service() == service && i->switched() == switched)
+      if (i->service() == service && i->switched() == callee.switched) {
+         reach(i->code().flags);
          return *i;
+      }
    if (checkout_->levels() >= Checkout::levelsMax)
       throw Abort("too many levels of checkoutSubjective");
-   ServiceCode found = code(service, mode);
+   ServiceCode found = code(service, callee.mode);
+   reach(found.flags);
    if (instances_.size() >= limits_.wasm.numExecutionMemories) {
       // On replay, what only this node ran must not decide.
-      if (options_.record->replaying && !switched)
+      if (options_.record->replaying && !callee.switched)
          dropSwitched();
       if (instances_.size() >= limits_.wasm.numExecutionMemories)
          throw Abort("exceeded maximum number of running services");
    }
-   instances_.push_back(std::make_unique<ServiceInstance>(*this, service, std::move(found), mode, switched));
+   instances_.push_back(std::make_unique<ServiceInstance>(*this, service, std::move(found), callee.switched));
    ServiceInstance& made = *instances_.back();
    FrameScope scope(made, frame);
    const CodeGuard::Running note(machine_.guard, made.code().hash, service, purpose(), now());
@@ -332,16 +339,6 @@ std::uint64_t Context::maskedFlags(const CodeLookup& found, Mode mode) {
    if (!(found.row.flags & format::CodeRow::isVerify))
       throw Abort("service account " + found.row.codeNum.str() + " cannot be used in verify mode");
    return format::CodeRow::isVerify;
-}
-
-std::uint64_t Context::codeFlags(format::AccountNumber service, Mode mode) {
-   for (const auto& i : instances_)
-      if (i->service() == service && i->mode() == mode)
-         return i->code().flags;
-   if (NativeCache* cache = cacheOf(mode))
-      if (const ServiceCode* known = cache->code(service, codeOptions()))
-         return known->flags;
-   return maskedFlags(findCode(service, mode), mode);
 }
 
 ServiceCode Context::code(format::AccountNumber service, Mode mode) {

@@ -68,9 +68,20 @@ struct ContextOptions {
    Checkout* within = nullptr;
 };
 
+/// How an action is called.
+struct Callee {
+   Mode mode;
+   /// In the second namespace of instances, that of run-mode switched calls (spec, kernel §4.6).
+   bool switched = false;
+   /// By another name than its own, or by a switched call, of code that is not the node's: such a call reaches local
+   /// code only where that replaces the chain's (spec, kernel §4.4).
+   bool sudo = false;
+};
+
 /// One action frame.
 struct Frame {
    ActionNode& node;
+   Mode mode;
    /// The frame that was running in the same instance before.
    Frame* outer = nullptr;
    /// Checkout levels open when the action began.
@@ -107,20 +118,15 @@ public:
    VerifyChanges* changes() { return options_.changes; }
 
    /// Runs `node.action` as a callee: charges 4096 bytes of stack, enters by `called`, sets node.error on failure.
-   void runCallee(ActionNode& node, Mode mode, bool switched);
+   void runCallee(ActionNode& node, const Callee& callee);
 
    /// A run-mode switched call (spec, kernel §4.6). Returns the value that the caller sees.
-   Bytes runSwitched(ActionNode& node, Mode mode);
+   Bytes runSwitched(ActionNode& node, const Callee& callee);
 
    /// Limits CPU time, counted from the context's start. Ignored when replaying.
    void setCpuLimit(std::uint64_t ns);
    /// CPU time billed so far, in nanoseconds.
    std::uint64_t cpuNs() const;
-
-   /// Looks up what runs for `service` in `mode`. Throws Abort.
-   ServiceCode code(format::AccountNumber service, Mode mode);
-   /// Flags only, without loading the code; throws Abort as `code`.
-   std::uint64_t codeFlags(format::AccountNumber service, Mode mode);
 
    /// Whether a service's new code may be named in its row: not while it is still to be compiled, where the options say
    /// so. Throws Abort, and `waitsForCode` is set.
@@ -158,9 +164,9 @@ public:
    HandleSet exported, imported;
 
 private:
-   void execute(ActionNode& node, Entry entry, Mode mode, bool switched);
+   void execute(ActionNode& node, Entry entry, const Callee& callee);
    void enter(ServiceInstance& instance, ActionNode& node, Entry entry);
-   ServiceInstance& instance(format::AccountNumber service, Mode mode, bool switched, Frame& frame);
+   ServiceInstance& instance(format::AccountNumber service, const Callee& callee, Frame& frame);
    void dropSwitched();
    bool verifyNatively(ActionNode& node);
    [[noreturn]] void fail(const vm::Trap& trap);
@@ -174,6 +180,8 @@ private:
       bool local;
    };
    CodeLookup findCode(format::AccountNumber service, Mode mode);
+   /// What runs for `service` in `mode`. Throws Abort.
+   ServiceCode code(format::AccountNumber service, Mode mode);
    ServiceCode findService(format::AccountNumber service, Mode mode);
    /// The cache, where it knows what runs in `mode`.
    NativeCache* cacheOf(Mode mode) const { return mode == Mode::transaction ? options_.cache : nullptr; }

@@ -524,6 +524,21 @@ CHAIN_TEST(HostTest, nativeRows) {
    EXPECT_HAS(localPut(db::nativeSession, format::nativeKey(NativeTable::run), {}),
               "Unrecognized key in nativeSession");
    EXPECT_EQ(localPut(db::nativeSession, format::EnvRow::key("X"), {}), "");
+   // A node's own rows: their form and key count, and what a later version adds does not matter.
+   const auto later = [](const std::string& first, const std::string& second) {
+      return format::pack(std::tuple(first, second, std::optional(5u)));
+   };
+   const Bytes hostConfig = format::HostConfigRow::key(), shutdown = format::PendingShutdownRow::key();
+   EXPECT_EQ(localPut(db::nativeSession, hostConfig, later("v", "{}")), "");
+   EXPECT_HAS(localPut(db::nativeSession, hostConfig, {1, 2}), "malformed");
+   Bytes other = hostConfig;
+   other.push_back(0);
+   EXPECT_HAS(localPut(db::nativeSession, other, format::pack(format::HostConfigRow{"v", "{}"})), "key does not match");
+   EXPECT_EQ(localPut(db::nativeSession, shutdown, format::pack(std::tuple(std::string("{}"), std::optional(5u)))), "");
+   EXPECT_HAS(localPut(db::nativeSession, shutdown, {1, 2}), "malformed");
+   other = shutdown;
+   other.push_back(0);
+   EXPECT_HAS(localPut(db::nativeSession, other, format::pack(format::PendingShutdownRow{"{}"})), "key does not match");
 }
 
 CHAIN_TEST(HostTest, nativeEffects) {
@@ -684,6 +699,9 @@ CHAIN_TEST(HostTest, consoleAndAbort) {
    ASSERT_EQ(inner.size(), 3u);
    EXPECT_EQ(std::get<format::ConsoleTrace>(inner[0].inner).console, "ab");
    EXPECT_EQ(std::get<format::ConsoleTrace>(inner[2].inner).console, "c");
+   EXPECT_EQ(inTransaction(Program().console("")), "");
+   ASSERT_EQ(lastAction()->innerTraces.size(), 1u);
+   EXPECT_EQ(std::get<format::ConsoleTrace>(lastAction()->innerTraces[0].inner).console, "");
    EXPECT_EQ(inTransaction(Program().abort("why")), "service 'alice' aborted with message: why");
    // The text of one context is capped, whichever its mode.
    const auto consoleBytes = [](const format::ActionTrace& trace) {

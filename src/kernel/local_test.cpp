@@ -655,6 +655,61 @@ CHAIN_TEST(LocalTest, recordedCalls) {
    EXPECT_TRUE(other.applyBlock(good));
 }
 
+CHAIN_TEST(LocalTest, whatServicesAnotherNodeHasDecidesNothing) {
+   // Switched calls reach services of the node. Where the block is executed again, there may be others, or none: what
+   // was recorded counts, whatever would become of the calls there.
+   const AccountNumber only = "only"_a;
+   const auto install = [&](AccountNumber service, std::uint64_t flags) {
+      const CodeRow row{service, flags, format::sha256(ByteView(puppetCode())), 0, 0};
+      putNative(db::nativeSubjective, row.key(), format::pack(row));
+   };
+   for (const AccountNumber service : {bob, only})
+      install(service, CodeRow::isPrivileged | CodeRow::isReplacement);
+   startBlock();
+   Program calls;
+   for (const AccountNumber service : {bob, only})
+      for (const std::uint64_t flags : {1u, 2u})
+         calls.call(action(service, Program().ret(toBytes("seen")), alice), flags);
+   EXPECT_EQ(push({action(alice, calls)}), "");
+   (void)seal();
+
+   OtherNode node(folder);
+   LocalTemplate local; // of the same name, but no replacement; and `only` is not there at all
+   local.services.push_back({bob, CodeRow::isPrivileged, puppetCode()});
+   ASSERT_TRUE(node.kernel.firstStart(local, {}, {"test", "{}"}));
+   node.follow(*kernel, kernel->head()->num);
+   EXPECT_EQ(node.kernel.head()->id, kernel->head()->id);
+}
+
+CHAIN_TEST(LocalTest, switchedCallsHaveTheModeOfTheirFlag) {
+   // One instance serves both; what it may do is a matter of the call.
+   const format::CodeRow replacement{bob, CodeRow::isPrivileged | CodeRow::isReplacement,
+                                     format::sha256(ByteView(puppetCode())), 0, 0};
+   putNative(db::nativeSubjective, replacement.key(), format::pack(replacement));
+   const Action looks = action(bob, Program().count().open(db::writeOnly, prefixOf(bob), 1), alice);
+   const Action writes = action(bob, Program().count().open(db::writeOnly, prefixOf(bob), 3).put(1, "k", "v"), alice);
+   startBlock();
+   EXPECT_EQ(push({action(alice, Program().call(looks, 1).call(writes, 2))}), "");
+   EXPECT_HAS(push({action(alice, Program().call(looks, 2).call(writes, 1))}), "cannot be opened for writing here");
+   // A callee has the mode of its caller.
+   const auto within = [&](const Action& inner) { return action(bob, Program().call(inner), alice); };
+   EXPECT_EQ(push({action(alice, Program().call(looks, 1).call(within(action(alice, Program().clock(0), bob)), 2))}),
+             "");
+   const Action storesBelow = action(alice, Program().open(db::writeOnly, prefixOf(alice), 3).put(0, "k", "v"), bob);
+   EXPECT_EQ(push({action(alice, Program().call(looks, 1).call(within(storesBelow), 2))}), "");
+   EXPECT_HAS(push({action(alice, Program().call(looks, 2).call(within(storesBelow), 1))}), "cannot be opened");
+   // A handle that was opened to write writes nothing where nothing may be written.
+   EXPECT_HAS(push({action(alice, Program()
+                                      .call(action(bob, Program().open(db::writeOnly, prefixOf(bob), 3), alice), 2)
+                                      .call(action(bob, Program().put(0, "k", "v"), alice), 1))}),
+              "Cannot write to this db handle db=1");
+   EXPECT_HAS(push({action(alice, Program()
+                                      .call(action(bob, Program().open(db::writeOnly, prefixOf(bob), 3), alice), 2)
+                                      .call(action(bob, Program().remove(0, "k"), alice), 1))}),
+              "Cannot write to this db handle db=1");
+   kernel->abortBlock();
+}
+
 CHAIN_TEST(LocalTest, runQueueModes) {
    store(
        alice, "done"_m.value,
@@ -814,6 +869,9 @@ CHAIN_TEST(LocalTest, timer) {
    host.monotonic += 501'000;
    EXPECT_TRUE(kernel->runNext());
    EXPECT_EQ(read("ticked"), "yes");
+   EXPECT_FALSE(kernel->runNext());
+   // One that is never due.
+   putNative(db::nativeSession, format::TimerRow::key(), format::pack(format::TimerRow{INT64_MAX, alice, "tick"_m}));
    EXPECT_FALSE(kernel->runNext());
    // One that stays due does not spin.
    putNative(db::nativeSession, format::TimerRow::key(), format::pack(format::TimerRow{1, alice, "nothing"_m}));

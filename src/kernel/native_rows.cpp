@@ -20,11 +20,21 @@ std::optional<NativeTable> tableOf(ByteView key) {
 }
 
 template <class Row>
-Row strictRow(ByteView value, const char* name) {
-   auto row = format::unpackStrict<Row>(value);
+Row wellFormed(std::expected<Row, format::FracError> row, const char* name) {
    if (!row)
       throw Abort(std::string(name) + ": row is malformed: " + std::string(format::describe(row.error().rule)));
    return std::move(*row);
+}
+
+template <class Row>
+Row strictRow(ByteView value, const char* name) {
+   return wellFormed(format::unpackStrict<Row>(value), name);
+}
+
+/// A later version of the row may have more fields.
+template <class Row>
+Row lenientRow(ByteView value, const char* name) {
+   return wellFormed(format::unpack<Row>(value), name);
 }
 
 void requireKey(ByteView key, const Bytes& rowKey, const char* name) {
@@ -132,14 +142,14 @@ void checkSessionRow(Context& context, NativeTable table, ByteView key, ByteView
    case NativeTable::timer:
       return;
    case NativeTable::hostConfig: {
-      const auto row = strictRow<format::HostConfigRow>(value, "hostConfig");
+      const auto row = lenientRow<format::HostConfigRow>(value, "hostConfig");
       requireKey(key, format::HostConfigRow::key(), "hostConfig");
       if (auto wrong = context.machine().host.checkHostConfig(row.config))
          throw Abort(*wrong);
       return;
    }
    case NativeTable::pendingShutdown:
-      (void)strictRow<format::PendingShutdownRow>(value, "pendingShutdown");
+      (void)lenientRow<format::PendingShutdownRow>(value, "pendingShutdown");
       requireKey(key, format::PendingShutdownRow::key(), "pendingShutdown");
       return;
    default:

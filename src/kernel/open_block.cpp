@@ -354,13 +354,13 @@ Outcome OpenBlock::pushStartBlock() {
    return push(std::move(startBlock), true);
 }
 
-void OpenBlock::writeAuthServices() {
+bool OpenBlock::writeAuthServices() {
    const bool present = state_.last(Bytes{db::prevAuthServices}).has_value();
    if (status_.consensus.next && !present && !status_.consensus.current.services.empty())
       for (const auto& [key, value] :
            verifyDatabase(parent_->version, status_.consensus.current.services, db::prevAuthServices))
          state_.put(key, value);
-   ASSERT(status_.consensus.next || !state_.last(Bytes{db::prevAuthServices}));
+   return status_.consensus.next || !present;
 }
 
 std::expected<format::Checksum256, Rejection> OpenBlock::finish() {
@@ -400,7 +400,8 @@ std::expected<format::Checksum256, Rejection> OpenBlock::finish() {
       const format::ConsensusChangeRow row{consensus.next->blockNum, header_.commitNum, header_.blockNum};
       machine_.local.write({{storeKey(db::nativeSubjective, row.key()), format::pack(row)}});
    }
-   writeAuthServices();
+   if (!writeAuthServices())
+      return std::unexpected(Rejection{"Forbidden consensus update"});
 
    header_.consensusState = format::sha256Of(consensus);
    format::Merkle tree;

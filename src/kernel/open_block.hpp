@@ -94,7 +94,8 @@ private:
       return purpose_ == BlockPurpose::replay ? Checkout::View::dropped : Checkout::View::shared;
    }
    void writeStatus();
-   void writeAuthServices();
+   /// False: services verify blocks that no consensus names.
+   [[nodiscard]] bool writeAuthServices();
 
    Machine& machine_;
    BlockStatePtr parent_;

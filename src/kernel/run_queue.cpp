@@ -50,7 +50,7 @@ bool Kernel::Impl::runTimer() {
       return false;
    const auto row = format::unpack<format::TimerRow>(*packed);
    const std::int64_t time = machine.host.monotonicNs();
-   if (!row || row->expiration * 1000 >= time)
+   if (!row || row->expiration >= time / 1000)
       return false;
    {
       Lock lock(queueMutex_);

@@ -9,9 +9,8 @@
 
 namespace polis::kernel {
 
-ServiceInstance::ServiceInstance(Context& context, format::AccountNumber service, ServiceCode code, Mode mode,
-                                 bool switched)
-   : context_(context), service_(service), code_(std::move(code)), mode_(mode), switched_(switched),
+ServiceInstance::ServiceInstance(Context& context, format::AccountNumber service, ServiceCode code, bool switched)
+   : context_(context), service_(service), code_(std::move(code)), switched_(switched),
      vm_(context.machine().engine.instantiate(code_.module, context.budget(), this)) {}
 
 namespace {

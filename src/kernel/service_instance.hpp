@@ -52,11 +52,12 @@ private:
 
 class ServiceInstance {
 public:
-   ServiceInstance(Context& context, format::AccountNumber service, ServiceCode code, Mode mode, bool switched);
+   ServiceInstance(Context& context, format::AccountNumber service, ServiceCode code, bool switched);
 
    vm::Instance& vm() { return vm_; }
    format::AccountNumber service() const { return service_; }
-   Mode mode() const { return mode_; }
+   /// Of the running action: one instance serves switched calls of either mode.
+   Mode mode() const { return frame->mode; }
    bool switched() const { return switched_; }
    const ServiceCode& code() const { return code_; }
    /// What may be fetched no longer rests on anything of others.
@@ -109,7 +110,7 @@ private:
 
    /// Runs an action below the running one, and leaves of it in the trace what that has room for. Its return value is
    /// the result.
-   void runInner(PackedAction action, u64 flags);
+   void runInner(PackedAction action, const Callee& callee);
 
    const Handle& handle(u32 index) const;
    const Handle& readable(u32 index) const;
@@ -130,7 +131,6 @@ private:
    Context& context_;
    format::AccountNumber service_;
    ServiceCode code_;
-   Mode mode_;
    bool switched_;
    vm::Instance vm_;
    ResultBuffer result_, key_;

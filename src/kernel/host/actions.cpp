@@ -8,8 +8,6 @@ void ServiceInstance::writeConsole(GuestIn text) {
    context_.budget().instructions += cost::copy(bytes.size());
    bytes = bytes.first(std::min<std::size_t>(bytes.size(), context_.consoleBytesLeft));
    context_.consoleBytesLeft -= static_cast<u32>(bytes.size());
-   if (bytes.empty())
-      return;
    auto& inner = frame->node.inner;
    if (inner.empty() || !std::holds_alternative<std::string>(inner.back())) {
       if (!context_.takeTracePlace())
@@ -41,26 +39,23 @@ std::uint32_t ServiceInstance::call(GuestIn bytes, u64 flags) {
       throw Abort("call: not a packed action");
    if (flags > 2)
       throw Abort("Invalid call flags: " + std::to_string(flags));
-   if (flags != 0 && mode_ != Mode::transaction && mode_ != Mode::speculative)
+   if (flags != 0 && mode() != Mode::transaction && mode() != Mode::speculative)
       throw Abort("Can only change run mode in a transaction");
 
    const bool foreign = action->sender != service_;
    if (foreign && !code_.privileged())
       throw Abort("service '" + service_.str() + "' is not authorized to call as '" + action->sender.str() + "'");
-   if ((foreign || flags != 0) && !code_.local()) {
-      const Mode mode = flags == 0 ? mode_ : flags == 1 ? Mode::rpc : Mode::callback;
-      if (isSubjective(mode)) {
-         const std::uint64_t callee = context_.codeFlags(action->service, mode);
-         if ((callee & ServiceCode::isLocal) && !(callee & format::CodeRow::isReplacement))
-            throw Abort("on-chain service cannot sudo when calling a node-local service");
-      }
-   }
-
-   runInner(std::move(*action), flags);
+   const bool switches = flags != 0;
+   runInner(std::move(*action), {.mode = !switches    ? mode()
+                                         : flags == 1 ? Mode::rpc
+                                                      : Mode::callback,
+                                 .switched = switches || switched_,
+                                 .sudo = (foreign || switches) && !code_.local()});
    return static_cast<u32>(result_.view().size());
 }
 
-void ServiceInstance::runInner(PackedAction action, u64 flags) {
+void ServiceInstance::runInner(PackedAction action, const Callee& callee) {
+   const bool switches = callee.switched && !switched_;
    const std::size_t bytes = action.packed.size();
    context_.budget().instructions += cost::copy(bytes);
    context_.hold(bytes);
@@ -69,19 +64,19 @@ void ServiceInstance::runInner(PackedAction action, u64 flags) {
    inner.emplace_back(std::make_unique<ActionNode>());
    ActionNode& node = *std::get<std::unique_ptr<ActionNode>>(inner.back());
    node.action = std::move(action);
-   if (flags == 0)
-      context_.runCallee(node, mode_, switched_);
+   if (switches)
+      result_.take(context_.runSwitched(node, callee));
    else
-      result_.take(context_.runSwitched(node, flags == 1 ? Mode::rpc : Mode::callback));
+      context_.runCallee(node, callee);
    context_.letGo(bytes);
    key_.clear();
    if (shown && context_.takeTraceBytes(node.retval.size())) {
-      if (flags == 0)
+      if (!switches)
          result_.show(node.retval);
       return;
    }
    context_.keepResults();
-   if (flags == 0)
+   if (!switches)
       result_.take(std::move(node.retval));
    node.retval.clear();
    if (!shown)

@@ -59,7 +59,7 @@ std::uint32_t ServiceInstance::kvOpen(u32 database, GuestIn prefixSpan, u32 mode
       throw Abort("Invalid mode");
    if (!code_.privileged())
       throw Abort("service may not open databases");
-   const std::uint8_t allowed = openable(database, mode_, code_.local());
+   const std::uint8_t allowed = openable(database, frame->mode, code_.local());
    if (allowed == 0)
       throw Abort("database " + std::to_string(database) + " is not available here");
    if ((mode & ~std::uint32_t{allowed}) != 0)

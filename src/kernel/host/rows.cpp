@@ -43,7 +43,8 @@ const Handle& ServiceInstance::readable(u32 index) const {
 
 const Handle& ServiceInstance::writable(u32 index) const {
    const Handle& h = handle(index);
-   if (!(h.mode & Handle::write))
+   // A handle may be older than the call, and of another mode.
+   if (!(h.mode & Handle::write) || (mode() == Mode::rpc && isChainDb(h.database())))
       refuse("write to", h);
    requireCheckout(h.database());
    context_.budget().instructions += cost::write;
@@ -77,7 +78,8 @@ void ServiceInstance::notifyWrite(u32 database, std::size_t keyBytes, std::optio
    constexpr auto transact = "transact"_a;
    constexpr auto kvNotify = "kvNotify"_m;
    const HandleSet exported = std::exchange(context_.exported, {}), imported = std::exchange(context_.imported, {});
-   runInner(packAction(format::AccountNumber(), transact, kvNotify, arguments), 0);
+   runInner(packAction(format::AccountNumber(), transact, kvNotify, arguments),
+            {.mode = mode(), .switched = switched_});
    context_.exported = exported;
    context_.imported = imported;
 }
@@ -102,7 +104,7 @@ void ServiceInstance::kvPut(u32 index, GuestIn keySpan, GuestIn valueSpan) {
 
    if (isChainDb(database)) {
       const bool objective = database == db::service || database == db::native;
-      if (objective || !isSubjective(mode_)) {
+      if (objective || !isSubjective(mode())) {
          std::optional<std::size_t> oldBytes;
          if (objective)
             if (const auto old = context_.state().get(key.all()))
