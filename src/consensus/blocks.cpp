@@ -36,6 +36,7 @@ ForkBlock ReplicaState::describe(const BlockPtr& block, ForkBlock& parent) const
    out.timeUs = header.time.microseconds;
    out.producer = header.producer;
    out.block = block;
+   out.bytes = format::packedSize(*block);
    out.start = parent.after;
    out.end = consensusAfter(out.start, header);
    out.after = consensusForChild(out.end, out.commitNum);
@@ -111,7 +112,7 @@ void ReplicaState::admit(PeerId from, const BlockPtr& block) {
          }
       }
    }
-   if (!makeRoom(described))
+   if (!makeRoom(from, described, *parent))
       return;
    ForkBlock& added = tree.insert(std::move(described), *parent);
    if (confirm && sets.current.bft())
@@ -119,25 +120,60 @@ void ReplicaState::admit(PeerId from, const BlockPtr& block) {
    inserted(added);
 }
 
-/// Equivocation is not stored without end (D13). A newcomer replaces the one with the fewest votes, with all that is
-/// built on it; it is never just refused, for it may be the one that the others have chosen.
-bool ReplicaState::makeRoom(const ForkBlock& block) {
+/// A producer that lies fills no memory, be it with equal blocks, with ever new terms or with a long chain (D13): for
+/// what it made and nobody is known to want there is so much room, which takes none from others. A newcomer is never
+/// just refused, for it may be the one that the others have chosen. It replaces the one that is least so, with all that
+/// is built on it if they are equals, and otherwise one on which nothing is built.
+bool ReplicaState::makeRoom(PeerId from, const ForkBlock& block, const ForkBlock& parent) {
    constexpr std::size_t equalsMax = 4;
+   constexpr std::size_t looseMax = 1024; ///< twice what a link brings ahead of execution (src/peer/network.hpp)
+   constexpr std::size_t looseBytesMax = std::size_t{64} << 20;
    if (!options.guards.boundedForks)
       return true;
-   const std::vector<ForkBlock*> equals = tree.equals(block.producer, block.term, block.num);
-   if (equals.size() < equalsMax)
+   std::vector<ForkBlock*> loose = tree.by(block.producer);
+   const auto isEqual = [&](const ForkBlock* other) { return other->term == block.term && other->num == block.num; };
+   const bool tooManyEquals = std::ranges::count_if(loose, isEqual) >= static_cast<std::ptrdiff_t>(equalsMax);
+   std::size_t bytes = block.bytes;
+   for (const ForkBlock* other : loose)
+      bytes += other->bytes;
+   if (!tooManyEquals && loose.size() < looseMax && bytes <= looseBytesMax)
       return true;
-   ForkBlock* least = nullptr;
-   for (ForkBlock* other : equals)
-      if (!other->vouched && !other->own && !ForkTree::isAncestor(*other, *head) &&
-          (!least || other->prepares.of[0].size() < least->prepares.of[0].size()))
-         least = other;
-   if (least) {
-      tree.erase(*least);
+
+   const std::vector<ForkBlock*> line = uncommitted();
+   std::erase_if(loose, [&](const ForkBlock* other) {
+      const std::size_t at = other->num - tree.root().num;
+      const bool needed = other->own || other->vouched || (at > 0 && at <= line.size() && line[at - 1] == other);
+      if (needed)
+         bytes -= other->bytes;
+      return needed;
+   });
+   // Its author's own vote says nothing. A block of a later term than this node's may be of one that never comes.
+   const auto worth = [&](const ForkBlock* other) {
+      const auto votes =
+          std::ranges::count_if(other->prepares.of[0], [&](const auto& vote) { return vote.first != other->producer; });
+      return std::tuple(other->state != BlockState::invalid, votes, other->term <= term, other->order());
+   };
+   const auto takeLeast = [&](auto&& among) {
+      const auto may = [&](const ForkBlock* a, const ForkBlock* b) {
+         return among(a) && (!among(b) || worth(a) < worth(b));
+      };
+      const auto least = std::ranges::min_element(loose, may);
+      if (least == loose.end() || !among(*least))
+         return false;
+      bytes -= (*least)->bytes;
+      tree.erase(**least);
+      loose.erase(least);
       return true;
-   }
-   return false;
+   };
+   if (tooManyEquals)
+      return takeLeast(isEqual) && makeRoom(from, block, parent);
+   const auto isLeaf = [&](const ForkBlock* other) { return other->children.empty() && other != &parent; };
+   while (loose.size() >= looseMax || bytes > looseBytesMax)
+      if (!takeLeast(isLeaf)) {
+         act(Disconnect{from, "the block's author has made more blocks than can be kept"});
+         return false;
+      }
+   return true;
 }
 
 void ReplicaState::admitOwn(const BlockPtr& block) {

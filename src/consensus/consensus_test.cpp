@@ -315,14 +315,12 @@ TEST(ForkTree, erasesABlockWithAllThatIsBuiltOnIt) {
    EXPECT_EQ(ForkTree::ancestorAt(kept, 10), &tree.root());
 }
 
-TEST(ForkTree, countsEquivocations) {
+TEST(ForkTree, findsWhatSomebodyMade) {
    ForkTree tree(forkBlock(10, 0));
    for (std::uint8_t i = 0; i < 3; ++i)
-      tree.insert(forkBlock(11, i, 5), tree.root());
-   tree.insert(forkBlock(11, 9, 6), tree.root());
-   EXPECT_EQ(tree.equals({}, 5, 11).size(), 3u);
-   EXPECT_EQ(tree.equals({}, 6, 11).size(), 1u);
-   EXPECT_TRUE(tree.equals(AccountNumber("a"), 5, 11).empty());
+      tree.insert(forkBlock(11, i, 5), tree.root()).producer = AccountNumber("a");
+   EXPECT_EQ(tree.by(AccountNumber("a")).size(), 3u);
+   EXPECT_TRUE(tree.by(AccountNumber("b")).empty());
 }
 
 } // namespace polis::consensus

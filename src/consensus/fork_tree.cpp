@@ -1,7 +1,6 @@
 #include "consensus/fork_tree.hpp"
 
 #include "base/assert.hpp"
-#include "format/ids.hpp"
 
 #include <algorithm>
 
@@ -78,14 +77,11 @@ ForkBlock* ForkTree::ancestorAt(ForkBlock& block, BlockNum num) {
    return at && at->num == num ? at : nullptr;
 }
 
-std::vector<ForkBlock*> ForkTree::equals(AccountNumber producer, TermNum term, BlockNum num) const {
-   BlockId first{};
-   for (unsigned i = 0; i < 4; ++i)
-      first[i] = static_cast<std::uint8_t>(num >> (24 - 8 * i));
+std::vector<ForkBlock*> ForkTree::by(AccountNumber producer) const {
    std::vector<ForkBlock*> found;
-   for (auto at = blocks_.lower_bound(first); at != blocks_.end() && at->second->num == num; ++at)
-      if (at->second->producer == producer && at->second->term == term)
-         found.push_back(at->second.get());
+   for (const auto& [id, block] : blocks_)
+      if (block->producer == producer)
+         found.push_back(block.get());
    return found;
 }
 

@@ -25,7 +25,8 @@ struct ForkBlock {
    BlockNum commitNum = 0;
    std::int64_t timeUs = 0;
    AccountNumber producer{};
-   BlockPtr block; ///< null for the first irreversible block that a replica begins with
+   BlockPtr block;        ///< null for the first irreversible block that a replica begins with
+   std::size_t bytes = 0; ///< of the block, packed
    ForkBlock* parent = nullptr;
    std::vector<ForkBlock*> children;
    ChainConsensusPtr start; ///< the consensus in which the block began
@@ -70,8 +71,8 @@ public:
    /// The ancestor at a height, or the block itself; null below the root.
    static ForkBlock* ancestorAt(ForkBlock& block, BlockNum num);
 
-   /// Blocks of one author in one term at one height.
-   std::vector<ForkBlock*> equals(AccountNumber producer, TermNum term, BlockNum num) const;
+   /// Blocks of one author.
+   std::vector<ForkBlock*> by(AccountNumber producer) const;
 
 private:
    std::map<BlockId, std::unique_ptr<ForkBlock>> blocks_;

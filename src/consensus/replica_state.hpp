@@ -74,7 +74,7 @@ private:
    void admit(PeerId from, const BlockPtr& block);
    void admitOwn(const BlockPtr& block);
    ForkBlock describe(const BlockPtr& block, ForkBlock& parent) const;
-   bool makeRoom(const ForkBlock& block);
+   bool makeRoom(PeerId from, const ForkBlock& block, const ForkBlock& parent);
    void inserted(ForkBlock& block);
    void aux(ForkBlock& block, const format::BlockConfirm& confirm);
    bool suspicious(const ForkBlock& block) const;

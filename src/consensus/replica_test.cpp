@@ -525,6 +525,63 @@ TEST_F(BftTest, whoeverEquivocatesCannotKeepOutWhatTheOthersChose) { // D13
    EXPECT_EQ(node.replica->irreversible(), chosen.id);
 }
 
+TEST_F(BftTest, aProducerCannotFillMemoryWithEverNewTerms) { // D13
+   // An observer, bound by no vote.
+   node.be(6);
+   node.begin(testConsensus(Algorithm::bft, node.some(0, 4)));
+   views(2);
+   grow(node.genesis, {.term = 2});
+   const Spot chosen = grow(node.genesis, {.term = 1}); // beside head, and nobody here knows yet by whom
+   for (TermNum term = 5; term < 20'000; term += 4)
+      grow(node.genesis, {.term = term});
+   EXPECT_LE(node.replica->counters().blocksInMemory, 1100u);
+   EXPECT_EQ(node.disconnects(), 0u);
+   // No room was made at the cost of what others may have chosen.
+   const Spot others = grow(node.genesis, {.term = 4});
+   EXPECT_TRUE(node.replica->knows(others.id));
+   for (const std::size_t who : Who{0, 2, 3})
+      node.commit(chosen.id, who);
+   EXPECT_EQ(node.replica->irreversible(), chosen.id);
+}
+
+TEST_F(BftTest, whatOthersVotedForIsTheLastToMakeRoom) { // D13
+   begin(2);
+   views(1601);
+   const Spot chosen = grow(node.genesis, {.term = 1});
+   node.prepare(chosen.id, 3);
+   for (TermNum term = 1601; term > 1; term -= 4)
+      for (unsigned i = 1; i <= 3; ++i)
+         node.prepare(grow(node.genesis, {.term = term, .mark = i}).id, 1); // its own vote for each
+   EXPECT_LE(node.replica->counters().blocksInMemory, 1100u);
+   EXPECT_TRUE(node.replica->knows(chosen.id));
+}
+
+TEST_F(BftTest, aProducerCannotFillMemoryWithALongChain) { // D13
+   begin(2);
+   Spot tip = node.genesis;
+   for (int i = 0; i < 3000; ++i)
+      tip = grow(tip, {.term = 5});
+   EXPECT_LE(node.replica->counters().blocksInMemory, 1100u);
+   EXPECT_GT(node.disconnects(), 0u);
+   // Nobody else has less room for that.
+   EXPECT_TRUE(node.replica->knows(grow(node.genesis, {.term = 6}).id));
+}
+
+TEST_F(BftTest, aProducerCannotFillMemoryWithLargeBlocks) { // D13
+   begin(2);
+   for (TermNum term = 5; term < 85; term += 4)
+      for (unsigned i = 0; i < 4; ++i)
+         grow(node.genesis, {.term = term, .mark = i});
+   // In place of equal ones as well.
+   std::vector<BlockId> large;
+   for (TermNum term = 5; term < 85; term += 4)
+      for (unsigned i = 4; i < 8; ++i)
+         large.push_back(grow(node.genesis, {.term = term, .transactions = 1, .bytes = 2 << 20, .mark = i}).id);
+   EXPECT_LT(std::ranges::count_if(large, [&](const BlockId& id) { return node.replica->knows(id); }), 32);
+   EXPECT_TRUE(node.replica->knows(large.back()));
+   EXPECT_EQ(node.disconnects(), 0u);
+}
+
 TEST_F(BftTest, theGreatestTermThenHeightThenIdIsHead) { // F1
    // An observer, bound by no vote.
    node.be(6);

@@ -102,6 +102,7 @@ struct TestReplica {
       std::int64_t afterUs = 1'000'000;
       bool empty = false;
       unsigned transactions = 0; ///< besides the block's own
+      std::size_t bytes = 0;     ///< in each of these
       std::optional<format::Consensus> newConsensus{};
       std::optional<Bytes> aux{};
       std::uint64_t mark = 0; ///< tells blocks apart that are alike otherwise
@@ -118,7 +119,7 @@ struct TestReplica {
       if (!content.empty)
          block.block.transactions.push_back(testTransaction("startBlock", {}, parent.header.blockNum));
       for (unsigned i = 0; i < content.transactions; ++i)
-         block.block.transactions.push_back(testTransaction("work", {}, parent.header.blockNum + i));
+         block.block.transactions.push_back(testTransaction("work", Bytes(content.bytes), parent.header.blockNum + i));
       block.auxConsensusData = content.aux;
       return sealedTestBlock(parent, std::move(block));
    }
