@@ -30,9 +30,7 @@ struct BftTest : testing::Test {
    }
    Spot grow(const Spot& parent, Content content = {}) {
       content.author = content.term % 4;
-      const BlockPtr block = node.build(parent, content);
-      node.receive(block);
-      return Spot::of(block, parent);
+      return node.grow(parent, content);
    }
    bool voted(const BlockId& id) {
       for (const auto& message : node.sent<PrepareMessage>())
@@ -850,6 +848,14 @@ struct HandoverTest : BftTest {
       out.end = grow(out.middle, {.commitNum = 11, .aux = node.proof(out.start, {0, 1, 2}, next)});
       return out;
    }
+   /// Joint consensus begins with a set of CFT to come, of which this node is one.
+   Spot changeToCft() {
+      begin(5);
+      const Spot start = grow(node.genesis, {.newConsensus = testConsensus(Algorithm::cft, node.some(4, 7))});
+      // The new members take part in the view: a majority of them, this one included.
+      node.receive(node.viewChange(0, 4));
+      return start;
+   }
    void votes(const Spot& block, const std::vector<std::size_t>& who) {
       for (const std::size_t i : who)
          node.prepare(block.id, i);
@@ -872,9 +878,7 @@ TEST_F(HandoverTest, theOldSetAloneCommitsNothingAndTheNewOneTakesOver) { // I6
 
 TEST_F(HandoverTest, aBlockOfTheNewSetMakesTheLastOfTheOldOneIrreversible) {
    const Handover h = change(4, 3, 7, Algorithm::bft);
-   const BlockPtr block = node.build(h.end, {.author = 3, .commitNum = 11});
-   node.receive(block);
-   const Spot first = Spot::of(block, h.end);
+   const Spot first = node.grow(h.end, {.author = 3, .commitNum = 11});
    EXPECT_TRUE(voted(first.id));
    votes(first, {0, 1, 2}); // no members any more
    EXPECT_EQ(node.replica->irreversible(), h.start.id);
@@ -946,31 +950,25 @@ TEST_F(HandoverTest, aVoteOfAnEarlierTermKeepsNobodyFromWhereItIsNeeded) { // B4
    const Spot other = grow(start, {.mark = 1});
    const Spot otherEnd = grow(other, {.commitNum = 11, .aux = proof});
    const Spot again = grow(otherEnd, {.commitNum = 11, .newConsensus = testConsensus(Algorithm::bft, node.some(3, 5))});
-   const BlockPtr last = node.build(again, {.author = 2, .term = 1, .commitNum = 11});
-   node.receive(last);
+   const Spot last = node.grow(again, {.author = 2, .term = 1, .commitNum = 11});
    EXPECT_EQ(node.disconnects(), 0u);
    EXPECT_EQ(node.replica->head(), end.id);
    node.effects.clear();
    for (const std::size_t who : Who{0, 2, 4})
       node.receive(node.viewChange(2, who));
    ASSERT_EQ(node.replica->term(), 2u);
-   EXPECT_EQ(node.replica->head(), format::blockId(last->block.header));
+   EXPECT_EQ(node.replica->head(), last.id);
    const auto views = node.sent<ViewChangeMessage>();
    EXPECT_TRUE(std::ranges::any_of(
        views, [&](const auto& view) { return view.producer == node.options.producer && view.term == 2; }));
-   EXPECT_FALSE(voted(format::blockId(last->block.header)));
-   const Spot spot = Spot::of(last, again);
-   const BlockPtr later = node.build(spot, {.author = 4, .term = 2, .commitNum = 11});
-   node.receive(later);
-   EXPECT_TRUE(voted(format::blockId(later->block.header)));
+   EXPECT_FALSE(voted(last.id));
+   const Spot later = node.grow(last, {.author = 4, .term = 2, .commitNum = 11});
+   EXPECT_TRUE(voted(later.id));
 }
 
 TEST_F(HandoverTest, aCftSetToComeCommitsButDoesNotPrepare) {
    node.options.viewTimeoutUs = 100 * second;
-   begin(5);
-   const Spot start = grow(node.genesis, {.newConsensus = testConsensus(Algorithm::cft, node.some(4, 7))});
-   // The new members take part in the view: a majority of them, this one included.
-   node.receive(node.viewChange(0, 4));
+   const Spot start = changeToCft();
    EXPECT_TRUE(node.sent<PrepareMessage>().empty());
    for (const std::size_t who : Who{0, 1, 2})
       node.prepare(start.id, who);
@@ -1010,9 +1008,7 @@ TEST_F(HandoverTest, fromBftToCftAnElectionIsBoundByCommitsNotByPrepares) { // C
 }
 
 TEST_F(HandoverTest, whoDoesNotPrepareIsNotBound) { // B4
-   begin(5);
-   const Spot start = grow(node.genesis, {.newConsensus = testConsensus(Algorithm::cft, node.some(4, 7))});
-   node.receive(node.viewChange(0, 4));
+   const Spot start = changeToCft();
    ASSERT_EQ(node.replica->head(), start.id);
    EXPECT_TRUE(node.records.back().bestConfirm.none());
 }
@@ -1067,6 +1063,20 @@ struct CftTest : testing::Test {
          node.wait(second);
       node.receive(vote(node.replica->term(), me, voter));
       ASSERT_EQ(node.replica->role(), Role::leader);
+   }
+   /// people[0..3) hand over to others in term 2. This node, people[1], confirms what was made beside the end of that,
+   /// and elected, in term 3.
+   struct Fork {
+      Spot end, mine;
+   };
+   Fork handOver(format::Consensus next) {
+      begin(1, 3);
+      const Spot start = node.grow(node.genesis, {.author = 0, .term = 2, .newConsensus = std::move(next)});
+      Fork out;
+      out.mine = node.grow(start, {.author = 2, .term = 3});
+      out.end = node.grow(start, {.author = 0, .term = 2, .commitNum = 11});
+      EXPECT_EQ(node.replica->head(), out.mine.id);
+      return out;
    }
    Spot seal(const Spot& parent, Content content = {}) {
       content.term = node.replica->term();
@@ -1150,9 +1160,7 @@ TEST_F(CftTest, whoFollowsALeaderOfAnEarlierTermStands) { // C1, C2
    node.now.real += 60 * second;
    Spot head = node.genesis;
    const auto follow = [&](std::int64_t afterUs) {
-      const BlockPtr block = node.build(head, {.author = 1, .term = 1, .afterUs = afterUs});
-      head = Spot::of(block, head);
-      node.receive(block);
+      head = node.grow(head, {.author = 1, .term = 1, .afterUs = afterUs});
       node.wait(second);
    };
    for (int i = 0; i < 40; ++i)
@@ -1186,9 +1194,8 @@ TEST_F(CftTest, aLeaderComesAlongToALaterTermAndLeadsOn) { // C1, D23
 
 TEST_F(CftTest, aLeaderIsNotProtectedFromItself) { // C3, D23
    begin();
-   const BlockPtr block = node.build(node.genesis, {.author = 1, .term = 2});
-   node.receive(block);
-   node.receive(request(10, 1, Spot::of(block, node.genesis)));
+   const Spot head = node.grow(node.genesis, {.author = 1, .term = 2});
+   node.receive(request(10, 1, head));
    EXPECT_TRUE(granted());
 }
 
@@ -1336,61 +1343,37 @@ TEST_F(CftTest, aSoleProducerLeadsAtOnce) { // C8
 }
 
 TEST_F(CftTest, aSoleProducerThatHandsOverDecidesWhatCameBeforeIt) { // H9
-   // people[0..3) hand over to people[3] alone. This node confirmed `mine` of term 3, which can never be irreversible
-   // once people[3] has built on the other end; and people[3] hands over at once.
-   begin(1, 3);
-   const BlockPtr start = node.build(
-       node.genesis, {.author = 0, .term = 2, .newConsensus = testConsensus(Algorithm::bft, node.some(3, 4))});
-   const Spot s = Spot::of(start, node.genesis);
-   const BlockPtr end = node.build(s, {.author = 0, .term = 2, .commitNum = 11});
-   const Spot e = Spot::of(end, s);
-   const BlockPtr mine = node.build(s, {.author = 2, .term = 3});
-   node.receive(start);
-   node.receive(mine);
-   node.receive(end);
-   ASSERT_EQ(node.replica->head(), format::blockId(mine->block.header));
-   const BlockPtr handover = node.build(
-       e, {.author = 3, .term = 3, .commitNum = 12, .newConsensus = testConsensus(Algorithm::cft, node.some(0, 3))});
-   node.receive(handover);
-   EXPECT_EQ(node.replica->irreversible(), e.id);
+   // What this node confirmed can never be irreversible once people[3], alone, has built on the end; and people[3]
+   // hands over at once.
+   const Fork fork = handOver(testConsensus(Algorithm::bft, node.some(3, 4)));
+   const Spot handover = node.grow(
+       fork.end,
+       {.author = 3, .term = 3, .commitNum = 12, .newConsensus = testConsensus(Algorithm::cft, node.some(0, 3))});
+   EXPECT_EQ(node.replica->irreversible(), fork.end.id);
    EXPECT_FALSE(node.halted());
    // It gives no vote to that in the term of its Confirm, and is there for the next.
-   EXPECT_EQ(node.replica->head(), format::blockId(handover->block.header));
+   EXPECT_EQ(node.replica->head(), handover.id);
    EXPECT_TRUE(node.sent<CommitMessage>().empty());
    EXPECT_FALSE(node.sent<ViewChangeMessage>().empty());
    // Also after a restart, when its vote is all that it remembers of the other chain.
    TestReplica again(5);
    again.be(1);
    again.begin(testConsensus(Algorithm::bft, again.some(3, 4)), node.records.back());
-   const BlockPtr other = again.build(
+   const Spot other = again.grow(
        again.genesis, {.author = 3, .term = 3, .newConsensus = testConsensus(Algorithm::cft, again.some(0, 3))});
-   again.receive(other);
-   EXPECT_EQ(again.replica->head(), format::blockId(other->block.header));
+   EXPECT_EQ(again.replica->head(), other.id);
    EXPECT_TRUE(again.sent<CommitMessage>().empty());
 }
 
 TEST_F(CftTest, fromCftToBftALockHoldsAcrossTerms) {
-   // people[0..3) hand over to a BFT set of people[1..5). This node confirmed `mine`, of the election of term 3; the
-   // other fork ended joint consensus in term 2 and its new set goes on.
-   begin(1, 3);
-   const auto next = testConsensus(Algorithm::bft, node.some(1, 5));
-   const BlockPtr start = node.build(node.genesis, {.author = 0, .term = 2, .newConsensus = next});
-   const Spot s = Spot::of(start, node.genesis);
-   const BlockPtr end = node.build(s, {.author = 0, .term = 2, .commitNum = 11});
-   const Spot e = Spot::of(end, s);
-   const BlockPtr mine = node.build(s, {.author = 2, .term = 3});
-   node.receive(start);
-   node.receive(mine);
-   node.receive(end);
-   ASSERT_EQ(node.replica->head(), format::blockId(mine->block.header));
+   // The new set goes on from the other end.
+   const Fork fork = handOver(testConsensus(Algorithm::bft, node.some(1, 5)));
    // By the names of the new set, people[1] leads term 4.
-   const BlockPtr bft = node.build(e, {.author = 1, .term = 4, .commitNum = 11});
-   node.receive(bft);
-   const BlockId id = format::blockId(bft->block.header);
-   EXPECT_EQ(node.replica->head(), format::blockId(mine->block.header));
+   const Spot later = node.grow(fork.end, {.author = 1, .term = 4, .commitNum = 11});
+   EXPECT_EQ(node.replica->head(), fork.mine.id);
    for (const std::size_t who : Who{2, 3, 4})
-      node.prepare(id, who);
-   EXPECT_EQ(node.replica->head(), id);
+      node.prepare(later.id, who);
+   EXPECT_EQ(node.replica->head(), later.id);
 }
 
 } // namespace polis::consensus

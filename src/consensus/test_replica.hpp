@@ -124,6 +124,13 @@ struct TestReplica {
       return sealedTestBlock(parent, std::move(block));
    }
 
+   /// A block that somebody built arrives.
+   Spot grow(const Spot& parent, const Content& content) {
+      const BlockPtr block = build(parent, content);
+      receive(block);
+      return Spot::of(block, parent);
+   }
+
    void prepare(const BlockId& id, std::size_t who) { receive(PrepareMessage{id, people[who].name, people[who].auth}); }
    void commit(const BlockId& id, std::size_t who) { receive(CommitMessage{id, people[who].name, people[who].auth}); }
    template <class M>
