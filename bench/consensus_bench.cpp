@@ -62,8 +62,7 @@ private:
    /// So many that the nodes have time.
    static inline const TransferLoad::Options paced{.accounts = 4, .perSecond = 8};
 
-   // ---- real processes
-   // -----------------------------------------------------------------------------------------------
+   // ---- real processes ----
 
    struct Sums {
       double frames = 0, bytes = 0, blocks = 0;
@@ -218,10 +217,10 @@ private:
       measure(cluster, load, "one_delay0", {0});
    }
 
-   // ---- simulated
-   // ----------------------------------------------------------------------------------------------------
+   // ---- simulated ----
 
    void simulate() const {
+      simulated(1, 0, false);
       for (const std::size_t producers : {4u, 7u, 13u})
          for (const int ms : {0, 50, 100})
             for (const bool dead : {false, true})
