@@ -28,11 +28,13 @@ TEST(Seeds, thatFailedOnce) {
        {32416, Mix::bftToBft}, {24416, Mix::bftToCft}, {26769, Mix::bftToBft}, {52596, Mix::cftToBft}};
    // With their pauses: a Confirm that was durable, and enough with the author's block, and never sent; a block that
    // its author finished after it had voted for another leader; who stood still, stood for election in a later term,
-   // and confirmed nothing any more; who missed more than 200 blocks and was never sent them.
+   // and confirmed nothing any more; who missed more than 200 blocks and was never sent them; a sole producer that
+   // waited for a block which had lost.
    EXPECT_FALSE(simulate(Plan::fromSeed(320604, Mix::cftToBft)).violation);
    EXPECT_FALSE(simulate(Plan::fromSeed(501094, Mix::cft)).violation);
    EXPECT_FALSE(simulate(Plan::fromSeed(54, Mix::cft)).violation);
    EXPECT_FALSE(simulate(Plan::fromSeed(905668, Mix::cft)).violation);
+   EXPECT_FALSE(simulate(Plan::fromSeed(3001463, Mix::cftToBft)).violation);
    for (const auto& [seed, mix] : seeds) {
       const Outcome outcome = simulate(planOf(seed, mix, {.faults = {}, .pauses = true}));
       EXPECT_FALSE(outcome.violation) << seed << ": " << *outcome.violation;

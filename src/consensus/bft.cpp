@@ -166,9 +166,10 @@ void ReplicaState::commitVote(ForkBlock& block) {
 
 // --- Terms -----------------------------------------------------------------------------------------------------------
 
-/// The block that a view change names, as far as it matters here: one that is irreversible here ties nobody any more.
+/// The block that a view change names, as far as it matters here: one that is irreversible here ties nobody any more,
+/// nor one of an earlier term than what is: if it is higher, it is not built on that, and can never be irreversible.
 BlockOrder ReplicaState::namedBy(const ViewChangeMessage& change) const {
-   if (format::blockNumOf(change.best_prepared) <= tree.root().num)
+   if (format::blockNumOf(change.best_prepared) <= tree.root().num || change.best_prepared_term < tree.root().term)
       return {};
    return {change.best_prepared_term, change.best_prepared};
 }

@@ -722,6 +722,21 @@ TEST_F(BftTest, theLeaderNamesABlockAndIsBoundByThoseWhoKnowBetter) { // B1, B11
    EXPECT_FALSE(voted(fork.id));
 }
 
+TEST_F(BftTest, whatLostAgainstAnIrreversibleBlockTiesNobody) { // B1
+   begin(2);
+   const Spot lost = grow(grow(node.genesis, {.mark = 1}), {.mark = 1});
+   views(1);
+   const Spot won = grow(node.genesis, {.term = 1});
+   for (const std::size_t who : Who{0, 1, 3})
+      node.commit(won.id, who);
+   ASSERT_EQ(node.replica->irreversible(), won.id);
+   // It is higher, and of an earlier term: not below what is irreversible, nor built on it.
+   node.receive(node.viewChange(5, 1, &lost, {0, 1, 3}));
+   node.receive(node.viewChange(5, 0, &lost, {0, 1, 3}));
+   node.receive(node.viewChange(5, 3));
+   EXPECT_TRUE(voted(grow(won, {.term = 5}).id));
+}
+
 TEST_F(BftTest, aViewChangeOfAnEarlierTermDoesNotCountForThisOne) { // D2
    for (const bool guard : {true, false}) {
       node.options.guards.viewChangeOfThisTerm = guard;
