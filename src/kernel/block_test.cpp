@@ -1,4 +1,5 @@
 // Genesis, blocks, transactions, replay and restart. Rules: spec, kernel §6 and §7.
+#include "format/merkle.hpp"
 #include "kernel/databases.hpp"
 #include "kernel/test/test_chain.hpp"
 #include "store/file.hpp"
@@ -10,6 +11,23 @@ class BlockTest : public ChainTest {
 protected:
    static const format::Consensus& newest(const format::JointConsensus& consensus) {
       return consensus.next ? consensus.next->consensus : consensus.current;
+   }
+   /// A block in which a service makes the newest consensus the current one, and proposes producers to follow; none:
+   /// nothing is pending.
+   void propose(std::vector<format::Producer> producers) {
+      startBlock();
+      auto status = kernel->head()->status;
+      status.current.time.microseconds = time;
+      status.consensus.current = newest(status.consensus);
+      auto next = status.consensus.current;
+      const bool pending = !producers.empty();
+      std::get<format::CftConsensus>(next.data).producers = std::move(producers);
+      status.consensus.next.reset();
+      if (pending)
+         status.consensus.next = format::PendingConsensus{next, kernel->head()->num + 1};
+      EXPECT_EQ(push({action(
+                    alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}),
+                "");
    }
 };
 
@@ -35,10 +53,68 @@ CHAIN_TEST(BlockTest, genesisGivesChain) {
    ASSERT_EQ(producers.size(), 1u);
    EXPECT_EQ(producers[0].name, "prod"_a);
    EXPECT_FALSE(head->header->authCode);
+   EXPECT_EQ(head->status.head->header, *head->header);
+   EXPECT_EQ(head->status.head->blockId, head->id);
    // status.current looks like the next block.
-   EXPECT_EQ(head->status.current.previous, head->id);
-   EXPECT_EQ(head->status.current.blockNum, 3u);
-   EXPECT_EQ(head->status.current.time.microseconds, time + 1'000'000);
+   auto next = *head->header;
+   next.previous = head->id;
+   next.blockNum = 3;
+   next.time.microseconds += 1'000'000;
+   EXPECT_EQ(head->status.current, next);
+   // Code by account, and once by its hash.
+   const auto hash = format::sha256(ByteView(puppetCode()));
+   for (const auto& service : genesisData().services) {
+      const CodeRow row{service.service, service.flags, hash, 0, 0};
+      const auto found = head->version.get(storeKey(db::native, row.key()));
+      ASSERT_TRUE(found);
+      EXPECT_EQ(toBytes(*found), format::pack(row));
+   }
+   const format::CodeByHashRow code{hash, 0, 0, puppetCode()};
+   const auto found = head->version.get(storeKey(db::native, code.key()));
+   ASSERT_TRUE(found);
+   EXPECT_EQ(toBytes(*found), format::pack(code));
+}
+
+CHAIN_TEST(BlockTest, headersSayWhatIsInTheState) {
+   boot();
+   startBlock();
+   const format::Checksum256 events{1, 2, 3};
+   auto status =
+       *format::unpack<format::StatusRow>(*kernel->head()->version.get(storeKey(db::native, format::StatusRow::key())));
+   status.current.time.microseconds = time;
+   status.current.eventMerkleRoot = events;
+   status.consensus.current = newest(status.consensus);
+   status.consensus.next.reset();
+   EXPECT_EQ(
+       push({action(alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}),
+       "");
+   EXPECT_EQ(push({action(plain, Program().call(action(plain, Program().count()), 1))}), "");
+   EXPECT_FALSE(kernel->push(transaction({action(alice, Program())}, {{verify, {}}}, {toBytes("yes")})).error);
+   const auto sealed = seal();
+   const format::BlockHeader& header = *sealed.state->header;
+   EXPECT_EQ(header.consensusState, format::sha256Of(status.consensus));
+   EXPECT_EQ(header.eventMerkleRoot, events);
+   // Leaves are of ids, proofs and subjective data; a tree of three has a full left half, and one leaf to the right.
+   std::vector<format::Checksum256> leaves;
+   for (const auto& t : sealed.block->block.transactions)
+      leaves.push_back(
+          format::merkleLeaf(format::TransactionInfo{format::sha256(ByteView(t.transaction.packed)),
+                                                     format::sha256Of(t.proofs), format::sha256Of(*t.subjectiveData)}));
+   ASSERT_EQ(leaves.size(), 4u);
+   const auto node = [](const format::Checksum256& left, const format::Checksum256& right) {
+      Bytes both{1};
+      append(both, left);
+      append(both, right);
+      return format::sha256(ByteView(both));
+   };
+   EXPECT_EQ(header.trxMerkleRoot, node(node(leaves[0], leaves[1]), node(leaves[2], leaves[3])));
+   // The id is that of the header without code, with the number in front.
+   auto id = format::sha256Of(header);
+   std::ranges::copy(bigEndian32(header.blockNum), id.begin());
+   EXPECT_EQ(sealed.id, id);
+   // No signature, and where it stands.
+   EXPECT_EQ(toBytes(*sealed.state->version.get(storeKey(db::blockProof, bigEndian32(header.blockNum)))),
+             format::pack(Bytes()));
 }
 
 CHAIN_TEST(BlockTest, bootRefuses) {
@@ -61,6 +137,13 @@ CHAIN_TEST(BlockTest, bootRefuses) {
    data = genesisData();
    data.services[1].code.clear();
    EXPECT_NE(bootError(data), "");
+   const auto bootRaw = [&](const Bytes& rawData) {
+      const auto trace = kernel->pushBoot({transaction({{{}, {}, {}, rawData}})}, "prod"_a, time);
+      return trace ? trace->error.value_or("") : trace.error().reason;
+   };
+   EXPECT_HAS(bootRaw(toBytes("junk")), "malformed");
+   data = genesisData();
+   EXPECT_HAS(bootRaw(format::pack(std::tuple(data.memo, data.services, std::optional(5u)))), "malformed"); // strict
    const auto two = kernel->pushBoot({transaction({Action{}, Action{}})}, "prod"_a, time);
    ASSERT_TRUE(two);
    EXPECT_TRUE(two->error);
@@ -228,17 +311,22 @@ CHAIN_TEST(BlockTest, anotherNodeFollows) {
    startBlock();
    EXPECT_EQ(push({action(alice, Program().count())}), "");
    const auto good = seal().block;
+   std::string reason;
    const auto lie = [&](auto change) {
       auto bad = std::make_shared<format::SignedBlock>(*good);
       change(*bad);
-      return !other.applyBlock(bad);
+      const auto applied = other.applyBlock(bad);
+      reason = applied ? "" : applied.error().reason;
+      return !applied;
    };
    EXPECT_TRUE(lie([](auto& b) { b.block.header.previous[5] ^= 1; }));
    EXPECT_TRUE(lie([](auto& b) { b.block.header.blockNum += 1; }));
    EXPECT_TRUE(lie([&](auto& b) { b.block.header.time.microseconds = time - 1'000'000; }));
    EXPECT_TRUE(lie([](auto& b) { b.block.header.producer = "mallory"_a; }));
+   EXPECT_EQ(reason, "Invalid producer for block");
    EXPECT_TRUE(lie([](auto& b) { b.block.header.commitNum = 2; }));
    EXPECT_TRUE(lie([](auto& b) { b.block.header.consensusState[0] ^= 1; }));
+   EXPECT_EQ(reason, "blockId does not match");
    EXPECT_TRUE(lie([](auto& b) { b.block.header.trxMerkleRoot[0] ^= 1; }));
    EXPECT_TRUE(lie([](auto& b) { b.block.header.eventMerkleRoot[0] ^= 1; }));
    EXPECT_TRUE(lie([](auto& b) { b.block.header.newConsensus.emplace(); }));
@@ -892,33 +980,69 @@ CHAIN_TEST(BlockTest, newProducersAreActivated) {
    EXPECT_FALSE(five.state->version.last(Bytes{db::prevAuthServices}));
 }
 
+CHAIN_TEST(BlockTest, changesOfProducersAreNoted) {
+   // Where it began, by which number it was irreversible, and in which block that was known.
+   installLocal({xHttp});
+   boot();
+   const auto rows = [&] {
+      std::vector<format::ConsensusChangeRow> out;
+      for (const std::uint32_t at : {2u, 3u, 4u, 5u}) {
+         EXPECT_EQ(run(format::RunMode::rpc, xHttp,
+                       Program()
+                           .checkout()
+                           .open(db::nativeSubjective, {}, 1)
+                           .get(0, format::ConsensusChangeRow{at, 0, 0}.key())),
+                   "");
+         auto found = runOutput();
+         found.word();
+         const std::string packed = found.found();
+         if (packed != "-")
+            out.push_back(format::unpack<format::ConsensusChangeRow>(asBytes(packed)).value());
+      }
+      return out;
+   };
+   const format::ConsensusChangeRow genesisChange{2, 2, 2}, change{3, 3, 4};
+   EXPECT_EQ(rows(), std::vector{genesisChange});
+   propose({{"prod"_a, {}}, {"other"_a, {}}});
+   (void)seal();
+   EXPECT_EQ(rows(), std::vector{genesisChange});
+   time += 1'000'000;
+   ASSERT_TRUE(kernel->startBlock({time, "prod"_a, 0, 3}));
+   (void)seal();
+   EXPECT_EQ(rows(), (std::vector{genesisChange, change}));
+}
+
+CHAIN_TEST(BlockTest, aServiceCannotMakeOneProducerOfSeveral) {
+   // At once, that is: a block that began as one of several, and says how far they agree, cannot end as its own word.
+   boot();
+   propose({{"prod"_a, {}}, {"other"_a, {}}});
+   (void)seal();
+   time += 1'000'000;
+   ASSERT_TRUE(kernel->startBlock({time, "prod"_a, 0, 2}));
+   auto status = kernel->head()->status;
+   status.current.time.microseconds = time;
+   status.consensus.next.reset();
+   EXPECT_EQ(
+       push({action(alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}),
+       "");
+   const auto sealed = kernel->sealBlock({});
+   ASSERT_FALSE(sealed);
+   EXPECT_EQ(sealed.error().reason, "Forbidden consensus update");
+}
+
 CHAIN_TEST(BlockTest, aServiceCannotEndJointConsensus) {
    // Whoever may write the status row can drop what is pending in it. Then the old verify services are in the way: the
    // block is lost, and nothing else.
    boot();
-   const auto propose = [&](bool pending) {
-      startBlock();
-      auto status = *format::unpack<format::StatusRow>(
-          *kernel->head()->version.get(storeKey(db::native, format::StatusRow::key())));
-      status.current.time.microseconds = time;
-      status.consensus.current = newest(status.consensus);
-      auto next = status.consensus.current;
-      std::get<format::CftConsensus>(next.data).producers = {{"prod"_a, {}}, {"other"_a, {}}};
-      status.consensus.next.reset();
-      if (pending)
-         status.consensus.next = format::PendingConsensus{next, kernel->head()->num + 1};
-      EXPECT_EQ(push({action(
-                    alice, Program().open(db::native, {}, 2).put(0, format::StatusRow::key(), format::pack(status)))}),
-                "");
-   };
-   propose(true);
+   const std::vector<format::Producer> both{{"prod"_a, {}}, {"other"_a, {}}};
+   propose(both);
    ASSERT_TRUE(seal().state->version.last(Bytes{db::prevAuthServices}));
-   propose(false);
+   propose({});
    const auto sealed = kernel->sealBlock({});
    ASSERT_FALSE(sealed);
    EXPECT_EQ(sealed.error().reason, "Forbidden consensus update");
    EXPECT_EQ(kernel->head()->num, 3u);
-   propose(true);
+   propose(both);
    (void)seal();
    EXPECT_EQ(kernel->head()->num, 4u);
 }
@@ -974,6 +1098,87 @@ CHAIN_TEST(BlockTest, verifyServiceChangesReachHeader) {
    ASSERT_TRUE(gone.block->block.header.authCode);
    EXPECT_TRUE(gone.block->block.header.authCode->empty());
    EXPECT_TRUE(gone.state->header->newConsensus->services.empty());
+}
+
+CHAIN_TEST(BlockTest, verifyServicesOfTheNextHeader) { // K-7.2
+   boot();
+   const auto hash = [](const Bytes& code) { return format::sha256(ByteView(code)); };
+   const auto codeKey = [&](const Bytes& code) { return format::CodeByHashRow::key(hash(code), 0, 0); };
+   using Names = std::map<AccountNumber, format::Checksum256>;
+   const auto servicesOf = [](const std::vector<format::BlockHeaderAuthAccount>& list) {
+      Names out;
+      AccountNumber last;
+      for (const auto& entry : list) {
+         EXPECT_LT(last.value, entry.codeNum.value); // in the order of accounts
+         last = entry.codeNum;
+         out[entry.codeNum] = entry.codeHash;
+      }
+      return out;
+   };
+   /// What a block with this action says: the services, and the code that is new; nothing if nothing changes.
+   const auto after = [&](const Program& p) -> std::optional<std::pair<Names, std::vector<Bytes>>> {
+      startBlock();
+      EXPECT_EQ(push({action(alice, p)}), "");
+      const auto block = seal().block;
+      EXPECT_EQ(block->block.header.authCode.has_value(), block->block.header.newConsensus.has_value());
+      if (!block->block.header.authCode)
+         return std::nullopt;
+      std::vector<Bytes> code;
+      for (const auto& c : *block->block.header.authCode)
+         code.push_back(c.code);
+      return std::pair(servicesOf(block->block.header.newConsensus->services), code);
+   };
+   using Said = std::pair<Names, std::vector<Bytes>>;
+   const Bytes first = puppetCode(), second = puppetVariant(11), third = puppetVariant(12);
+   const AccountNumber other = "other"_a;
+   const auto row = [&](AccountNumber account, std::uint64_t flags, const Bytes& code) {
+      const CodeRow r{account, flags, hash(code), 0, 0};
+      return Program().open(db::native, {}, 2).put(0, r.key(), format::pack(r));
+   };
+   const auto verifies = CodeRow::isVerify;
+   // Code that the headers have shown already is not shown again, whoever runs it.
+   EXPECT_EQ(after(row(other, verifies, first)), Said({{verify, hash(first)}, {other, hash(first)}}, {}));
+   // The same row once more changes nothing; nor does code that verifies nothing.
+   EXPECT_EQ(after(row(other, verifies, first)), std::nullopt);
+   EXPECT_EQ(after(deploying("new"_a, priv, second)), std::nullopt);
+   // New to the headers, though not to the chain; shown once for two.
+   EXPECT_EQ(after(row(other, verifies, second)), Said({{verify, hash(first)}, {other, hash(second)}}, {second}));
+   EXPECT_EQ(after(Program()
+                       .call(action(alice, deploying(other, verifies, third)))
+                       .call(action(alice, row(verify, verifies, third)))),
+             Said({{verify, hash(third)}, {other, hash(third)}}, {third}));
+   // Code that is taken away and put back in one block stays known.
+   const format::CodeByHashRow blob{hash(third), 0, 0, third};
+   EXPECT_EQ(after(Program().open(db::native, {}, 2).remove(0, codeKey(third)).put(0, blob.key(), format::pack(blob))),
+             std::nullopt);
+   // A row whose code is not there verifies nothing.
+   EXPECT_EQ(after(row(other, verifies, puppetVariant(13))), Said({{verify, hash(third)}}, {}));
+   EXPECT_EQ(after(row(other, 0, second)), std::nullopt);
+   // Without the flag it is gone, and so it is when its code is.
+   EXPECT_EQ(after(row(other, verifies, third)), Said({{verify, hash(third)}, {other, hash(third)}}, {}));
+   EXPECT_EQ(after(row(other, 0, third)), Said({{verify, hash(third)}}, {}));
+   EXPECT_EQ(after(Program().open(db::native, {}, 2).remove(0, codeKey(third))), Said({}, {}));
+   // The limits of proofs are part of it.
+   format::WasmConfigRow wasm;
+   wasm.numExecutionMemories = 7;
+   const Bytes key = wasm.key(NativeTable::proofWasmConfig);
+   EXPECT_EQ(after(Program().open(db::native, {}, 2).put(0, key, format::pack(wasm))), Said({}, {}));
+   EXPECT_EQ(kernel->head()->header->newConsensus->wasmConfig.numExecutionMemories, 7u);
+   EXPECT_EQ(after(Program().open(db::native, {}, 2).put(0, key, format::pack(wasm))), std::nullopt);
+   // Among them the pending change is amended, and its date with it.
+   propose({{"prod"_a, {}}, {"second"_a, {}}});
+   (void)seal();
+   const auto pending = kernel->head()->status.consensus.next;
+   ASSERT_TRUE(pending);
+   time += 1'000'000;
+   ASSERT_TRUE(kernel->startBlock({time, "prod"_a, 0, 2}));
+   EXPECT_EQ(push({action(alice, deploying(verify, verifies, first))}), "");
+   (void)seal();
+   const auto amended = kernel->head()->status.consensus.next;
+   ASSERT_TRUE(amended);
+   EXPECT_EQ(amended->consensus.data, pending->consensus.data);
+   EXPECT_EQ(amended->blockNum, kernel->head()->num);
+   EXPECT_EQ(amended->consensus.services.size(), 1u);
 }
 
 CHAIN_TEST(BlockTest, replayedCallsThatDecideNothingAreLimited) {

@@ -203,19 +203,22 @@ void Checkout::remove(ByteView key) {
    log_.push_back({toBytes(key), std::nullopt});
 }
 
-std::optional<Bytes> Checkout::peek(ByteView key) {
+template <class F>
+auto Checkout::look(ByteView key, F use) {
    const bool kept = isKeptDb(key[0]);
-   std::optional<ByteView> found;
-   if (!levels_.empty() && written(kept)) {
-      found = writer(kept).get(key);
-   } else if (!levels_.empty() || view_ == View::empty) {
-      found = (kept ? base().kept : base().session).get(key);
-   } else {
-      const LocalState state = local_.state();
-      found = (kept ? state.kept : state.session).get(key);
-      return found ? std::optional(toBytes(*found)) : std::nullopt;
-   }
-   return found ? std::optional(toBytes(*found)) : std::nullopt;
+   if (!levels_.empty() && written(kept))
+      return use(writer(kept).get(key));
+   const LocalState state = !levels_.empty() || view_ == View::empty ? base() : local_.state();
+   return use((kept ? state.kept : state.session).get(key));
+}
+
+std::optional<Bytes> Checkout::peek(ByteView key) {
+   return look(key,
+               [](std::optional<ByteView> found) { return found ? std::optional(toBytes(*found)) : std::nullopt; });
+}
+
+bool Checkout::has(ByteView key) {
+   return look(key, [](std::optional<ByteView> found) { return found.has_value(); });
 }
 
 Checkout::Temporary& Checkout::temporaryToWrite() {

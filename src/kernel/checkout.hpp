@@ -49,6 +49,7 @@ public:
 
    /// For the kernel's own look-ups: the open level if there is one, else the shared state; not recorded.
    std::optional<Bytes> peek(ByteView key);
+   bool has(ByteView key);
 
    /// Database 68: lives as long as the context, follows levels.
    using Temporary = std::map<Bytes, Bytes>;
@@ -66,6 +67,9 @@ private:
    };
    /// The shared state that this checkout rests on, taken at first use.
    const LocalState& base();
+   /// What `use` makes of the value that `peek` finds.
+   template <class F>
+   auto look(ByteView key, F use);
    bool written(bool kept) const { return kept ? kept_.has_value() : session_.has_value(); }
    store::Writer& writer(bool kept);
    void rollBack(const Level& level);

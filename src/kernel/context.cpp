@@ -376,19 +376,16 @@ ServiceCode Context::findService(format::AccountNumber service, Mode mode) {
    const vm::Options options = codeOptions();
    const Bytes key = storeKey(found.local ? db::nativeSubjective : options_.codeDatabase,
                               format::CodeByHashRow::key(out.hash, found.row.vmType, found.row.vmVersion));
-   const auto missing = [] { return Abort("service code record is missing"); };
-   // What the chain no longer holds does not run, even where it has been compiled.
+   // What is no longer held does not run, even where it has been compiled.
    const auto onChain = found.local ? std::nullopt : state_.get(key);
-   if (!found.local && !onChain)
-      throw missing();
+   if (found.local ? !checkout_->has(key) : !onChain)
+      throw Abort("service code record is missing");
    out.module = machine_.engine.find(out.hash, options);
    if (out.module)
       return out;
 
-   std::optional<Bytes> here;
-   if (found.local && !(here = checkout_->peek(key)))
-      throw missing();
-   const auto row = format::unpack<format::CodeByHashRow>(onChain ? *onChain : ByteView(*here));
+   const Bytes here = found.local ? checkout_->peek(key).value_or(Bytes()) : Bytes();
+   const auto row = format::unpack<format::CodeByHashRow>(found.local ? ByteView(here) : *onChain);
    if (!row)
       throw Abort("service code record is malformed");
    const CodeGuard::Running note(machine_.guard, out.hash, service,

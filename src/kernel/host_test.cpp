@@ -479,6 +479,38 @@ CHAIN_TEST(HostTest, entryPoints) {
    kernel->abortBlock();
 }
 
+CHAIN_TEST(HostTest, callsTakeTheirStack) { // K-4.4, K-4.7
+   // A frame takes 16 bytes and its operands, a call 4096. Verify services have limits of their own.
+   const AccountNumber leaf = "leaf"_a;
+   const auto leafCode = vm::fromText(R"((module (func (export "start") (param i64))
+      (func (export "called") (param i64 i64))))");
+   const Bytes packed = format::pack(Action{verify, leaf, "run"_m, {}});
+   std::string data;
+   for (const std::uint8_t byte : packed)
+      data += "\\" + toHex(Bytes{byte});
+   const auto callerCode = vm::fromText(R"((module (import "env" "call" (func $call (param i32 i32 i64) (result i32)))
+      (memory 1) (data (i32.const 0) ")" +
+                                        data + R"(") (func (export "start") (param i64))
+      (func (export "called") (param i64 i64)
+         (drop (call $call (i32.const 0) (i32.const )" +
+                                        std::to_string(packed.size()) + R"() (i64.const 0))))))");
+   ASSERT_TRUE(leafCode && callerCode);
+   EXPECT_EQ(one(alice, deploying(leaf, CodeRow::isVerify, *leafCode)), "");
+   EXPECT_EQ(one(alice, deploying(verify, CodeRow::isVerify, *callerCode)), "");
+   constexpr std::uint32_t operands = 4 + 4 + 8, needed = (16 + operands) + 4096 + 16;
+   const auto with = [&](std::uint32_t stack) {
+      format::WasmConfigRow wasm;
+      wasm.vmOptions.max_stack_bytes = stack;
+      const Bytes key = wasm.key(NativeTable::proofWasmConfig);
+      EXPECT_EQ(one(alice, Program().open(db::native, {}, 2).put(0, key, format::pack(wasm))), "");
+      return run(RunMode::verify, verify, Program());
+   };
+   EXPECT_EQ(with(needed), "");
+   EXPECT_EQ(with(needed - 1), "stack overflow: stack overflow"); // in the callee
+   EXPECT_EQ(with(needed - 16), "stack overflow: stack overflow");
+   EXPECT_EQ(with(needed - 17), "stack overflow"); // before it
+}
+
 CHAIN_TEST(HostTest, nativeRows) {
    const auto nativePut = [&](const Bytes& key, const Bytes& value) {
       return inTransaction(Program().open(db::native, {}, 2).put(0, key, value));
@@ -569,6 +601,19 @@ CHAIN_TEST(HostTest, nativeEffects) {
        localPut(db::nativeSession, format::PendingShutdownRow::key(), format::pack(format::PendingShutdownRow{"{}"})),
        "");
    EXPECT_EQ(host.shutdown, "{}");
+   // Nobody hears of a row that is removed.
+   for (const auto& [database, key] :
+        std::initializer_list<std::pair<std::uint32_t, Bytes>>{{db::nativeSubjective, next.key()},
+                                                               {db::nativeSubjective, row.key()},
+                                                               {db::nativeSession, format::TimerRow::key()},
+                                                               {db::nativeSession, format::HostConfigRow::key()},
+                                                               {db::nativeSession, format::PendingShutdownRow::key()}})
+      EXPECT_EQ(run(RunMode::rpc, bob, Program().checkout().open(database, {}, 3).remove(0, key).commit()), "");
+   EXPECT_EQ(host.producerWakes, 1);
+   EXPECT_EQ(host.queueWakes, 2);
+   // Nor of one that means nothing.
+   EXPECT_EQ(localPut(db::nativeSubjective, next.key(), {1, 2}), "");
+   EXPECT_EQ(host.producerWakes, 1);
    // An abandoned checkout has no effect.
    EXPECT_EQ(run(RunMode::rpc, bob,
                  Program().checkout().open(db::nativeSubjective, {}, 3).put(0, next.key(), format::pack(next))),
@@ -922,6 +967,17 @@ CHAIN_TEST(HostTest, localCode) {
              "");
    EXPECT_EQ(run(RunMode::rpc, alice, Program().call(action(bob, Program(), plain))), "");
    EXPECT_EQ(inTransaction(Program().call(action(bob, Program().ret(asBytes("r")), alice), 1)), "");
+   // Its code is looked for where its row is.
+   const CodeRow elsewhere{bob, CodeRow::isPrivileged, format::sha256(ByteView(puppetVariant(9))), 0, 0};
+   EXPECT_EQ(one(alice, deploying(plain, 0, puppetVariant(9))), "");
+   EXPECT_EQ(run(RunMode::rpc, xHttp,
+                 Program()
+                     .checkout()
+                     .open(db::nativeSubjective, {}, 3)
+                     .put(0, elsewhere.key(), format::pack(elsewhere))
+                     .commit()),
+             "");
+   EXPECT_HAS(run(RunMode::rpc, bob, Program()), "service code record is missing");
    // Local code without a hash falls back to the chain's.
    const CodeRow empty{bob, CodeRow::isPrivileged, {}, 0, 0};
    EXPECT_EQ(

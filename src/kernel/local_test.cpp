@@ -269,6 +269,14 @@ CHAIN_TEST(LocalTest, callbacksOnAValidator) {
    Output out(trace.actionTraces.at(0).rawRetval);
    out.word();
    EXPECT_EQ(out.found(), "own data");
+   // Their time is limited as it is where the block was made.
+   const format::NotifyRow row{format::NotifyType::acceptBlock, {{AccountNumber(), alice, "endless"_m, {}}}};
+   startBlock();
+   EXPECT_EQ(push({action(alice, storing(alice, "endless"_m.value, Program().maxCpu(1000).loop()))}), "");
+   EXPECT_EQ(push({action(alice, Program().open(db::native, {}, 2).put(0, row.key(), format::pack(row)))}), "");
+   (void)seal();
+   node.follow(*kernel, kernel->head()->num);
+   EXPECT_TRUE(node.host.logged("callback alice::endless: transaction timed out"));
 }
 
 CHAIN_TEST(LocalTest, conflicts) {
@@ -509,6 +517,10 @@ CHAIN_TEST(LocalTest, nextTransaction) {
    startBlock();
    EXPECT_EQ(kernel->pushNext(), Pull::nothing); // nothing registered
    format::NotifyRow row{format::NotifyType::nextTransaction, {}};
+   // Skipped: what is not from account 0, or brings data.
+   row.actions = {{bob, alice, "gives"_m, {}}, {AccountNumber(), alice, "gives"_m, {1}}};
+   putNative(db::nativeSubjective, row.key(), format::pack(row));
+   EXPECT_EQ(kernel->pushNext(), Pull::nothing);
    for (const auto m : {"none"_m, "junk"_m, "fails"_m, "gives"_m})
       row.actions.push_back({AccountNumber(), alice, m, {}});
    putNative(db::nativeSubjective, row.key(), format::pack(row));
@@ -1071,6 +1083,16 @@ CHAIN_TEST(LocalTest, closeLocks) {
        "");
    EXPECT_EQ(closedInside, 0);
    EXPECT_EQ(socket->closes, 1);
+   // The lowest free descriptor is taken next.
+   EXPECT_EQ(kernel->attach(std::make_shared<TestSocket>()), static_cast<std::int32_t>(fd));
+   // A request's own lock goes when it says so, before its context ends.
+   store(xHttp, 1, Program().ownFlags(socketFlag::lockClose, 0).socketSend(closerFd, {}, 0).reply(asBytes("late")));
+   auto request = std::make_shared<TestSocket>();
+   closer->then = [&] { closedInside = request->closes; };
+   kernel->serve(request, {"h", "GET", "/", "", {}, {}});
+   EXPECT_EQ(closedInside, 1);
+   EXPECT_EQ(request->closes, 1);
+   EXPECT_TRUE(request->sent.empty());
    // A commit with flag changes fails when the socket began closing meanwhile.
    auto other = std::make_shared<TestSocket>(format::WebSocketInfo{});
    const auto otherFd = static_cast<std::uint32_t>(kernel->attach(other));
