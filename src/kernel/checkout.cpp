@@ -63,7 +63,13 @@ void Checkout::drop() {
    rollBack(levels_.back());
    levels_.pop_back();
    if (levels_.empty())
-      reset();
+      end();
+}
+
+void Checkout::end() {
+   reset();
+   conflicts_ = 0;
+   local_.turn().giveBack(this);
 }
 
 namespace {
@@ -101,6 +107,7 @@ bool Checkout::commit() {
          for (const LocalWrite& w : log_)
             reads_.addKey(w.key);
          reads_.seal();
+         local_.turn().await(this);
          // A socket that began closing fails the commit before anything is written; one that begins closing between
          // the two steps closes anyway, whatever its flags.
          for (const SocketFlagChange& f : flags_)
@@ -120,17 +127,14 @@ bool Checkout::commit() {
       temporary_ = levels_.back().temporary;
       levels_.clear();
       reset();
+      if (++conflicts_ >= CommitTurn::after)
+         local_.turn().take(this);
       push();
       return false;
    }
    levels_.clear();
-   base_.reset();
-   kept_.reset();
-   session_.reset();
-   reads_.clear();
-   flags_.clear();
    committed_ = std::move(log_);
-   log_.clear();
+   end();
    return true;
 }
 

@@ -21,6 +21,9 @@ public:
    /// empty: no row at first, and nothing is kept (speculative runs).
    enum class View { shared, dropped, empty };
    Checkout(NodeLocal& local, SocketTable& sockets, View view) : local_(local), sockets_(sockets), view_(view) {}
+   ~Checkout() { local_.turn().giveBack(this); }
+   Checkout(const Checkout&) = delete;
+   Checkout& operator=(const Checkout&) = delete;
 
    std::size_t levels() const { return levels_.size(); }
 
@@ -29,7 +32,8 @@ public:
    /// Drops the innermost level and its writes.
    void drop();
    /// Merges the innermost level into its parent; the outermost into the shared state.
-   /// False: conflict; all changes are dropped and a fresh level is open.
+   /// False: conflict; all changes are dropped and a fresh level is open. Who has conflicted often has a turn then, see
+   /// CommitTurn.
    [[nodiscard]] bool commit();
    /// Keys written by the last successful outermost commit.
    const std::vector<LocalWrite>& committed() const { return committed_; }
@@ -74,10 +78,14 @@ private:
    store::Writer& writer(bool kept);
    void rollBack(const Level& level);
    void reset();
+   /// No level is open any more.
+   void end();
 
    NodeLocal& local_;
    SocketTable& sockets_;
    View view_;
+   /// Since the outermost level was opened.
+   unsigned conflicts_ = 0;
    std::optional<LocalState> base_;
    std::optional<store::Writer> kept_, session_;
    std::vector<Level> levels_;

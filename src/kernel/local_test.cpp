@@ -65,6 +65,63 @@ TEST(Checkout, writesMoreThanTheJournalTakesAreRefused) {
    EXPECT_FALSE(local.state().kept.get(storeKey(db::subjective, Bytes{'k', 15})));
 }
 
+/// Reads all that several others change, until it has come through.
+TEST(Checkout, whoConflictsOftenHasATurn) {
+   const TemporaryFolder folder("turn");
+   const auto store = store::Store::open(folder.path());
+   NodeLocal local(*store, store->empty());
+   SocketTable sockets(local, [](std::int32_t) {});
+   constexpr std::uint8_t others = 3;
+   const auto keyOf = [](std::uint8_t name) { return storeKey(db::session, Bytes{'k', name}); };
+   const Bytes mine = storeKey(db::session, asBytes("mine"));
+   std::atomic<bool> done = false;
+   std::vector<std::thread> threads;
+   for (std::uint8_t name = 0; name < others; ++name)
+      threads.emplace_back([&, name] {
+         while (!done) {
+            Checkout small(local, sockets, Checkout::View::shared);
+            small.push();
+            do
+               small.put(keyOf(name), Bytes{name});
+            while (!small.commit());
+         }
+      });
+   Checkout large(local, sockets, Checkout::View::shared);
+   const auto readsAll = [&] {
+      for (std::uint8_t name = 0; name < others; ++name)
+         (void)large.get(keyOf(name));
+      large.put(mine, Bytes{1});
+      // So long that another has committed, if any may.
+      const std::uint64_t before = local.state().sequence;
+      while (local.state().sequence == before && local.turn().waiting() < others)
+         std::this_thread::yield();
+   };
+   unsigned tries = 0;
+   bool through = false;
+   for (large.push(); !through && tries < 1000; ++tries) {
+      readsAll();
+      through = large.commit();
+   }
+   EXPECT_TRUE(through);
+   EXPECT_GT(tries, CommitTurn::after);
+   // Those who waited go on, also when a turn is given up.
+   const auto goOn = [&] {
+      for (const std::uint64_t before = local.state().sequence; local.state().sequence < before + 100;)
+         std::this_thread::yield();
+   };
+   goOn();
+   large.push();
+   for (unsigned i = 0; i < CommitTurn::after; ++i) {
+      readsAll();
+      EXPECT_FALSE(large.commit());
+   }
+   large.drop();
+   goOn();
+   done = true;
+   for (auto& thread : threads)
+      thread.join();
+}
+
 CHAIN_TEST(LocalTest, checkoutIsNeeded) {
    for (const std::uint32_t database : {64u, 65u, 66u, 67u})
       for (auto p : {Program().open(database, {}, 3).get(0, "k"), Program().open(database, {}, 3).put(0, "k", "v"),

@@ -3,6 +3,7 @@
 
 #include "base/bytes.hpp"
 #include "base/mutex.hpp"
+#include "kernel/commit_turn.hpp"
 #include "store/journal.hpp"
 #include "store/store.hpp"
 
@@ -90,6 +91,9 @@ public:
 
    std::uint64_t conflicts() const;
 
+   /// For those who commit.
+   CommitTurn& turn() { return turn_; }
+
 private:
    struct Commit {
       std::uint64_t sequence;
@@ -105,6 +109,7 @@ private:
    /// The newest commits, for validation; a checkout older than the oldest conflicts.
    std::deque<Commit> recent_ GUARDED_BY(mutex_);
    std::uint64_t conflicts_ GUARDED_BY(mutex_) = 0;
+   CommitTurn turn_;
 };
 
 /// Whether two keys are in the order of the store: bytewise, shorter first.

@@ -175,8 +175,8 @@ CHAIN_TEST(TesterTest, actionsInEachMode) {
    calls->finishBlock(chain);
    for (const bool onHead : {true, false})
       EXPECT_EQ(seen(RunMode::rpc, onHead), "v");
-   EXPECT_EQ(run(chain, RunMode::verify, true, {AccountNumber(), verify, "verifySys"_m,
-                                                format::pack(format::VerifyArgs{{}, {}, toBytes("yes")})}),
+   EXPECT_EQ(run(chain, RunMode::verify, true,
+                 {AccountNumber(), verify, "verifySys"_m, format::pack(format::VerifyArgs{{}, {}, toBytes("yes")})}),
              "");
    EXPECT_HAS(run(chain, RunMode::verify, true, action(alice, Program())), "cannot be used in verify mode");
    EXPECT_HAS(run(chain, RunMode::speculative, true, action(alice, Program().clock(0))), "not available in this mode");
@@ -273,11 +273,10 @@ CHAIN_TEST(TesterTest, requests) {
    const auto stored = get(chain, db::session, toText(prefixOf(xHttp)) + "row");
    ASSERT_TRUE(stored);
    EXPECT_EQ(format::unpack<format::SocketRow>(asBytes(*stored))->info,
-             format::SocketInfo(
-                 format::HttpSocketInfo{format::SocketEndpoint(format::LocalEndpoint{}), std::nullopt}));
+             format::SocketInfo(format::HttpSocketInfo{format::SocketEndpoint(format::LocalEndpoint{}), std::nullopt}));
    EXPECT_HAS(refusal([&] { calls->httpRequest(chain, asBytes("junk")); }), "malformed HTTP request");
-   for (const auto& [fd, info] : std::map<std::int32_t, format::SocketInfo>{
-           {0, format::ProducerMulticastSocketInfo{}}, {1, format::LogSocketInfo{}}}) {
+   for (const auto& [fd, info] : std::map<std::int32_t, format::SocketInfo>{{0, format::ProducerMulticastSocketInfo{}},
+                                                                            {1, format::LogSocketInfo{}}}) {
       const auto fixed = get(chain, db::nativeSession, toText(format::SocketRow::key(fd)));
       ASSERT_TRUE(fixed);
       EXPECT_EQ(format::unpack<format::SocketRow>(asBytes(*fixed))->info, info);
@@ -347,8 +346,8 @@ CHAIN_TEST(TesterTest, checkouts) {
    EXPECT_EQ(get(chain, db::subjective, "k"), "2");
    EXPECT_EQ(calls->commitSubjective(chain), 1u);
    EXPECT_EQ(get(chain, db::subjective, "k"), "2");
-   for (const auto& call : {std::function([&] { calls->commitSubjective(chain); }),
-                            std::function([&] { calls->abortSubjective(chain); })})
+   for (const auto& call :
+        {std::function([&] { calls->commitSubjective(chain); }), std::function([&] { calls->abortSubjective(chain); })})
       EXPECT_HAS(refusal(call), "requires checkoutSubjective");
    // A service that commits in between: conflict, all is dropped, and a fresh checkout is open.
    calls->checkoutSubjective(chain);
@@ -356,9 +355,10 @@ CHAIN_TEST(TesterTest, checkouts) {
    key.push_back('k');
    (void)calls->kvGet(chain, db::subjective, key);
    put("4");
-   EXPECT_EQ(run(chain, RunMode::rpc, true,
-                 action(xHttp, Program().checkout().open(db::subjective, prefixOf(xHttp), 3).put(0, "k", "x").commit())),
-             "");
+   EXPECT_EQ(
+       run(chain, RunMode::rpc, true,
+           action(xHttp, Program().checkout().open(db::subjective, prefixOf(xHttp), 3).put(0, "k", "x").commit())),
+       "");
    EXPECT_EQ(calls->commitSubjective(chain), 0u);
    EXPECT_EQ(get(chain, db::subjective, "k"), "2");
    EXPECT_EQ(calls->commitSubjective(chain), 1u);
