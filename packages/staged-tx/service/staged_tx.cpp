@@ -11,11 +11,16 @@ namespace {
 
 using Staged = StagedTxService;
 
-StagedTx find(std::uint32_t id, const Checksum256& txid) {
+StagedTx find(std::uint32_t id) {
    auto row = open<Staged::Proposals>().get(id);
    check(row.has_value(), "Unknown staged tx");
-   check(row->txid == txid, "specified txid must match staged tx txid");
    return std::move(*row);
+}
+
+StagedTx find(std::uint32_t id, const Checksum256& txid) {
+   auto row = find(id);
+   check(row.txid == txid, "specified txid must match staged tx txid");
+   return row;
 }
 
 void tell(const StagedTx& staged, std::string what) {
@@ -211,11 +216,7 @@ void StagedTxService::reject(std::uint32_t id, Checksum256 txid) {
 
 void StagedTxService::execute(std::uint32_t id, Checksum256 txid) { run(find(id, txid)); }
 
-StagedTx StagedTxService::get_staged_tx(std::uint32_t id) {
-   auto row = open<Proposals>().get(id);
-   check(row.has_value(), "Unknown staged tx");
-   return std::move(*row);
-}
+StagedTx StagedTxService::get_staged_tx(std::uint32_t id) { return find(id); }
 
 } // namespace polis::services
 

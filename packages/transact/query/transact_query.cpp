@@ -29,7 +29,7 @@ constexpr std::uint8_t waitApplied = 1;
 constexpr std::int64_t verifyMaxUs = 200'000;
 constexpr std::int64_t speculativeMaxUs = 1'000'000;
 constexpr std::uint64_t blockBytesMax = 8u << 20;
-constexpr std::size_t expiredPerCall = 200;
+constexpr std::size_t expiredPerCall = 200, sweptPerCall = 500, sweptBytes = 1u << 20;
 constexpr std::size_t sentBackPerCall = 64, largestSentBack = 64 * 1024;
 /// A chain that goes on tells of what has expired within this time; then the clock does.
 constexpr std::int64_t lateSec = 10;
@@ -79,6 +79,7 @@ struct Envelope {
    Checksum256 id{};
    TimePointSec expiration;
    std::vector<Claim> claims;
+   Checksum256 signedHash{}; ///< of it all, if there are claims: the id says nothing of proofs
 };
 
 Envelope openEnvelope(ByteView bytes) {
@@ -95,6 +96,8 @@ Envelope openEnvelope(ByteView bytes) {
    if (const auto offset = loadU32(packed.data() + 21))
       result.claims = unpackOrAbort<std::vector<Claim>>(ByteView(packed).subspan(21 + std::size_t{offset}));
    check(result.claims.size() <= TransactQuery::claimsMax, "the transaction has too many claims");
+   if (!result.claims.empty())
+      result.signedHash = sha256(bytes);
    return result;
 }
 
@@ -422,8 +425,8 @@ std::vector<Answer> drop(const Checksum256& id, TimePointSec expiration, ByteVie
 }
 
 /// Posts the verification of every proof. False: there is no room. Within a subjective transaction.
-bool startVerification(const Checksum256& id, const Checksum256& signedHash, TimePointSec expiration,
-                       const SignedTransaction& trx, const std::vector<Claim>& claims, Bytes packed) {
+bool startVerification(const Envelope& envelope, Bytes packed) {
+   const auto& [trx, id, expiration, claims, signedHash] = envelope;
    UnverifiedTransaction row{id,
                              signedHash,
                              expiration,
@@ -451,11 +454,11 @@ void removeUnverified(const UnverifiedTransaction& row) {
 void forward(const Bytes& trx) { to<Http>().sendProds(action<TransactQuery>(TransactQuery::account).recv(trx)); }
 
 /// Tries the transaction on this node before it is sent to the other producers. Within a subjective transaction.
-void startSpeculativeRun(const Checksum256& id, const Envelope& envelope) {
+void startSpeculativeRun(const Checksum256& id, const SignedTransaction& trx) {
    constexpr MethodNumber callback{"onSpecTrx"};
-   const auto runId = to<XRun>().post(
-       RunMode::speculative, action<Transact>(TransactQuery::account).execTrx(envelope.trx.transaction.packed, true),
-       speculativeMaxUs, callback);
+   const auto runId = to<XRun>().post(RunMode::speculative,
+                                      action<Transact>(TransactQuery::account).execTrx(trx.transaction.packed, true),
+                                      speculativeMaxUs, callback);
    open<TransactQuery::SpeculativeRuns>(Mode::readWrite).put({runId, id});
 }
 
@@ -473,15 +476,9 @@ std::optional<QueuedRow> rowToQueue(const Envelope& envelope, const Bytes& packe
 Admission admit(const Envelope& envelope, const Bytes& packed, std::optional<QueuedRow>& row) {
    if (sequenceOf(envelope.id))
       return Admission::known;
-   bool taken = false;
-   if (row) {
-      taken = enqueue(envelope.id, *row);
-   } else {
-      const auto signedHash = sha256(ByteView(packed));
-      if (open<TransactQuery::Unverified>(Mode::readWrite).contains(envelope.id, signedHash))
-         return Admission::known;
-      taken = startVerification(envelope.id, signedHash, envelope.expiration, envelope.trx, envelope.claims, packed);
-   }
+   if (!row && open<TransactQuery::Unverified>(Mode::readWrite).contains(envelope.id, envelope.signedHash))
+      return Admission::known;
+   const bool taken = row ? enqueue(envelope.id, *row) : startVerification(envelope, packed);
    return taken ? Admission::fresh : Admission::full;
 }
 
@@ -579,7 +576,7 @@ std::optional<HttpReply> push(const HttpRequest& request, std::optional<std::int
       if (wait != "none")
          addClient(envelope.id, envelope.expiration, *socket, json, wait == "final" ? waitFinal : waitApplied);
       if (admission == Admission::fresh && peers && enforced && envelope.claims.empty())
-         startSpeculativeRun(envelope.id, envelope);
+         startSpeculativeRun(envelope.id, envelope.trx);
    });
    if (admission == Admission::full)
       return httpReply(503, "text/html", "Too many transactions wait at this node. Try again soon.\n",
@@ -813,28 +810,63 @@ std::vector<Answer> expire(const Checksum256& id) {
    return takeClients(id, true);
 }
 
-/// Takes out what is in no block though its time was over at `seconds`, and those who wait for it. Within a subjective
-/// transaction.
-std::vector<Answer> dropExpired(std::int64_t seconds) {
+/// Of the queue: what is in no block though its time was over, among the next rows that are looked at, and up to where
+/// that is. Senders take turns there, so that what lives long says nothing about what lies behind it.
+struct Sweep {
+   std::vector<std::pair<std::uint64_t, Checksum256>> late;
+   QueueSweep until;
+};
+
+/// A subjective transaction of its own, which writes nothing: so it conflicts with nobody who queues.
+Sweep sweepQueue(std::int64_t seconds) {
+   return subjectively([&] {
+      Sweep result;
+      const auto from = open<TransactQuery::Sweeps>(Mode::readWrite).get().value_or(QueueSweep{}).from;
+      const KvSpace space{Db::subjective, TransactQuery::account.value, Mode::readWrite};
+      const auto table = polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0);
+      Bytes at = polis::sdk::detail::makeKey(TransactQuery::Pending::number, 0, from);
+      std::size_t rows = 0, bytes = 0;
+      while (rows < sweptPerCall && bytes < sweptBytes && result.late.size() < expiredPerCall) {
+         const auto size = space.greaterEqual(at, static_cast<std::uint32_t>(table.size()));
+         if (size == env::none) {
+            result.until = {};
+            return result;
+         }
+         ++rows;
+         bytes += size;
+         // sequence, id and expiration stand in front
+         std::uint8_t head[2 + 8 + 32 + 8] = {};
+         env::polis_getResult(head, sizeof head, 0);
+         at = polis::sdk::detail::takeKey();
+         at.push_back(0);
+         const std::uint64_t sequence = loadU64(head + 2);
+         Checksum256 id;
+         std::copy_n(head + 10, id.size(), id.begin());
+         const TimePointSec expiration{static_cast<std::int64_t>(loadU64(head + 42))};
+         result.until = {sequence + 1};
+         if (expiration.seconds <= seconds && !isIncluded(id, expiration))
+            result.late.emplace_back(sequence, id);
+      }
+      return result;
+   });
+}
+
+/// Takes out what is in no block though its time was over at `seconds`, and those who wait for it: of the queue, what
+/// the sweep has found. Within a subjective transaction.
+std::vector<Answer> dropExpired(const Sweep& sweep, std::int64_t seconds) {
    std::vector<Answer> answers;
    const auto tell = [&](const Checksum256& id) {
       for (const auto& answer : expire(id))
          answers.push_back(answer);
    };
-   // the queue is nearly in the order of arrival: what lies behind something that lives longer waits until that has
-   // gone
-   std::size_t count = 0;
-   std::vector<PendingTransaction> late;
-   for (const auto& row : open<TransactQuery::Pending>(Mode::readWrite)) {
-      if (row.expiration.seconds > seconds || ++count > expiredPerCall)
-         break;
-      if (!isIncluded(row.id, row.expiration))
-         late.push_back(row);
-   }
-   for (const auto& row : late) {
-      erasePending(row.sequence, row.id);
-      tell(row.id);
-   }
+   const auto sweeps = open<TransactQuery::Sweeps>(Mode::readWrite);
+   if (sweeps.get().value_or(QueueSweep{}).from != sweep.until.from)
+      sweeps.put(sweep.until);
+   for (const auto& [sequence, id] : sweep.late)
+      if (sequenceOf(id) == sequence) {
+         erasePending(sequence, id);
+         tell(id);
+      }
    std::vector<UnverifiedTransaction> unverified;
    for (const auto& row : open<TransactQuery::Unverified>(Mode::readWrite).index<1>()) {
       if (row.expiration.seconds > seconds || unverified.size() == expiredPerCall)
@@ -855,9 +887,10 @@ void answerLate() {
       std::vector<Answer> missing, included;
    };
    const std::int64_t seconds = nowSeconds() - lateSec;
+   const auto sweep = sweepQueue(seconds);
    const auto late = subjectively([&] {
       Late result;
-      result.missing = dropExpired(seconds);
+      result.missing = dropExpired(sweep, seconds);
       std::vector<TraceClient> waiting;
       for (const auto& row : open<TransactQuery::Clients>(Mode::readWrite).index<1>()) {
          if (row.expiration.seconds > seconds || waiting.size() == expiredPerCall)
@@ -898,9 +931,7 @@ void reverify(std::uint64_t cursor) {
       for (auto& item : items) {
          erasePending(item.sequence, item.envelope.id);
          // its place is free again, and it takes hardly more
-         const auto signedHash = sha256(ByteView(item.trx));
-         (void)startVerification(item.envelope.id, signedHash, item.envelope.expiration, item.envelope.trx,
-                                 item.envelope.claims, std::move(item.trx));
+         (void)startVerification(item.envelope, std::move(item.trx));
       }
    });
 }
@@ -1027,13 +1058,14 @@ void TransactQuery::onBlock() {
    };
    const auto seq = verifySequence();
    const bool peers = hasPeers();
+   const auto sweep = sweepQueue(now - 1);
    const auto work = subjectively([&] {
       Work result;
       to<XTransact>().addCallback(finalType, finalCallback());
       to<XTransact>().addCallback(interestType, interest());
       result.final = open<FinalBlocks>(Mode::readWrite).get().value_or(FinalBlock{}).blockNum;
 
-      result.expired = dropExpired(now - 1);
+      result.expired = dropExpired(sweep, now - 1);
       if (peers)
          tidyPending(result.final, head);
       // Blocks can be lost, by a fork or a crash, and with them what they held: it is here still.
@@ -1190,7 +1222,7 @@ void TransactQuery::onVerify(std::uint64_t id, TransactionTrace trace, std::opti
          return result;
       if (peers) {
          if (enforced())
-            startSpeculativeRun(row->id, openEnvelope(row->trx));
+            startSpeculativeRun(row->id, unpackOrAbort<SignedTransaction>(row->trx));
          else
             result.forward = row->trx;
       }

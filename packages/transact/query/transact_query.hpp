@@ -7,6 +7,11 @@ namespace polis::services {
 
 using namespace polis::sdk;
 
+/// Up to where the queue was looked at for what is too late.
+struct QueueSweep {
+   std::uint64_t from = 0;
+};
+
 /// A transaction that waits to be put into a block, or was and is not irreversible yet.
 struct PendingTransaction {
    std::uint64_t sequence = 0; ///< its place in the queue
@@ -167,6 +172,7 @@ public:
    using Clients = SessionTable<0, TraceClient, &TraceClient::id, Index<&TraceClient::expiration, &TraceClient::id>>;
    using ClientSockets = SessionTable<1, ClientSocket, &ClientSocket::socket>;
    using Lanes = SessionTable<2, Lane, &Lane::sender>;
+   using Sweeps = SessionTable<3, QueueSweep, key<>>;
    using Unapplied = WriteOnlyTable<0, UnappliedTransaction, key<>>;
    using Applied = WriteOnlyTable<1, AppliedTransaction, key<&AppliedTransaction::blockNum, &AppliedTransaction::id>>;
 
