@@ -810,7 +810,33 @@ std::vector<Answer> expire(const Checksum256& id) {
    return takeClients(id, true);
 }
 
-/// Of the queue: what is in no block though its time was over, among the next rows that are looked at, and up to where
+/// Up to this time, in seconds, all blocks that could hold a transaction are irreversible, and what they held has left
+/// the queue.
+std::int64_t finalSeconds() {
+   const auto num =
+       subjectively([] { return open<FinalBlocks>(Mode::readWrite).get().value_or(FinalBlock{}).blockNum; });
+   const auto block = open<ReversibleBlocks>().get(num);
+   return block ? block->time.microseconds / 1'000'000 : 0;
+}
+
+/// Ids of what blocks hold that may still be undone, and was queued or waited for here; sorted. The chain forgets them
+/// when their time is over.
+std::vector<Checksum256> reversibleIds() {
+   constexpr std::size_t idsMax = 10'000, idAt = 3 + 4;
+   std::vector<Checksum256> out;
+   const KvSpace space{Db::writeOnly, TransactQuery::account.value};
+   Bytes at = polis::sdk::detail::makeKey(TransactQuery::Applied::number, 0);
+   while (out.size() < idsMax && space.greaterEqual(at, 3) != env::none) {
+      at = polis::sdk::detail::takeKey();
+      if (at.size() == idAt + sizeof(Checksum256))
+         std::copy_n(at.begin() + idAt, sizeof(Checksum256), out.emplace_back().begin());
+      at.push_back(0);
+   }
+   std::sort(out.begin(), out.end());
+   return out;
+}
+
+/// Of the queue: what is in no block though its time is over, among the next rows that are looked at, and up to where
 /// that is. Senders take turns there, so that what lives long says nothing about what lies behind it.
 struct Sweep {
    std::vector<std::pair<std::uint64_t, Checksum256>> late;
@@ -818,7 +844,8 @@ struct Sweep {
 };
 
 /// A subjective transaction of its own, which writes nothing: so it conflicts with nobody who queues.
-Sweep sweepQueue(std::int64_t seconds) {
+/// seconds: when the time was over. held: ids that are in blocks all the same, sorted.
+Sweep sweepQueue(std::int64_t seconds, const std::vector<Checksum256>& held = {}) {
    return subjectively([&] {
       Sweep result;
       const auto from = open<TransactQuery::Sweeps>(Mode::readWrite).get().value_or(QueueSweep{}).from;
@@ -844,15 +871,16 @@ Sweep sweepQueue(std::int64_t seconds) {
          std::copy_n(head + 10, id.size(), id.begin());
          const TimePointSec expiration{static_cast<std::int64_t>(loadU64(head + 42))};
          result.until = {sequence + 1};
-         if (expiration.seconds <= seconds && !isIncluded(id, expiration))
+         if (expiration.seconds <= seconds && !isIncluded(id, expiration) &&
+             !std::binary_search(held.begin(), held.end(), id))
             result.late.emplace_back(sequence, id);
       }
       return result;
    });
 }
 
-/// Takes out what is in no block though its time was over at `seconds`, and those who wait for it: of the queue, what
-/// the sweep has found. Within a subjective transaction.
+/// Takes out what is in no block though its time was over, and those who wait for it: of the queue, what the sweep has
+/// found; of what is still to be verified, what was too late at `seconds`. Within a subjective transaction.
 std::vector<Answer> dropExpired(const Sweep& sweep, std::int64_t seconds) {
    std::vector<Answer> answers;
    const auto tell = [&](const Checksum256& id) {
@@ -887,7 +915,8 @@ void answerLate() {
       std::vector<Answer> missing, included;
    };
    const std::int64_t seconds = nowSeconds() - lateSec;
-   const auto sweep = sweepQueue(seconds);
+   const auto held = reversibleIds();
+   const auto sweep = sweepQueue(seconds, held);
    const auto late = subjectively([&] {
       Late result;
       result.missing = dropExpired(sweep, seconds);
@@ -899,7 +928,10 @@ void answerLate() {
       }
       for (const auto& row : waiting)
          for (const auto& answer : takeClients(row.id, true))
-            (isIncluded(row.id, row.expiration) ? result.included : result.missing).push_back(answer);
+            (isIncluded(row.id, row.expiration) || std::binary_search(held.begin(), held.end(), row.id)
+                 ? result.included
+                 : result.missing)
+                .push_back(answer);
       return result;
    });
    const auto sendText = [](const std::vector<Answer>& answers, const std::string& text) {
@@ -1058,7 +1090,7 @@ void TransactQuery::onBlock() {
    };
    const auto seq = verifySequence();
    const bool peers = hasPeers();
-   const auto sweep = sweepQueue(now - 1);
+   const auto sweep = sweepQueue(std::min(now - 1, finalSeconds()));
    const auto work = subjectively([&] {
       Work result;
       to<XTransact>().addCallback(finalType, finalCallback());
