@@ -63,7 +63,7 @@ POLIS_TEST(db_what_is_the_nodes_is_read) {
    opens(chain, alice, Db::blockLog, {}, reads, RunMode::rpc).succeeds();
    for (const std::uint32_t db : {4u, 5u, 64u, 65u, 66u, 67u, 68u, 99u})
       opens(chain, setcode, static_cast<Db>(db), prefixOf(setcode), reads, RunMode::rpc)
-         .fails("no access to this database");
+          .fails("no access to this database");
    for (const std::uint8_t mode : {0, 4, 255})
       opens(chain, alice, Db::native, {}, mode).fails("invalid mode");
 }

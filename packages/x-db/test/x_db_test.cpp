@@ -11,8 +11,7 @@ namespace {
 constexpr std::uint8_t reads = 1, writes = 2, both = 3;
 
 Outcome opens(TestChain& chain, AccountNumber sender, Db db, Bytes prefix, std::uint8_t mode) {
-   return chain.run(RunMode::rpc,
-                    action<XDb>(sender).open(static_cast<std::uint32_t>(db), std::move(prefix), mode));
+   return chain.run(RunMode::rpc, action<XDb>(sender).open(static_cast<std::uint32_t>(db), std::move(prefix), mode));
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 #include "x-timer/service/x_timer.hpp"
 
 #include <polis/api.hpp>
+#include <polis/graphql.hpp>
 
 #include <algorithm>
 
@@ -343,6 +344,20 @@ void XPeers::gone(std::int32_t socket) {
    forget(socket);
 }
 
+namespace {
+
+struct Query {
+   /// Connections to other nodes.
+   Connection<PeerConnection> peers(Page<std::int32_t> page) const {
+      return connection(open<XPeers::Connections>().index<0>(), page);
+   }
+   /// Neighbours to be connected.
+   Connection<PeerUrl> urls(Page<std::string> page) const { return connection(open<XPeers::Urls>().index<0>(), page); }
+};
+POLIS_GRAPHQL(Query, field(peers, page), field(urls, page))
+
+} // namespace
+
 std::optional<HttpReply> XPeers::serveSys(HttpRequest request, std::optional<std::int32_t> socket,
                                           std::optional<AccountNumber>) {
    onlyFrom({XHttp::account});
@@ -350,12 +365,15 @@ std::optional<HttpReply> XPeers::serveSys(HttpRequest request, std::optional<std
    if (path == "/p2p" && socket)
       return accept(request, *socket);
    const bool reads = path == "/peers" || path == "/urls";
-   if (!reads && path != "/connect" && path != "/disconnect")
+   const bool isGraphql = path == "/graphql" || path == "/graphiql";
+   if (!reads && !isGraphql && path != "/connect" && path != "/disconnect")
       return std::nullopt;
-   if (request.method != (reads ? "GET" : "POST"))
+   if (!isGraphql && request.method != (reads ? "GET" : "POST"))
       return methodNotAllowed(reads ? "GET" : "POST");
    if (auto refused = to<XAdmin>().checkAuth(request, socket))
       return refused;
+   if (isGraphql)
+      return subjectively([&] { return serveGraphql(Query{}, request); });
    if (path == "/peers")
       return jsonReply(allRows<Connections>());
    if (path == "/urls")
