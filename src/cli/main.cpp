@@ -2,6 +2,7 @@
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "cli/commands.hpp"
+#include "cli/failure_message.hpp"
 #include "cli/format_command.hpp"
 #include "cli/store_command.hpp"
 #include "cli/wasm_command.hpp"
@@ -22,14 +23,7 @@ int main(int argc, char** argv) {
    app.require_subcommand(1);
    app.set_version_flag("--version,-V", std::string("polis ") + std::string(node::version));
    app.set_help_all_flag("--help-all", "The options of every command");
-   app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
-      std::string text = std::string(error.what()) + "\n";
-      // The command that was meant explains itself better than the whole.
-      while (failed && !failed->get_subcommands().empty())
-         failed = failed->get_subcommands().front();
-      return text + "See: polis " + (failed && failed->get_name() != "polis" ? failed->get_name() + " " : "") +
-             "--help\n";
-   });
+   app.failure_message(cli::failureMessage);
 
    int exitCode = 0;
    cli::addNodeCommand(app, exitCode);
