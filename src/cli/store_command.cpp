@@ -20,9 +20,14 @@ struct StoreOptions {
    std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
 };
 
-/// Opens what is there; that proves every checksum of the checkpoint.
+/// Opens what is there, to look at it only; that proves every checksum of the checkpoint.
 std::unique_ptr<store::Store> open(const StoreOptions& options) {
-   return store::Store::open(options.folder, {.mustExist = true});
+   return store::Store::open(options.folder, {.readOnly = true});
+}
+
+void tellNotice(store::Store& store) {
+   if (const store::Stat stat = store.stat(); !stat.notice.empty())
+      std::cout << "notice: " << stat.notice << "\n";
 }
 
 store::Checkpoint checkpointOf(store::Store& store, const StoreOptions& options) {
@@ -37,6 +42,7 @@ void stat(const StoreOptions& options) {
    const store::Stat stat = store->stat();
    std::cout << "file: " << stat.fileBytes << " bytes, " << stat.usedBytes << " of them in use by " << stat.nodes
              << " nodes\n";
+   tellNotice(*store);
    const auto checkpoint = store->lastCheckpoint();
    if (!checkpoint) {
       std::cout << "checkpoint: none\n";
@@ -57,6 +63,7 @@ void verify(const StoreOptions& options) {
          version.verify();
          entries += version.size();
       }
+   tellNotice(*store);
    std::cout << "whole: " << store->stat().nodes << " nodes, " << entries << " entries\n";
 }
 

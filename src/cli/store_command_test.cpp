@@ -82,6 +82,48 @@ TEST(StoreCommand, ComparesHashesCopiesAndCompacts) {
    EXPECT_NE(run({"store", "bench", path}).find("second: 3 entries"), std::string::npos);
 }
 
+std::string imageOf(const std::filesystem::path& file) {
+   std::ifstream stream(file, std::ios::binary);
+   return std::string(std::istreambuf_iterator<char>(stream), {});
+}
+
+TEST(StoreCommand, LookingWritesNothing) {
+   const store::TestFolder folder;
+   const std::string path = folder.path().string();
+   makeStore(path);
+   std::filesystem::remove(folder.path() / "lock");
+   std::string image = imageOf(folder.path() / "data");
+   // The remains of something, behind what is in use.
+   image.append(100'000, 'x');
+   for (const bool damaged : {false, true}) {
+      if (damaged)
+         image[20] ^= 1;
+      std::ofstream(folder.path() / "data", std::ios::binary) << image;
+      for (const std::vector<std::string>& args : {std::vector<std::string>{"store", "stat", path},
+                                                   {"store", "verify", path},
+                                                   {"store", "dump", path},
+                                                   {"store", "hash", path},
+                                                   {"store", "diff", path, "--before", "first", "--name", "second"},
+                                                   {"store", "export", path, "/dev/null", "--name", "second"},
+                                                   {"store", "bench", path}}) {
+         const std::string said = run(args);
+         EXPECT_NE(said, "");
+         const bool tells = args[1] == "stat" || args[1] == "verify";
+         EXPECT_EQ(said.find("notice: The superblock at byte 0 is damaged") != std::string::npos, damaged && tells)
+             << said;
+         EXPECT_TRUE(imageOf(folder.path() / "data") == image) << args[1];
+         EXPECT_FALSE(std::filesystem::exists(folder.path() / "lock"));
+      }
+   }
+   image[4096 + 20] ^= 1;
+   std::ofstream(folder.path() / "data", std::ios::binary) << image;
+   for (const char* command : {"stat", "verify", "dump", "hash", "bench", "compact"}) {
+      const std::string fault = faultOf({"store", command, path});
+      EXPECT_EQ(fault.find(path + "/data: damaged: both superblocks"), 0u) << fault;
+      EXPECT_TRUE(imageOf(folder.path() / "data") == image) << command;
+   }
+}
+
 TEST(StoreCommand, SaysWhatIsWrong) {
    const store::TestFolder folder, none;
    const std::string path = folder.path().string();
@@ -98,7 +140,7 @@ TEST(StoreCommand, SaysWhatIsWrong) {
    file.seekp(65536 + 20);
    file.write("\xFF\xFF\xFF\xFF", 4);
    file.close();
-   EXPECT_NE(faultOf({"store", "verify", path}).find("at byte"), std::string::npos);
+   EXPECT_EQ(faultOf({"store", "verify", path}), path + "/data: damaged: wrong count of dead bytes at byte 65536");
 }
 
 } // namespace

@@ -151,6 +151,8 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
 
       putAwayUnfinishedChain();
       store = store::Store::open(options.folder);
+      if (const store::Stat found = store->stat(); !found.notice.empty())
+         log::warning((options.folder / "data").string() + ": " + found.notice);
       journal = store::Journal::open(options.folder / "journal");
       // Before the engine, whose handlers of signals come first.
       crashRecord = std::make_unique<CrashRecord>(options.folder / "running");

@@ -11,7 +11,8 @@
 namespace polis::store::detail {
 
 File::File(const std::filesystem::path& path, int flags, FileWatch* watch)
-   : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)), name_(path.string()), watch_(watch) {
+   : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)), writable_((flags & O_ACCMODE) != O_RDONLY),
+     name_(path.string()), watch_(watch) {
    if (fd_ < 0)
       throwErrno("open " + name_);
 }
@@ -79,8 +80,8 @@ void File::sync() {
    step(FileStep::synced, 0);
 }
 
-bool File::tryLock() {
-   if (::flock(fd_, LOCK_EX | LOCK_NB) == 0)
+bool File::tryLock(Sharing sharing) {
+   if (::flock(fd_, (sharing == Sharing::shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
       return true;
    if (errno != EWOULDBLOCK)
       throwErrno("lock " + name_);

@@ -26,15 +26,19 @@ public:
 
 namespace polis::store::detail {
 
+enum class Sharing { exclusive, shared };
+
 class File {
 public:
    File() = default;
    /// `watch`, which may be null, outlives the file.
    File(const std::filesystem::path& path, int flags, FileWatch* watch = nullptr);
    File(File&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)), watch_(other.watch_) {}
+      : fd_(std::exchange(other.fd_, -1)), writable_(other.writable_), name_(std::move(other.name_)),
+        watch_(other.watch_) {}
    File& operator=(File&& other) noexcept {
       std::swap(fd_, other.fd_);
+      std::swap(writable_, other.writable_);
       std::swap(name_, other.name_);
       std::swap(watch_, other.watch_);
       return *this;
@@ -42,6 +46,7 @@ public:
    ~File();
 
    int fd() const { return fd_; }
+   bool writable() const { return writable_; }
    const std::string& name() const { return name_; }
 
    std::uint64_t size() const;
@@ -52,13 +57,14 @@ public:
    std::size_t readAt(std::uint64_t offset, std::span<std::uint8_t> out) const;
    void writeAt(std::uint64_t offset, ByteView bytes);
    void sync();
-   /// False when another opener holds the lock. Lasts until closed.
-   bool tryLock();
+   /// False when another opener holds the lock: a shared one keeps out exclusive ones only. Lasts until closed.
+   bool tryLock(Sharing sharing);
 
 private:
    std::size_t step(FileStep step, std::size_t bytes) const;
 
    int fd_ = -1;
+   bool writable_ = false;
    std::string name_;
    FileWatch* watch_ = nullptr;
 };

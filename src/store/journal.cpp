@@ -334,7 +334,7 @@ Journal::~Journal() {
 std::unique_ptr<Journal> Journal::open(const std::filesystem::path& folder, const JournalOptions& options) {
    makeFolder(folder);
    File lockFile(folder / "lock", O_RDWR | O_CREAT);
-   if (!lockFile.tryLock())
+   if (!lockFile.tryLock(Sharing::exclusive))
       throw Fault(folder.string() + ": already open elsewhere");
    auto state = std::make_unique<State>(folder, options, std::move(lockFile));
    State& s = *state;

@@ -117,7 +117,7 @@ void Pool::map(std::uint64_t fromByte, std::uint64_t toByte) {
       ::madvise(base_ + from, to - from, advice);
    };
    take(fromByte, held, MAP_PRIVATE | MAP_ANONYMOUS, -1, MADV_HUGEPAGE);
-   take(held, toByte, MAP_SHARED, file_.fd(), MADV_RANDOM);
+   take(held, toByte, file_.writable() ? MAP_SHARED : MAP_PRIVATE, file_.fd(), MADV_RANDOM);
 }
 
 void Pool::changed(Ref ref) {
@@ -155,6 +155,8 @@ void Pool::writeBack() {
 std::uint32_t Pool::indexIn(std::uint8_t sizeClass, std::uint32_t unit) { return unit * reciprocals[sizeClass] >> 20; }
 
 void Pool::grow(std::uint32_t slabs) {
+   if (!file_.writable())
+      throw Fault(file_.name() + " is open for reading only");
    const std::uint32_t step = std::clamp(slabCount_ / 16, growSlabsMin, growSlabsMax);
    const std::uint32_t wanted = slabCount_ + std::max(slabs, step);
    std::uint32_t more = (wanted + hugeSlabs - 1) / hugeSlabs * hugeSlabs - slabCount_;
@@ -440,7 +442,7 @@ bool Pool::adopt(Ref ref) {
    Lock lock(mutex_);
    const std::uint32_t slab = ref / slabUnits, unit = ref % slabUnits;
    const auto bad = [&](const char* what) {
-      throw Fault(file_.name() + ": damaged: " + what + " at byte " + std::to_string(std::uint64_t{ref} * unitBytes));
+      throw Fault("damaged: " + std::string(what) + " at byte " + std::to_string(std::uint64_t{ref} * unitBytes));
    };
    if (slab == 0 || slab >= slabCount_)
       bad("reference outside the file");
@@ -478,19 +480,20 @@ bool Pool::adopt(Ref ref) {
    return true;
 }
 
-void Pool::startUse() {
+void Pool::startUse(bool cut) {
    Lock lock(mutex_);
-   std::uint32_t last = 1;
-   for (std::uint32_t slab = 1; slab < slabCount_; ++slab)
-      if (slabClass_[slab] != noClass)
-         last = slab + 1;
-   if (last < slabCount_) {
-      ::mmap(base_ + last * slabBytes, (slabCount_ - last) * slabBytes, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-      slabCount_ = last;
+   if (cut) {
+      std::uint32_t last = slabCount_;
+      while (last > 1 && slabClass_[last - 1] == noClass)
+         --last;
+      if (last < slabCount_) {
+         ::mmap(base_ + last * slabBytes, (slabCount_ - last) * slabBytes, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+         slabCount_ = last;
+      }
+      if (file_.size() != slabCount_ * slabBytes)
+         file_.resize(slabCount_ * slabBytes);
    }
-   if (file_.size() != slabCount_ * slabBytes)
-      file_.resize(slabCount_ * slabBytes);
    for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
       const std::uint8_t sizeClass = slabClass_[slab];
       if (sizeClass == noClass) {

@@ -54,7 +54,8 @@ public:
       Bin bins[slabClass];
    };
 
-   /// Takes the file as it is. `fileBytesMax` is at most 256 GiB; about `heldBytesMax` of it are held in memory.
+   /// Takes the file as it is; of one opened for reading only, changes stay in memory. `fileBytesMax` is at most 256
+   /// GiB; about `heldBytesMax` of it are held in memory.
    Pool(File file, std::uint64_t fileBytesMax, std::uint64_t heldBytesMax);
    ~Pool();
    Pool(const Pool&) = delete;
@@ -111,8 +112,9 @@ public:
    /// Takes the node at `ref`, as yet unchecked bytes, into use. False when it was already. Throws Fault when `ref` or
    /// the head cannot be right.
    bool adopt(Ref ref);
-   /// After the last adopt: makes the rest free, cuts the file behind the last slab in use.
-   void startUse();
+   /// After the last adopt: makes the rest free. `cut`: but what lies behind the last slab in use, which the file
+   /// loses.
+   void startUse(bool cut);
 
    /// For tests: throws Fault unless exactly `nodes` are in use.
    void verify(const std::unordered_set<Ref>& nodes);

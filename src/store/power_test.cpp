@@ -1,7 +1,9 @@
 // Every moment at which the power can fail, and every step that a disk can refuse.
 //
 // A watch sits below the files. It knows what each had when it was last synced; at every step of a file, and between
-// any two changes, it lays out what a power cut would leave there: of what was written since, any sectors and any not.
+// any two changes, it lays out what a power cut would leave there: of what was written since, any sectors and any not,
+// and of some a part. What the store assumes of a disk is all that is assumed here: what was synced stays, and each
+// byte is the old one or the new.
 #include "base/fault.hpp"
 #include "store/file.hpp"
 #include "store/journal.hpp"
@@ -55,6 +57,16 @@ public:
       return step == FileStep::write && bytes > 1 && random() % 4 == 0 ? 1 + random() % (bytes - 1) : bytes;
    }
 
+   /// What is there now is durable.
+   void allIsDurable() {
+      durable_.clear();
+      for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+         const int fd = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+         on(FileStep::synced, fd, 0);
+         ::close(fd);
+      }
+   }
+
    /// Lays out in `to` what a power cut would leave of the folder now.
    void cut(const std::filesystem::path& to) {
       std::filesystem::remove_all(to);
@@ -62,6 +74,9 @@ public:
       // Of what is not durable: nothing, little, half, most or all of it.
       static constexpr unsigned shares[] = {0, 1, 8, 15, 16};
       const unsigned share = shares[random() % std::size(shares)];
+      // Of the sectors that are not, those that are torn within: none, some, all.
+      static constexpr unsigned tears[] = {0, 4, 16};
+      const unsigned torn = tears[random() % std::size(tears)];
       for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
          if (!entry.is_regular_file() || entry.path().filename() == "lock")
             continue;
@@ -78,9 +93,14 @@ public:
             if (random() % 16 < share)
                continue;
             const std::size_t n = std::min(sectorBytes, image.size() - at);
-            const std::size_t there = at < before.size() ? std::min(n, before.size() - at) : 0;
-            std::memcpy(image.data() + at, before.data() + at, there);
-            std::memset(image.data() + at + there, 0, n - there);
+            std::string old = at < before.size() ? before.substr(at, n) : "";
+            old.resize(n);
+            if (random() % 16 < torn) {
+               // What a superblock has of its own lies in the first bytes of a sector.
+               const std::size_t kept = random() % (random() % 2 ? n : std::min<std::size_t>(n, 32));
+               random() % 2 ? old.replace(0, kept, image, at, kept) : old.replace(kept, n, image, at + kept, n - kept);
+            }
+            image.replace(at, n, old);
          }
          std::ofstream(to / entry.path().filename(), std::ios::binary) << image;
       }
@@ -167,6 +187,112 @@ TEST(Power, CutAtAnyMomentLeavesACheckpoint) {
       }
    }
    std::printf("%llu power cuts under a store\n", static_cast<unsigned long long>(cuts));
+}
+
+/// A store of numbered checkpoints, number n with n entries, on a disk that can be cut off.
+struct Numbered {
+   explicit Numbered(std::uint64_t seed) : disk(folder.path(), seed) {}
+
+   std::unique_ptr<Store> open() { return Store::open(folder.path(), optionsFor(disk.random(), &disk)); }
+
+   void checkpoint(Store& store) {
+      const auto last = store.lastCheckpoint();
+      Writer writer(last ? last->versions.at("v") : store.empty());
+      writer.put(asBytes("key" + std::to_string(number)), Bytes(disk.random() % 900, 'v'));
+      max = number + 1;
+      store.checkpoint({{{"v", writer.snapshot()}}, number + 1, {}});
+      number = max;
+   }
+
+   /// What a power cut leaves holds a checkpoint from `number` to `max`.
+   void cut() {
+      ++cuts;
+      disk.cut(image.path());
+      const auto store = Store::open(image.path(), optionsFor(disk.random()));
+      const auto found = store->lastCheckpoint();
+      ASSERT_EQ(found.has_value(), number > 0 || (found && max > 0));
+      if (!found)
+         return;
+      ASSERT_GE(found->journal, number);
+      ASSERT_LE(found->journal, max);
+      ASSERT_EQ(found->versions.at("v").size(), found->journal);
+      found->versions.at("v").verify();
+   }
+
+   /// What a sync is about to make durable may be lost in many ways.
+   void cutAtSteps() {
+      disk.atStep = [this](FileStep step) {
+         for (int times = step == FileStep::sync ? 8 : 1; times > 0; --times)
+            cut();
+      };
+   }
+
+   const TestFolder folder, image;
+   Disk disk;
+   std::uint64_t number = 0, max = 0, cuts = 0;
+};
+
+TEST(Power, CutBesideADamagedSuperblockLeavesACheckpoint) {
+   std::uint64_t cuts = 0;
+   for (std::uint64_t seed = 1; cuts < std::uint64_t{300} * longRun() && !testing::Test::HasFatalFailure(); ++seed) {
+      SCOPED_TRACE("seed " + std::to_string(seed));
+      Numbered numbered(seed);
+      {
+         const auto store = numbered.open();
+         for (std::uint64_t i = 1 + seed % 3; i > 0; --i)
+            numbered.checkpoint(*store);
+      }
+      {
+         const auto at = static_cast<std::streamoff>((seed % 2 ? 0 : 4096) + 8 + numbered.disk.random() % 24);
+         std::fstream file(numbered.folder.path() / "data", std::ios::in | std::ios::out | std::ios::binary);
+         file.seekg(at);
+         const int byte = file.get();
+         file.seekp(at);
+         file.put(static_cast<char>(byte ^ 1));
+      }
+      numbered.disk.allIsDurable();
+      numbered.cutAtSteps();
+      const auto store = numbered.open();
+      ASSERT_NE(store->stat().notice, "");
+      for (int round = 0; round < 3; ++round) {
+         numbered.checkpoint(*store);
+         numbered.cut();
+      }
+      cuts += numbered.cuts;
+   }
+   std::printf("%llu power cuts beside a damaged superblock\n", static_cast<unsigned long long>(cuts));
+}
+
+/// A process dies within a checkpoint: then what the next one finds is not all on the disk. It may rely on it all the
+/// same, and tell others of it.
+TEST(Power, CutAfterAKillLeavesWhatTheNextProcessFound) {
+   std::uint64_t cuts = 0;
+   for (std::uint64_t seed = 1; cuts < std::uint64_t{300} * longRun() && !testing::Test::HasFatalFailure(); ++seed) {
+      SCOPED_TRACE("seed " + std::to_string(seed));
+      Numbered numbered(seed);
+      for (int life = 0; life < 4; ++life) {
+         // What is not said to be found is not to be relied on.
+         numbered.cutAtSteps();
+         const auto store = numbered.open();
+         const auto found = store->lastCheckpoint();
+         numbered.number = numbered.max = found ? found->journal : 0;
+         numbered.cut();
+         Writer writer(found ? found->versions.at("v") : store->empty());
+         for (int i = 0; i < 100; ++i)
+            writer.put(asBytes("lost" + std::to_string(i)), Bytes(200, 'l'));
+         numbered.cut();
+         numbered.disk.failIn = 1 + static_cast<int>(numbered.disk.random() % 9);
+         try {
+            for (int round = 0; round < 3; ++round)
+               numbered.checkpoint(*store);
+         } catch (const Fault&) {
+         }
+         numbered.disk.failIn = 0;
+         numbered.cut();
+      }
+      cuts += numbered.cuts;
+   }
+   std::printf("%llu power cuts after kills\n", static_cast<unsigned long long>(cuts));
 }
 
 TEST(Power, CutAtAnyMomentLeavesWhatTheJournalSynced) {

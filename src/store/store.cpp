@@ -2,9 +2,9 @@
 
 #include "base/fault.hpp"
 #include "store/check.hpp"
-#include "store/crc32c.hpp"
 #include "store/memory.hpp"
 #include "store/reader.hpp"
+#include "store/superblock.hpp"
 #include "store/tree.hpp"
 
 #include <fcntl.h>
@@ -15,76 +15,16 @@ using namespace detail;
 
 namespace {
 
-constexpr std::uint8_t magic[8] = {'p', 'o', 'l', 'i', 's', 'S', 'T', 0x1A};
-constexpr std::uint32_t formatVersion = 2;
 constexpr std::size_t nameBytesMax = 255, namesMax = 4096, userBytesMax = std::size_t{1} << 20;
-
-/// Says where the newest checkpoint is. There are two, written in turn.
-struct Superblock {
-   std::uint8_t magic[8];
-   std::uint32_t formatVersion;
-   /// Over the rest, with this field as 0.
-   std::uint32_t checksum;
-   std::uint64_t sequence;
-   /// Blob that describes the checkpoint; 0 when there is none.
-   Ref record;
-   std::uint32_t spare;
-};
-static_assert(sizeof(Superblock) == 32);
-constexpr std::uint64_t superblockAt[2] = {0, 4096};
 
 /// The record of a checkpoint belongs to no generation.
 constexpr std::uint64_t recordBirth = 0;
-
-ByteView bytesOf(const Superblock& block) { return {reinterpret_cast<const std::uint8_t*>(&block), sizeof block}; }
-
-std::uint32_t checksumOf(Superblock block) {
-   block.checksum = 0;
-   return crc32c(0, bytesOf(block));
-}
-
-void writeSuperblock(File& file, std::uint64_t sequence, Ref record) {
-   Superblock block{{}, formatVersion, 0, sequence, record, 0};
-   std::memcpy(block.magic, magic, sizeof magic);
-   block.checksum = checksumOf(block);
-   file.writeAt(superblockAt[sequence % 2], bytesOf(block));
-}
-
-Superblock readSuperblock(const File& file) {
-   if (file.size() < slabBytes)
-      throw Fault(file.name() + ": truncated");
-   std::optional<Superblock> newest;
-   bool known = false, newer = false, older = false;
-   for (const std::uint64_t at : superblockAt) {
-      Superblock block;
-      file.readAt(at, {reinterpret_cast<std::uint8_t*>(&block), sizeof block});
-      if (std::memcmp(block.magic, magic, sizeof magic) != 0)
-         continue;
-      known = true;
-      if (block.checksum != checksumOf(block))
-         continue;
-      newer |= block.formatVersion > formatVersion;
-      older |= block.formatVersion < formatVersion;
-      if (!newest || block.sequence > newest->sequence)
-         newest = block;
-   }
-   if (!known)
-      throw Fault(file.name() + ": not a store");
-   if (newer)
-      throw Fault(file.name() + ": written by a newer version of this program");
-   if (older)
-      throw Fault(file.name() + ": written by an older version of this program, in format " +
-                  std::to_string(newest->formatVersion) + "; this one reads format " + std::to_string(formatVersion));
-   if (!newest)
-      throw Fault(file.name() + ": damaged: both superblocks");
-   return *newest;
-}
 
 File createFile(const std::filesystem::path& folder, FileWatch* watch) {
    const auto fresh = folder / "data.new", path = folder / "data";
    File file(fresh, O_RDWR | O_CREAT | O_TRUNC, watch);
    file.allocate(0, slabBytes);
-   writeSuperblock(file, 0, 0);
+   Superblocks::create(file);
    file.sync();
    std::error_code error;
    std::filesystem::rename(fresh, path, error);
@@ -94,14 +34,30 @@ File createFile(const std::filesystem::path& folder, FileWatch* watch) {
    return File(path, O_RDWR, watch);
 }
 
+/// Where nobody ever wrote there may be nothing to lock for reading, and nothing is made then.
+File lockFolder(const std::filesystem::path& folder, bool readOnly) {
+   const auto path = folder / "lock";
+   if (readOnly && !std::filesystem::exists(path))
+      return {};
+   File lock(path, readOnly ? O_RDONLY : O_RDWR | O_CREAT);
+   if (!lock.tryLock(readOnly ? Sharing::shared : Sharing::exclusive))
+      throw Fault(folder.string() + ": already open elsewhere");
+   return lock;
+}
+
 } // namespace
 
 struct Store::State {
-   State(File lockFile, File dataFile, std::uint64_t fileBytesMax, std::uint64_t heldBytesMax,
-         std::size_t hashCacheBytesMax)
-      : lock(std::move(lockFile)), generations(std::move(dataFile), fileBytesMax, heldBytesMax, hashCacheBytesMax) {}
+   State(File lockFile, File dataFile, const Options& options)
+      : lock(std::move(lockFile)), superblocks(dataFile),
+        generations(std::move(dataFile),
+                    std::clamp<std::uint64_t>(options.fileBytesMax, slabBytes, std::uint64_t{256} << 30),
+                    options.heldBytesMax.value_or(availableMemory() / 2), options.hashCacheBytesMax) {}
 
    File lock;
+   /// One checkpoint at a time; taken before `mutex`.
+   Mutex checkpointing;
+   Superblocks superblocks GUARDED_BY(checkpointing);
    Generations generations;
    Mutex mutex;
    std::optional<Checkpoint> held GUARDED_BY(mutex);
@@ -110,12 +66,11 @@ struct Store::State {
    /// The checkpoint's blob.
    Ref record GUARDED_BY(mutex) = 0;
    std::uint64_t sequence GUARDED_BY(mutex) = 0;
+   std::string notice GUARDED_BY(mutex);
    /// A write of a checkpoint failed: nobody knows which one the disk holds.
    bool failed GUARDED_BY(mutex) = false;
    /// Of the one that failed.
    std::vector<Version> failedAll GUARDED_BY(mutex);
-   /// One checkpoint at a time; taken before `mutex`.
-   Mutex checkpointing;
 };
 
 Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -123,33 +78,32 @@ Store::~Store() = default;
 
 std::unique_ptr<Store> Store::open(const std::filesystem::path& folder, const Options& options) {
    const auto path = folder / "data";
-   if (options.mustExist && !std::filesystem::exists(path))
+   if ((options.mustExist || options.readOnly) && !std::filesystem::exists(path))
       throw Fault(folder.string() + ": there is no store");
-   makeFolder(folder);
-   File lock(folder / "lock", O_RDWR | O_CREAT);
-   if (!lock.tryLock())
-      throw Fault(folder.string() + ": already open elsewhere");
-   File file = std::filesystem::exists(path) ? File(path, O_RDWR, options.watch) : createFile(folder, options.watch);
-   const Superblock block = readSuperblock(file);
+   if (!options.readOnly)
+      makeFolder(folder);
+   File lock = lockFolder(folder, options.readOnly);
+   File file = std::filesystem::exists(path) ? File(path, options.readOnly ? O_RDONLY : O_RDWR, options.watch)
+                                             : createFile(folder, options.watch);
    ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_WILLNEED);
-   const std::uint64_t bytesMax = std::clamp<std::uint64_t>(options.fileBytesMax, slabBytes, std::uint64_t{256} << 30);
-   auto state =
-       std::make_unique<State>(std::move(lock), std::move(file), bytesMax,
-                               options.heldBytesMax.value_or(availableMemory() / 2), options.hashCacheBytesMax);
-   Pool& pool = state->generations.pool();
-   std::unique_ptr<Store> store(new Store(std::move(state)));
+   std::unique_ptr<Store> store(new Store(std::make_unique<State>(std::move(lock), std::move(file), options)));
    State& s = *store->state_;
-   if (block.record) {
-      Lock guard(s.mutex);
+   Pool& pool = s.generations.pool();
+   Lock only(s.checkpointing);
+   Lock guard(s.mutex);
+   s.record = s.superblocks.record();
+   s.sequence = s.superblocks.sequence();
+   s.notice = s.superblocks.notice();
+   if (s.record)
       try {
-         s.held = readRecord(s.generations, block.record, s.heldAll);
+         s.held = readRecord(s.generations, s.record, s.heldAll);
       } catch (const Fault& fault) {
          throw Fault(path.string() + ": " + fault.what());
       }
-      s.record = block.record;
-      s.sequence = block.sequence;
-   }
-   pool.startUse();
+   // All that the newest names is whole. Where something else is not, what may tell of it stays.
+   if (!options.readOnly)
+      s.superblocks.settle(pool.file());
+   pool.startUse(!options.readOnly && s.notice.empty());
    return store;
 }
 
@@ -235,12 +189,12 @@ void Store::checkpoint(const Checkpoint& next) {
    ASSERT(next.versions.size() <= namesMax);
    ASSERT(next.user.size() <= userBytesMax);
    Lock only(s.checkpointing);
-   std::uint64_t sequence;
+   if (!pool.file().writable())
+      throw Fault(pool.file().name() + " is open for reading only");
    {
       Lock lock(s.mutex);
       if (s.failed)
          throw Fault(pool.file().name() + ": an earlier checkpoint failed");
-      sequence = s.sequence + 1;
    }
    pool.beginEpoch();
    std::vector<Version> all;
@@ -266,8 +220,7 @@ void Store::checkpoint(const Checkpoint& next) {
    try {
       pool.writeBack();
       pool.file().sync();
-      writeSuperblock(pool.file(), sequence, ref);
-      pool.file().sync();
+      s.superblocks.write(pool.file(), ref);
    } catch (const Fault&) {
       // Either may be the one on disk: neither is ever freed.
       Lock lock(s.mutex);
@@ -282,7 +235,8 @@ void Store::checkpoint(const Checkpoint& next) {
       old = std::exchange(s.held, std::move(copy));
       all.swap(s.heldAll);
       oldRecord = std::exchange(s.record, ref);
-      s.sequence = sequence;
+      s.sequence = s.superblocks.sequence();
+      s.notice.clear();
    }
    if (oldRecord)
       pool.free(oldRecord, nullptr);
@@ -342,7 +296,7 @@ Stat Store::stat() {
    const Pool::Usage usage = state_->generations.pool().usage();
    const std::size_t queued = state_->generations.queued();
    Lock lock(state_->mutex);
-   return {usage.fileBytes, usage.usedBytes, usage.nodes, queued, state_->sequence};
+   return {usage.fileBytes, usage.usedBytes, usage.nodes, queued, state_->sequence, state_->notice};
 }
 
 void Store::drain() { state_->generations.drain(); }

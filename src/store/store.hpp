@@ -26,6 +26,10 @@ struct Options {
    std::size_t hashCacheBytesMax = std::size_t{256} << 20;
    /// Fault rather than make an empty store.
    bool mustExist = false;
+   /// Writes nothing, neither file nor folder, whatever state they are in; several processes may read at once, while
+   /// none has it open otherwise. There must be a store. checkpoint() is a Fault, and so is a change that needs more
+   /// room than the file has.
+   bool readOnly = false;
    /// For tests; outlives the store.
    FileWatch* watch = nullptr;
 };
@@ -50,15 +54,19 @@ struct Stat {
    std::uint64_t reclaimQueue = 0;
    /// Sequence number of the newest checkpoint; 0 when there was none.
    std::uint64_t checkpoint = 0;
+   /// For people: damage that was found when opening and because of which nothing is missing. Empty when there is none,
+   /// and from the next checkpoint on, which mends it.
+   std::string notice;
 };
 
 /// One folder, opened for writing by one process at a time. Functions are safe on any thread. Outlives every
 /// version, cursor and writer made from it. Errors: all throw Fault.
 class Store {
 public:
-   /// Opens the newest whole checkpoint in `folder`, or makes an empty store there. What was written after that
-   /// checkpoint is gone. Reads the whole of it (checksums, free space): time grows with the size of the data.
-   /// Faults: already open, foreign, truncated, newer, or damaged file (says where).
+   /// Opens the newest checkpoint in `folder`, or makes an empty store there. What was written after that checkpoint is
+   /// gone. Reads the whole of it (checksums, free space): time grows with the size of the data.
+   /// Faults: already open, foreign, truncated, newer, or damaged file (says where); then the file is as it was. See
+   /// also Stat::notice.
    static std::unique_ptr<Store> open(const std::filesystem::path& folder, const Options& options = {});
    ~Store();
    Store(const Store&) = delete;

@@ -666,20 +666,6 @@ TEST(Store, PowerCutsLeaveTheCheckpoint) {
    }
 }
 
-TEST(Store, TornSuperblockFallsBack) {
-   const TestFolder folder;
-   {
-      auto store = Store::open(folder.path(), small);
-      Writer writer(store->empty());
-      writer.put(asBytes("k"), asBytes("1"));
-      store->checkpoint({{{"v", writer.snapshot()}}, 1, {}});
-   }
-   // The second checkpoint's superblock goes to the first place: as if only half of it had been written.
-   overwrite(folder.path() / "data", 16, std::string(8, '\x55'));
-   auto store = Store::open(folder.path(), small);
-   EXPECT_EQ(store->lastCheckpoint()->journal, 1u);
-}
-
 /// Random bytes from a small alphabet, so that keys meet as prefixes of each other.
 Bytes randomKey(std::mt19937_64& random) {
    static constexpr std::uint8_t alphabet[] = {0x00, 0x01, 'a', 'b', 0x7F, 0x80, 0xFE, 0xFF};
