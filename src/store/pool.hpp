@@ -75,10 +75,11 @@ public:
       return inner.refs()[inner.below(byte)];
    }
    Blob* blob(Ref ref) const { return reinterpret_cast<Blob*>(at(ref)); }
-   /// Lets the first KiB of a node come nearer, all at once, before any of it is wanted.
-   void prefetch(Ref ref) const {
-      for (std::size_t line = 0; line < 16; ++line)
-         __builtin_prefetch(at(ref) + line * 64);
+   /// Lets the first KiB of a node, or so much of it, come nearer, all at once, before any of it is wanted. There need
+   /// not be one.
+   void prefetch(Ref ref, std::size_t bytes = 1024) const {
+      for (std::size_t at = 0; at < bytes; at += 64)
+         __builtin_prefetch(base_ + std::size_t{ref} * unitBytes + at);
    }
 
    /// A node of at least `bytes`, its head filled in, not sealed.
