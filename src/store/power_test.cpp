@@ -20,6 +20,7 @@
 #include <functional>
 #include <random>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace polis::store {
 namespace {
@@ -28,14 +29,11 @@ using Map = std::map<Bytes, Bytes>;
 
 constexpr std::size_t sectorBytes = 512;
 
-std::string contentOf(int fd) {
+void readContent(int fd, std::string& out) {
    struct stat status{};
-   if (::fstat(fd, &status) != 0)
-      return "";
-   std::string out(static_cast<std::size_t>(status.st_size), '\0');
-   if (::pread(fd, out.data(), out.size(), 0) != static_cast<ssize_t>(out.size()))
-      return "";
-   return out;
+   ASSERT_EQ(::fstat(fd, &status), 0);
+   out.resize(static_cast<std::size_t>(status.st_size));
+   ASSERT_EQ(::pread(fd, out.data(), out.size(), 0), static_cast<ssize_t>(out.size()));
 }
 
 class Disk final : public FileWatch {
@@ -46,7 +44,7 @@ public:
       if (step == FileStep::synced) {
          struct stat status{};
          EXPECT_EQ(::fstat(fd, &status), 0);
-         durable_[status.st_ino] = contentOf(fd);
+         readContent(fd, durable_[status.st_ino]);
          return bytes;
       }
       if (atStep)
@@ -69,8 +67,9 @@ public:
 
    /// Lays out in `to` what a power cut would leave of the folder now.
    void cut(const std::filesystem::path& to) {
-      std::filesystem::remove_all(to);
-      std::filesystem::create_directories(to);
+      for (const auto& entry : std::filesystem::directory_iterator(to))
+         if (!std::filesystem::exists(folder_ / entry.path().filename()))
+            std::filesystem::remove(entry.path());
       // Of what is not durable: nothing, little, half, most or all of it.
       static constexpr unsigned shares[] = {0, 1, 8, 15, 16};
       const unsigned share = shares[random() % std::size(shares)];
@@ -84,15 +83,18 @@ public:
          ASSERT_GE(fd, 0);
          struct stat status{};
          ASSERT_EQ(::fstat(fd, &status), 0);
-         std::string now = contentOf(fd);
+         std::string& image = image_;
+         readContent(fd, image);
          ::close(fd);
          const std::string& before = durable_[status.st_ino];
-         std::string image = now;
-         image.resize(random() % 2 ? before.size() : now.size());
+         if (random() % 2)
+            image.resize(before.size());
          for (std::size_t at = 0; at < image.size(); at += sectorBytes) {
+            const std::size_t n = std::min(sectorBytes, image.size() - at);
+            if (at < before.size() && before.compare(at, n, image, at, n) == 0)
+               continue;
             if (random() % 16 < share)
                continue;
-            const std::size_t n = std::min(sectorBytes, image.size() - at);
             std::string old = at < before.size() ? before.substr(at, n) : "";
             old.resize(n);
             if (random() % 16 < torn) {
@@ -102,7 +104,10 @@ public:
             }
             image.replace(at, n, old);
          }
-         std::ofstream(to / entry.path().filename(), std::ios::binary) << image;
+         const int out = ::open((to / entry.path().filename()).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+         ASSERT_EQ(::pwrite(out, image.data(), image.size(), 0), static_cast<ssize_t>(image.size()));
+         ASSERT_EQ(::ftruncate(out, static_cast<off_t>(image.size())), 0);
+         ::close(out);
       }
    }
 
@@ -114,6 +119,8 @@ public:
 private:
    std::filesystem::path folder_;
    std::map<ino_t, std::string> durable_;
+   /// Of cut(): its memory is used again.
+   std::string image_;
 };
 
 Map contents(const Version& version) {
