@@ -204,6 +204,10 @@ void Node::handle(Effects effects) {
          if (honest && !world_.lies(disconnect->peer - 1))
             world_.checker.fail("node " + std::to_string(index) + " refuses what honest node " +
                                 std::to_string(disconnect->peer - 1) + " sent: " + disconnect->reason);
+      } else if (auto* forged = std::get_if<Forged>(&effect)) {
+         if (honest && !world_.lies(forged->from - 1))
+            world_.checker.fail("node " + std::to_string(index) + " takes a message of honest node " +
+                                std::to_string(forged->from - 1) + " for forged");
       } else if (auto* halt = std::get_if<Halt>(&effect)) {
          if (honest)
             world_.checker.fail("node " + std::to_string(index) + " halts: " + halt->reason);
@@ -376,7 +380,8 @@ void Node::receive(std::size_t from, const Parcel& parcel) {
    if (still)
       return missed_.push_back(alive([this, from, parcel] { receive(from, parcel); }));
    if (parcel.frame) {
-      step(MessageReceived{from + 1, *parcel.frame});
+      if (auto message = decodeMessage(*parcel.frame))
+         step(MessageReceived{from + 1, std::move(*message)});
    } else if (parcel.block) {
       if (world_.plan.trace)
          trace("← " + std::to_string(from) + " block " + show(format::blockId(parcel.block->block.header)));

@@ -206,9 +206,7 @@ Failure d7(bool guarded) {
    packed.insert(packed.begin() + 2 + fixed, 4, std::uint8_t{0});
    const Bytes signature =
        TestSignatures::signatureOf(message.signer, detail::signedDigest(MessageType::prepare, packed));
-   node.step(MessageReceived{
-       1, detail::frame(MessageType::prepare, format::pack(format::SignedMessage<PrepareMessage>{
-                                                  format::Nested<PrepareMessage>(std::move(packed)), signature}))});
+   node.step(MessageReceived{1, Signed<PrepareMessage>{message, std::move(packed), signature}});
    node.prepare(block.id, 2);
    node.effects.clear();
    for (const std::size_t i : Who{2, 3})

@@ -15,31 +15,40 @@ constexpr TermNum termMax = std::numeric_limits<TermNum>::max() - 1;
 
 // --- Votes for blocks ------------------------------------------------------------------------------------------------
 
-void ReplicaState::onPrepare(const MessageReceived& received) {
-   onVoteForBlock<PrepareMessage>(received, &ForkBlock::prepares);
+void ReplicaState::keepEarly(const BlockId& block, MessageReceived vote) {
+   if (earlyCount_ >= earlyMax) {
+      const auto most = std::ranges::max_element(early_, {}, [](const auto& of) { return of.second.size(); });
+      most->second.pop_front();
+      --earlyCount_;
+   }
+   early_[vote.from].emplace_back(block, std::move(vote));
+   ++earlyCount_;
 }
-void ReplicaState::onCommit(const MessageReceived& received) {
-   onVoteForBlock<CommitMessage>(received, &ForkBlock::commits);
+
+std::vector<MessageReceived> ReplicaState::earlyVotes(const std::function<bool(const BlockId&)>& of) {
+   std::vector<MessageReceived> out;
+   for (auto& [from, votes] : early_)
+      std::erase_if(votes, [&](auto& vote) {
+         if (!of(vote.first))
+            return false;
+         out.push_back(std::move(vote.second));
+         return true;
+      });
+   std::erase_if(early_, [](const auto& from) { return from.second.empty(); });
+   earlyCount_ -= out.size();
+   return out;
 }
 
 template <class M>
-void ReplicaState::onVoteForBlock(const MessageReceived& received, Votes ForkBlock::* votes) {
-   // D7: other bytes than the canonical ones could not be part of a certificate.
-   const auto vote = decode<M>(received.frame, options.guards.canonicalMessages);
-   if (!vote) {
-      ++counters.ignoredMessages;
-      return;
-   }
-   const M& message = vote->message;
+void ReplicaState::onVoteForBlock(PeerId from, const Signed<M>& vote, Votes ForkBlock::* votes) {
+   const M& message = vote.message;
    ForkBlock* block = tree.find(message.block_id);
    if (!block) {
       const BlockNum num = format::blockNumOf(message.block_id);
-      const bool soon = num > tree.root().num && num - tree.root().num < 4096 && received.frame.size() < 4096;
-      if (!soon || !(active()->sets.has(message.producer) || head->sets().has(message.producer)))
-         return;
-      if (early_.size() >= earlyMax)
-         early_.pop_front();
-      early_.emplace_back(message.block_id, received);
+      const bool soon = num > tree.root().num && num - tree.root().num < 4096;
+      const bool small = vote.packed.size() + vote.signature.size() < 4096;
+      if (soon && small && (active()->sets.has(message.producer) || head->sets().has(message.producer)))
+         keepEarly(message.block_id, {from, vote});
       return;
    }
    if (block == &tree.root() || !block->sets().current.bft())
@@ -51,16 +60,16 @@ void ReplicaState::onVoteForBlock(const MessageReceived& received, Votes ForkBlo
       return at == (block->*votes).of[set].end() ? nullptr : &at->second;
    };
    if ((counts0 || counts1) && (!counts0 || known(0)) && (!counts1 || known(1))) {
-      if (*known(counts0 ? 0 : 1) == vote->signature)
+      if (*known(counts0 ? 0 : 1) == vote.signature)
          heardOf(message.producer);
       return;
    }
-   if (!verified(*vote, message.producer, *block->end))
+   if (!verified(from, vote, *block->end))
       return;
    if (counts0)
-      (block->*votes).of[0].emplace(message.producer, vote->signature);
+      (block->*votes).of[0].emplace(message.producer, vote.signature);
    if (counts1)
-      (block->*votes).of[1].emplace(message.producer, vote->signature);
+      (block->*votes).of[1].emplace(message.producer, vote.signature);
    heardOf(message.producer);
    // A vote for a block of a later term shows that its producer is there (B8).
    if (const auto view = views_.find(message.producer); view != views_.end() && block->term > view->second.term)
@@ -68,6 +77,9 @@ void ReplicaState::onVoteForBlock(const MessageReceived& received, Votes ForkBlo
    countVotes(*block);
    changed_ = true;
 }
+
+template void ReplicaState::onVoteForBlock(PeerId, const Signed<PrepareMessage>&, Votes ForkBlock::*);
+template void ReplicaState::onVoteForBlock(PeerId, const Signed<CommitMessage>&, Votes ForkBlock::*);
 
 void ReplicaState::countVotes(ForkBlock& block) {
    if (block.preparedStep == 0 && isPrepared(block, block.prepares))
@@ -240,13 +252,8 @@ void ReplicaState::learnFromViews(ForkBlock& block) {
       }
 }
 
-void ReplicaState::onViewChange(const MessageReceived& received) {
-   auto signedChange = decode<ViewChangeMessage>(received.frame, options.guards.canonicalMessages);
-   if (!signedChange) {
-      ++counters.ignoredMessages;
-      return;
-   }
-   const ViewChangeMessage& change = signedChange->message;
+void ReplicaState::take(PeerId from, const Signed<ViewChangeMessage>& signedChange) {
+   const ViewChangeMessage& change = signedChange.message;
    if (change.producer == options.producer || change.term > termMax)
       return;
    ChainConsensusPtr consensus = active();
@@ -271,21 +278,28 @@ void ReplicaState::onViewChange(const MessageReceived& received) {
       return leads ? theirs > ours : theirs < ours;
    };
    if (!better()) {
-      if (view.frame == received.frame)
+      if (view.frame == encode(signedChange))
          heardOf(change.producer);
       return;
    }
-   if (!verified(*signedChange, change.producer, *consensus) || !acceptNamed(change)) {
-      if (!view.change && view.term == 0)
+   // Everybody passes them on, so that one who goes through the terms as fast as it can would be heard by nobody else.
+   constexpr std::int64_t paceUs = 250'000, aheadUs = 16 * paceUs;
+   if (view.pacedTo - now_.monotonic > aheadUs)
+      return;
+   const bool genuine = verified(from, signedChange, *consensus);
+   if (genuine)
+      view.pacedTo = std::max(view.pacedTo, now_.monotonic) + paceUs;
+   if (!genuine || !acceptNamed(change)) {
+      if (!genuine && !view.change && view.term == 0 && view.pacedTo == 0)
          views_.erase(change.producer);
       return;
    }
    view.improvements = view.change && view.change->term == change.term ? view.improvements + 1 : 0;
    view.term = std::max(view.term, change.term);
    view.change = change;
-   view.frame = received.frame;
+   view.frame = encode(signedChange);
    heardOf(change.producer);
-   act(Flood{received.frame, received.from});
+   act(Flood{view.frame, from});
    changed_ = true;
 }
 

@@ -43,6 +43,30 @@ ForkBlock ReplicaState::describe(const BlockPtr& block, ForkBlock& parent) const
    return out;
 }
 
+/// H2, H3
+std::optional<std::string> ReplicaState::authorProblem(const format::BlockHeader& header, ByteView signature,
+                                                       const ForkBlock& parent) {
+   const ChainConsensusPtr& start = parent.after;
+   const ProducerSets& sets = start->sets;
+   const auto claim = format::authorClaim(start->joint, header.producer);
+   if (!claim)
+      return "the block's author is no producer";
+   if (sets.current.bft() && !sets.current.empty() && sets.current.leader(header.term).name != header.producer)
+      return "the block's author does not lead its term";
+   // By the old services, until the first block of the new set is executed.
+   const format::Consensus& under = parent.end->joint.next ? parent.end->joint.current : start->joint.current;
+   ++counters.signatureChecks;
+   if (answers(signatures, under, *claim, format::blockSignatureDigest(format::blockId(header)), signature))
+      return std::nullopt;
+   ++counters.badSignatures;
+   return "the block's signature is invalid";
+}
+
+std::optional<std::string> ReplicaState::authorProblem(const format::BlockHeader& header, ByteView signature) {
+   const ForkBlock* parent = tree.find(header.previous);
+   return parent ? authorProblem(header, signature, *parent) : std::nullopt;
+}
+
 /// The header stage, H1 to H6. What breaks a rule closes the link that it came on.
 void ReplicaState::admit(PeerId from, const BlockPtr& block) {
    const format::BlockHeader& header = block->block.header;
@@ -61,30 +85,19 @@ void ReplicaState::admit(PeerId from, const BlockPtr& block) {
       confirm = std::move(*unpacked);
    }
    if (ForkBlock* known = tree.find(id)) {
-      if (confirm && known->start->sets.current.bft())
-         aux(*known, *confirm);
+      if (confirm && known->start->sets.current.bft() && !aux(*known, *confirm))
+         act(Forged{from});
       return;
    }
 
+   if (auto problem = authorProblem(header, block->signature, *parent))
+      return act(Disconnect{from, std::move(*problem)});
    // A header is as good with any body: a wrong one must not be taken for the block and condemn it.
    if (!bodyIsOfHeader(block->block, *parent))
       return act(Disconnect{from, "the block's contents are not those of its header"});
 
    ForkBlock described = describe(block, *parent);
    const ProducerSets& sets = described.start->sets;
-   const auto claim = format::authorClaim(described.start->joint, header.producer);
-   if (!claim)
-      return act(Disconnect{from, "the block's author is no producer"});
-   if (sets.current.bft() && !sets.current.empty() && sets.current.leader(header.term).name != header.producer)
-      return act(Disconnect{from, "the block's author does not lead its term"});
-   // By the old services, until the first block of the new set is executed.
-   const format::Consensus& under =
-       parent->end->joint.next ? parent->end->joint.current : described.start->joint.current;
-   ++counters.signatureChecks;
-   if (!answers(signatures, under, *claim, format::blockSignatureDigest(id), block->signature)) {
-      ++counters.badSignatures;
-      return act(Disconnect{from, "the block's signature is invalid"});
-   }
    if (parent->block && described.end->hash != header.consensusState)
       return act(Disconnect{from, "the block's consensus state is not what follows from its header"});
 
@@ -116,7 +129,7 @@ void ReplicaState::admit(PeerId from, const BlockPtr& block) {
       return;
    ForkBlock& added = tree.insert(std::move(described), *parent);
    if (confirm && sets.current.bft())
-      aux(added, *confirm);
+      (void)aux(added, *confirm);
    inserted(added);
 }
 
@@ -218,30 +231,22 @@ void ReplicaState::inserted(ForkBlock& block) {
       if (ForkBlock* told = ForkTree::ancestorAt(block, block.commitNum))
          certify(*told, {});
    learnFromViews(block);
-   for (auto at = early_.begin(); at != early_.end();) {
-      if (at->first != block.id) {
-         ++at;
-         continue;
-      }
-      const MessageReceived message = std::move(at->second);
-      at = early_.erase(at);
-      if (typeOf(message.frame) == MessageType::prepare)
-         onPrepare(message);
-      else
-         onCommit(message);
-   }
+   for (const MessageReceived& vote : earlyVotes([&](const BlockId& id) { return id == block.id; }))
+      on(vote);
 }
 
-/// B12: commits of an ancestor that travel with a block.
-void ReplicaState::aux(ForkBlock& block, const format::BlockConfirm& confirm) {
+/// B12: commits of an ancestor that travel with a block. False: they prove nothing.
+bool ReplicaState::aux(ForkBlock& block, const format::BlockConfirm& confirm) {
    ForkBlock* proven = confirm.blockNum > tree.root().num ? ForkTree::ancestorAt(block, confirm.blockNum) : nullptr;
    if (!proven || proven->certified)
-      return;
-   if (const auto votes = checkedCommits(*proven, confirm, signatures, options.guards)) {
-      for (unsigned set = 0; set < 2; ++set)
-         proven->commits.of[set].insert(votes->of[set].begin(), votes->of[set].end());
-      certify(*proven, format::pack(commitCertificate(*proven)));
-   }
+      return true;
+   const auto votes = checkedCommits(*proven, confirm, signatures, options.guards);
+   if (!votes)
+      return false;
+   for (unsigned set = 0; set < 2; ++set)
+      proven->commits.of[set].insert(votes->of[set].begin(), votes->of[set].end());
+   certify(*proven, format::pack(commitCertificate(*proven)));
+   return true;
 }
 
 /// Prudence is no rule of validity: a block that this node would not vote for is left alone until a quorum wants it.
@@ -478,7 +483,7 @@ void ReplicaState::commit(ForkBlock& block) {
       past_.erase(past_.begin());
    tree.setRoot(block);
    const ProducerSets* sets = &block.sets();
-   std::erase_if(early_, [&](const auto& entry) { return format::blockNumOf(entry.first) <= block.num; });
+   (void)earlyVotes([&](const BlockId& id) { return format::blockNumOf(id) <= block.num; });
    std::erase_if(views_,
                  [&](const auto& entry) { return !sets->has(entry.first) && !active()->sets.has(entry.first); });
    // D8

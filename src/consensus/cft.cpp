@@ -100,17 +100,16 @@ void ReplicaState::countElection() {
 }
 
 /// C3
-void ReplicaState::onRequestVote(const MessageReceived& received) {
-   const auto request = decode<RequestVoteMessage>(received.frame, options.guards.canonicalMessages);
+void ReplicaState::take(PeerId from, const Signed<RequestVoteMessage>& request) {
    const ChainConsensusPtr consensus = active();
    const ProducerSets& sets = consensus->sets;
-   if (!request || sets.current.bft() || request->message.candidate_id == options.producer)
+   const RequestVoteMessage& message = request.message;
+   if (sets.current.bft() || message.candidate_id == options.producer)
       return;
-   const RequestVoteMessage& message = request->message;
    if (!sets.current.has(message.candidate_id, message.signer) &&
        !(sets.next && !sets.next->bft() && sets.next->has(message.candidate_id, message.signer)))
       return;
-   if (!verified(*request, message.candidate_id, *consensus))
+   if (!verified(from, request, *consensus))
       return;
    if (message.term > term) {
       // One that is alive is not deposed. But who is ahead of it in term confirms none of its blocks: it comes along,
@@ -152,18 +151,18 @@ void ReplicaState::onRequestVote(const MessageReceived& received) {
    changed_ = true;
 }
 
-void ReplicaState::onVote(const MessageReceived& received) {
-   const auto vote = decode<VoteMessage>(received.frame, options.guards.canonicalMessages);
+void ReplicaState::take(PeerId from, const Signed<VoteMessage>& vote) {
    const ChainConsensusPtr consensus = active();
-   if (!vote || consensus->sets.current.bft())
+   const VoteMessage& message = vote.message;
+   if (consensus->sets.current.bft() || message.term < term)
       return;
-   const VoteMessage& message = vote->message;
-   if (!verified(*vote, message.voter_id, *consensus))
+   // No signature is checked that could change nothing.
+   const bool helps = role == Role::candidate && message.candidate_id == options.producer && message.vote_granted &&
+                      !ballots_.contains(keyOf(message.voter_id, message.signer));
+   if ((message.term == term && !helps) || !verified(from, vote, *consensus))
       return;
    if (message.term > term)
       return enterTerm(message.term);
-   if (message.term != term || message.candidate_id != options.producer || !message.vote_granted)
-      return;
    ballots_.insert(keyOf(message.voter_id, message.signer));
    countElection();
 }
@@ -191,22 +190,22 @@ void ReplicaState::sendConfirm(const ForkBlock& block) {
 }
 
 /// C6
-void ReplicaState::onConfirm(const MessageReceived& received) {
-   const auto confirm = decode<ConfirmMessage>(received.frame, options.guards.canonicalMessages);
-   if (!confirm || head->sets().current.bft())
+void ReplicaState::take(PeerId from, const Signed<ConfirmMessage>& confirm) {
+   const ConfirmMessage& message = confirm.message;
+   if (head->sets().current.bft() || message.term < term)
       return;
-   const ConfirmMessage& message = confirm->message;
+   const Key key = keyOf(message.follower_id, message.signer);
+   const auto known = confirmed_.find(key);
+   const ForkBlock* block = ForkTree::ancestorAt(*head, message.head_num);
+   // As author of the chain, even when its last block has ended this node's lead.
+   const bool helps =
+       head->own && block && block->term == term && (known == confirmed_.end() || known->second < message.head_num);
    // Of somebody who produces no more, perhaps, and does not know it yet: no reason to close a link.
-   if (!verified(*confirm, message.follower_id, *head->end))
+   if ((message.term == term && !helps) || !verified(from, confirm, *head->end))
       return;
    if (message.term > term)
       return enterTerm(message.term);
-   const ForkBlock* block = ForkTree::ancestorAt(*head, message.head_num);
-   // As author of the chain, even when its last block has ended this node's lead.
-   if (!block || !head->own || block->term != term || message.term != term)
-      return;
-   BlockNum& highest = confirmed_[keyOf(message.follower_id, message.signer)];
-   highest = std::max(highest, message.head_num);
+   confirmed_[key] = message.head_num;
    changed_ = true;
 }
 

@@ -109,10 +109,10 @@ struct BlockReceived {
    BlockPtr block;
 };
 
-/// A frame of type 35 to 41, taken out of its envelope.
+/// A message, taken out of its envelope.
 struct MessageReceived {
    PeerId from = 0;
-   Bytes frame;
+   Message message;
 };
 
 enum class Verdict : std::uint8_t {
@@ -237,13 +237,18 @@ struct Disconnect {
    std::string reason;
 };
 
+/// A message that came from this neighbour is not signed by the member that it names.
+struct Forged {
+   PeerId from = 0;
+};
+
 /// Consensus is broken beyond what the protocol allows for (F4): stop the node with this message.
 struct Halt {
    std::string reason;
 };
 
 using Effect = std::variant<SendToPeer, SendToProducer, Multicast, Flood, Persist, Execute, CancelExecution, SetHead,
-                            CommitBlock, Produce, StopProducing, Disconnect, Halt>;
+                            CommitBlock, Produce, StopProducing, Disconnect, Forged, Halt>;
 using Effects = std::vector<Effect>;
 
 // --- The replica -----------------------------------------------------------------------------------------------------
@@ -317,6 +322,11 @@ public:
    BlockPtr block(const BlockId& id) const;
    /// The id at a height of the chain of head; none below the irreversible block.
    std::optional<BlockId> blockOnChain(BlockNum num) const;
+   /// Whether a member of the sets in force has signed it.
+   template <SignedContent M>
+   bool isSigned(const Signed<M>& message);
+   /// Why the author of a block, whose parent is known, may not have made it.
+   std::optional<std::string> authorProblem(const format::BlockHeader& header, ByteView signature);
    /// Signed Prepares and Commits for a block, each a frame: what follows the block on a link (Y3).
    std::vector<Bytes> votesFor(const BlockId& id) const;
    /// For metrics and the operator's page.

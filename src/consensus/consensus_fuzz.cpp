@@ -49,7 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             node.receive(std::make_shared<const format::SignedBlock>(std::move(message->block)));
       } else {
          readAndWrite(frame);
-         node.step(MessageReceived{1, toBytes(frame)});
+         if (auto message = decodeMessage(frame))
+            node.step(MessageReceived{1, std::move(*message)});
       }
       node.effects.clear();
       node.records.clear();

@@ -1,6 +1,46 @@
 #include "consensus/messages.hpp"
 
-namespace polis::consensus::detail {
+namespace polis::consensus {
+
+std::optional<Message> decodeMessage(ByteView frame) {
+   std::optional<Message> out;
+   const auto take = [&]<class M>() {
+      if constexpr (SignedContent<M>) {
+         if (auto message = decode<M>(frame, false))
+            out.emplace(std::move(*message));
+      } else if (auto message = decode<M>(frame)) {
+         out.emplace(std::move(*message));
+      }
+   };
+   switch (typeOf(frame).value_or(MessageType::init)) {
+   case MessageType::confirm:
+      take.operator()<ConfirmMessage>();
+      break;
+   case MessageType::requestVote:
+      take.operator()<RequestVoteMessage>();
+      break;
+   case MessageType::vote:
+      take.operator()<VoteMessage>();
+      break;
+   case MessageType::prepare:
+      take.operator()<PrepareMessage>();
+      break;
+   case MessageType::commit:
+      take.operator()<CommitMessage>();
+      break;
+   case MessageType::viewChange:
+      take.operator()<ViewChangeMessage>();
+      break;
+   case MessageType::requestView:
+      take.operator()<RequestViewMessage>();
+      break;
+   default:
+      break;
+   }
+   return out;
+}
+
+namespace detail {
 
 Bytes frame(MessageType type, ByteView packed) {
    Bytes out;
@@ -22,4 +62,5 @@ std::expected<ByteView, FrameError> body(MessageType type, ByteView frame) {
 
 Checksum256 signedDigest(MessageType type, ByteView packed) { return format::sha256(frame(type, packed)); }
 
-} // namespace polis::consensus::detail
+} // namespace detail
+} // namespace polis::consensus

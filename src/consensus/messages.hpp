@@ -11,6 +11,7 @@
 #include <expected>
 #include <optional>
 #include <type_traits>
+#include <variant>
 #include <vector>
 
 namespace polis::consensus {
@@ -320,9 +321,38 @@ template <SignedContent M>
    auto message = format::unpack<M>(outer->data.packed);
    if (!message)
       return std::unexpected(FrameError::malformed);
-   if (canonicalOnly && format::pack(*message) != outer->data.packed)
+   Signed<M> out{std::move(*message), std::move(outer->data.packed), std::move(outer->signature)};
+   if (canonicalOnly && format::pack(out.message) != out.packed)
       return std::unexpected(FrameError::nonCanonical);
-   return Signed<M>{std::move(*message), std::move(outer->data.packed), std::move(outer->signature)};
+   return out;
+}
+
+/// What is said about blocks and terms, types 35 to 41: off the wire, not yet verified.
+using Message =
+    std::variant<Signed<ConfirmMessage>, Signed<RequestVoteMessage>, Signed<VoteMessage>, Signed<PrepareMessage>,
+                 Signed<CommitMessage>, Signed<ViewChangeMessage>, RequestViewMessage>;
+
+/// Also in other bytes than the canonical ones; `isCanonical` tells. None: it is malformed, or of another type.
+std::optional<Message> decodeMessage(ByteView frame);
+
+template <SignedContent M>
+bool isCanonical(const Signed<M>& message) {
+   return format::pack(message.message) == message.packed;
+}
+template <SignedContent M>
+Bytes encode(const Signed<M>& message) {
+   const format::SignedMessage<M> outer{format::Nested<M>(Bytes(message.packed)), message.signature};
+   return detail::frame(messageTypeOf<M>, format::pack(outer));
+}
+
+/// Who says it, as it says itself.
+inline AccountNumber speakerOf(const ConfirmMessage& message) { return message.follower_id; }
+inline AccountNumber speakerOf(const RequestVoteMessage& message) { return message.candidate_id; }
+inline AccountNumber speakerOf(const VoteMessage& message) { return message.voter_id; }
+template <SignedContent M>
+   requires requires(const M& message) { message.producer; }
+AccountNumber speakerOf(const M& message) {
+   return message.producer;
 }
 
 /// Calls `f.template operator()<M>()` for every message of the protocol; for tests and fuzzing.

@@ -177,30 +177,20 @@ void ReplicaState::on(const BlockReceived& received) { admit(received.from, rece
 void ReplicaState::on(const BlockSealed& sealed) { admitOwn(sealed.block); }
 
 void ReplicaState::on(const MessageReceived& received) {
-   const auto type = typeOf(received.frame);
-   if (!type)
-      return;
-   switch (*type) {
-   case MessageType::confirm:
-      return onConfirm(received);
-   case MessageType::requestVote:
-      return onRequestVote(received);
-   case MessageType::vote:
-      return onVote(received);
-   case MessageType::prepare:
-      return onPrepare(received);
-   case MessageType::commit:
-      return onCommit(received);
-   case MessageType::viewChange:
-      return onViewChange(received);
-   case MessageType::requestView:
-      for (const auto& [name, view] : views_)
-         if (view.change)
-            promise(SendToPeer{received.from, view.frame});
-      return;
-   default:
-      ++counters.ignoredMessages;
-   }
+   std::visit(
+       [&]<class M>(const M& message) {
+          if constexpr (requires { message.packed; }) {
+             // D7: other bytes than the canonical ones could not be part of a certificate.
+             if (options.guards.canonicalMessages && !isCanonical(message)) {
+                ++counters.ignoredMessages;
+                return;
+             }
+             take(received.from, message);
+          } else {
+             sendViews(received.from);
+          }
+       },
+       received.message);
 }
 
 void ReplicaState::on(const BlockExecuted& executed) {
@@ -234,11 +224,15 @@ void ReplicaState::on(const ProductionFailed& failed) {
 }
 
 void ReplicaState::on(const PeerConnected& connected) {
-   for (const auto& [name, view] : views_)
-      if (view.change)
-         promise(SendToPeer{connected.peer, view.frame});
+   sendViews(connected.peer);
    if (active()->sets.current.bft())
       act(SendToPeer{connected.peer, encode(RequestViewMessage{})});
+}
+
+void ReplicaState::sendViews(PeerId to) {
+   for (const auto& [name, view] : views_)
+      if (view.change)
+         promise(SendToPeer{to, view.frame});
 }
 
 void ReplicaState::on(const KeysChanged&) {}
@@ -464,6 +458,21 @@ BlockPtr Replica::block(const BlockId& id) const {
 std::optional<BlockId> Replica::blockOnChain(BlockNum num) const {
    const ForkBlock* block = ForkTree::ancestorAt(*state_->head, num);
    return block ? std::optional(block->id) : std::nullopt;
+}
+
+template <SignedContent M>
+bool Replica::isSigned(const Signed<M>& message) {
+   return state_->isSigned(message, *state_->active());
+}
+template bool Replica::isSigned(const Signed<ConfirmMessage>&);
+template bool Replica::isSigned(const Signed<RequestVoteMessage>&);
+template bool Replica::isSigned(const Signed<VoteMessage>&);
+template bool Replica::isSigned(const Signed<PrepareMessage>&);
+template bool Replica::isSigned(const Signed<CommitMessage>&);
+template bool Replica::isSigned(const Signed<ViewChangeMessage>&);
+
+std::optional<std::string> Replica::authorProblem(const format::BlockHeader& header, ByteView signature) {
+   return state_->authorProblem(header, signature);
 }
 
 std::vector<Bytes> Replica::votesFor(const BlockId& id) const { return state_->votesFor(id); }

@@ -36,6 +36,9 @@ public:
    ChainConsensusPtr activeOn(const ForkBlock& block) const { return isOpenEnd(block) ? block.end : block.after; }
    bool keepsFromVoting() const { return forgotten_.has_value(); }
    ChainConsensusPtr activeKept; ///< what Replica::sets refers to
+   template <SignedContent M>
+   bool isSigned(const Signed<M>& message, const ChainConsensus& consensus);
+   std::optional<std::string> authorProblem(const format::BlockHeader& header, ByteView signature);
 
 private:
    // ---- replica.cpp ----
@@ -56,6 +59,7 @@ private:
    void promise(Effect effect) { promised_.push_back(std::move(effect)); }
    void remember() { dirty_ = true; }
    void enterTerm(TermNum next);
+   void sendViews(PeerId to);
    void resend();
    void multicast(const ProducerSets& to, Bytes frame, std::optional<BlockId> about);
    void lead();
@@ -65,8 +69,9 @@ private:
    std::optional<Claim> claimIn(const ProducerSet& set) const;
    template <SignedContent M>
    std::optional<Bytes> sign(const M& message, Bytes* signature = nullptr);
+   /// from: who is to blame.
    template <SignedContent M>
-   bool verified(const Signed<M>& message, AccountNumber who, const ChainConsensus& consensus);
+   bool verified(PeerId from, const Signed<M>& message, const ChainConsensus& consensus);
    bool mayVote() const { return hasMemory_ && !forgotten_ && options.producer; }
 
    // ---- blocks.cpp ----
@@ -76,7 +81,9 @@ private:
    ForkBlock describe(const BlockPtr& block, ForkBlock& parent) const;
    bool makeRoom(PeerId from, const ForkBlock& block, const ForkBlock& parent);
    void inserted(ForkBlock& block);
-   void aux(ForkBlock& block, const format::BlockConfirm& confirm);
+   std::optional<std::string> authorProblem(const format::BlockHeader& header, ByteView signature,
+                                            const ForkBlock& parent);
+   bool aux(ForkBlock& block, const format::BlockConfirm& confirm);
    bool suspicious(const ForkBlock& block) const;
    std::int64_t patienceWith(const ForkBlock& block) const;
    void vouch(ForkBlock& block);
@@ -109,17 +116,21 @@ private:
       std::optional<ViewChangeMessage> change;
       Bytes frame;
       unsigned improvements = 0;
+      std::int64_t pacedTo = 0; ///< monotonic; where its view changes are, at their pace
       std::int64_t heardAt = 0; ///< monotonic; something that it signed, said for the first time or again
    };
    struct Readiness {
       bool ready = false;
       ForkBlock* root = nullptr; ///< the block that the leader named, if it is above the irreversible one
    };
-   void onPrepare(const MessageReceived&);
-   void onCommit(const MessageReceived&);
-   void onViewChange(const MessageReceived&);
+   void take(PeerId from, const Signed<PrepareMessage>& vote) { onVoteForBlock(from, vote, &ForkBlock::prepares); }
+   void take(PeerId from, const Signed<CommitMessage>& vote) { onVoteForBlock(from, vote, &ForkBlock::commits); }
+   void take(PeerId from, const Signed<ViewChangeMessage>& signedChange);
    template <class M>
-   void onVoteForBlock(const MessageReceived&, Votes ForkBlock::* votes);
+   void onVoteForBlock(PeerId from, const Signed<M>& vote, Votes ForkBlock::* votes);
+   void keepEarly(const BlockId& block, MessageReceived vote);
+   /// Takes out those for some blocks.
+   std::vector<MessageReceived> earlyVotes(const std::function<bool(const BlockId&)>& of);
    void countVotes(ForkBlock& block);
    void becamePrepared(ForkBlock& block);
    /// B1
@@ -144,9 +155,9 @@ private:
    TermNum skipAdvancedLeaders(TermNum from, const ProducerSet& set) const;
 
    // ---- cft.cpp ----
-   void onRequestVote(const MessageReceived&);
-   void onVote(const MessageReceived&);
-   void onConfirm(const MessageReceived&);
+   void take(PeerId from, const Signed<RequestVoteMessage>& request);
+   void take(PeerId from, const Signed<VoteMessage>& vote);
+   void take(PeerId from, const Signed<ConfirmMessage>& confirm);
    void cftRole();
    /// In the term after that one, which is this node's or a later one.
    void startElection(TermNum after);
@@ -192,8 +203,9 @@ private:
    std::int64_t retryProduceAt_ = 0;
    std::int64_t resendAt_ = 0;
    BlockId resentRoot_{}, resentPrepared_{}; ///< irreversible and best prepared block at the last resending
-   /// Votes for blocks that have not arrived, oldest first.
-   std::deque<std::pair<BlockId, MessageReceived>> early_;
+   /// Votes for blocks that have not arrived, by who sent them, oldest first. Of whoever has most the oldest gives way.
+   std::map<PeerId, std::deque<std::pair<BlockId, MessageReceived>>> early_;
+   std::size_t earlyCount_ = 0;
    static constexpr std::size_t earlyMax = 512;
    std::optional<std::int64_t> suspicionEndsAt_;
 
@@ -225,7 +237,8 @@ std::optional<Bytes> ReplicaState::sign(const M& message, Bytes* signature) {
 }
 
 template <SignedContent M>
-bool ReplicaState::verified(const Signed<M>& message, AccountNumber who, const ChainConsensus& consensus) {
+bool ReplicaState::isSigned(const Signed<M>& message, const ChainConsensus& consensus) {
+   const AccountNumber who = speakerOf(message.message);
    const Claim& claim = message.message.signer;
    const auto check = [&](const format::Consensus& under) {
       ++counters.signatureChecks;
@@ -243,6 +256,15 @@ bool ReplicaState::verified(const Signed<M>& message, AccountNumber who, const C
    if (check(current ? consensus.joint.current : consensus.joint.next->consensus))
       return true;
    ++counters.badSignatures;
+   return false;
+}
+
+template <SignedContent M>
+bool ReplicaState::verified(PeerId from, const Signed<M>& message, const ChainConsensus& consensus) {
+   if (isSigned(message, consensus))
+      return true;
+   if (consensus.sets.has(speakerOf(message.message), message.message.signer))
+      act(Forged{from});
    return false;
 }
 

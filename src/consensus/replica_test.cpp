@@ -351,11 +351,85 @@ TEST_F(BftTest, votesThatComeBeforeTheirBlockAreKept) {
 TEST_F(BftTest, aVoteInOtherBytesIsNoVote) { // D7
    begin(1);
    const Spot block = grow(node.genesis);
-   const auto before = node.replica->counters().ignoredMessages;
-   Bytes frame = testFrame(PrepareMessage{block.id, node.people[0].name, node.people[0].auth});
+   const auto before = node.replica->counters();
+   const PrepareMessage vote{block.id, node.people[0].name, node.people[0].auth};
+   auto message = std::get<Signed<PrepareMessage>>(*decodeMessage(testFrame(vote)));
+   message.packed.push_back(0);
+   node.step(MessageReceived{1, message});
+   EXPECT_EQ(node.replica->counters().ignoredMessages, before.ignoredMessages + 1);
+   EXPECT_EQ(node.replica->counters().signatureChecks, before.signatureChecks);
+   Bytes frame = testFrame(vote);
    frame.push_back(0);
-   node.step(MessageReceived{1, frame});
-   EXPECT_EQ(node.replica->counters().ignoredMessages, before + 1);
+   EXPECT_FALSE(decodeMessage(frame));
+}
+
+TEST_F(BftTest, whoRunsThroughTheTermsIsHeardAtAPace) {
+   begin(1);
+   const auto before = node.signatures.checks;
+   const auto taken = [&](TermNum from) {
+      node.effects.clear();
+      for (TermNum term = from; term < from + 1000; ++term)
+         node.receive(node.viewChange(term, 3));
+      return node.taken<Flood>().size();
+   };
+   EXPECT_LT(taken(10), 20u);
+   EXPECT_LT(node.signatures.checks - before, 20u);
+   // What somebody else forges in its name does not count.
+   node.wait(10 * second);
+   for (TermNum term = 5000; term < 5100; ++term)
+      node.step(MessageReceived{1, *decodeMessage(encode(node.viewChange(term, 3), Bytes(8)))});
+   const auto again = taken(10'000);
+   EXPECT_GT(again, 10u);
+   EXPECT_LT(again, 20u);
+}
+
+TEST_F(BftTest, whoFillsTheRoomForEarlyVotesLosesItsOwn) {
+   begin(1);
+   const BlockPtr block = node.build(node.genesis, {});
+   const BlockId id = format::blockId(block->block.header);
+   for (const std::size_t who : Who{0, 2, 3}) {
+      node.prepare(id, who);
+      node.commit(id, who);
+   }
+   // More than there is room for, of blocks that will never be.
+   for (std::uint32_t i = 0; i < 2000; ++i) {
+      BlockId nowhere = id;
+      std::memcpy(nowhere.data() + 8, &i, sizeof i);
+      const PrepareMessage vote{nowhere, node.people[0].name, node.people[0].auth};
+      node.step(MessageReceived{2 + i % 3, *decodeMessage(encode(vote, Bytes(64)))});
+   }
+   node.receive(block);
+   EXPECT_EQ(node.replica->irreversible(), id);
+}
+
+TEST_F(BftTest, whoBringsAForgedMessageIsNamed) {
+   begin(1);
+   const BlockPtr block = node.build(node.genesis, {});
+   const BlockId id = format::blockId(block->block.header);
+   const auto forged = [&](PeerId from, const auto& message) {
+      node.step(MessageReceived{from, *decodeMessage(encode(message, Bytes(8)))});
+   };
+   const auto named = [&] {
+      std::vector<PeerId> out;
+      for (const Forged& effect : node.taken<Forged>())
+         out.push_back(effect.from);
+      node.effects.clear();
+      return out;
+   };
+   using Peers = std::vector<PeerId>;
+   // Of a block that is not here yet: when that comes, from whomever.
+   forged(7, PrepareMessage{id, node.people[0].name, node.people[0].auth});
+   EXPECT_EQ(named(), Peers());
+   node.receive(block);
+   EXPECT_EQ(named(), Peers{7});
+   forged(8, CommitMessage{id, node.people[2].name, node.people[2].auth});
+   forged(9, node.viewChange(3, 2));
+   EXPECT_EQ(named(), (Peers{8, 9}));
+   // Where it is known what somebody has said, and of strangers, nothing is checked.
+   node.prepare(id, 2);
+   forged(8, PrepareMessage{id, node.people[2].name, node.people[2].auth});
+   forged(8, PrepareMessage{id, node.people[6].name, node.people[6].auth});
+   EXPECT_EQ(named(), Peers());
 }
 
 TEST_F(BftTest, strangersCostNoSignatureCheck) { // D14
@@ -1287,6 +1361,25 @@ TEST_F(CftTest, whoProducesAloneHasNobodyToTell) {
    const Spot work = seal(node.genesis, {.commitNum = 10, .transactions = 1});
    ASSERT_EQ(node.replica->irreversible(), work.id);
    EXPECT_FALSE(node.taken<Produce>().back().news);
+}
+
+TEST_F(CftTest, whatCanChangeNothingCostsNoSignatureCheck) {
+   begin();
+   lead();
+   const TermNum term = node.replica->term();
+   const Spot first = seal(node.genesis), second = seal(first);
+   node.receive(confirm(term, 1, first));
+   const auto before = node.signatures.checks;
+   node.receive(vote(term - 1, 0, 2));        // of a term that is over
+   node.receive(vote(term, 1, 2));            // for another
+   node.receive(vote(term, 0, 2));            // for one that leads already
+   node.receive(confirm(term - 1, 2, first)); // of a term that is over
+   node.receive(confirm(term, 1, first));     // said before
+   node.receive(ConfirmMessage{term, node.people[2].name, 90, node.people[2].auth});
+   EXPECT_EQ(node.signatures.checks, before);
+   node.receive(confirm(term, 1, second));
+   EXPECT_EQ(node.signatures.checks, before + 1);
+   EXPECT_EQ(node.replica->irreversible(), second.id);
 }
 
 TEST_F(CftTest, aConfirmOfAStrangerIsIgnored) {

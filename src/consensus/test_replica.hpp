@@ -83,7 +83,7 @@ struct TestReplica {
    void receive(const BlockPtr& block) { step(BlockReceived{1, block}); }
    template <SignedContent M>
    void receive(const M& message) {
-      step(MessageReceived{1, testFrame(message)});
+      step(MessageReceived{1, *decodeMessage(testFrame(message))});
    }
    void wait(std::int64_t us) {
       now.monotonic += us;

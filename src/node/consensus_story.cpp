@@ -8,6 +8,13 @@ namespace {
 
 std::string seconds(std::int64_t us) { return std::to_string((us + 500'000) / 1'000'000) + " s"; }
 
+std::string namesOf(const std::set<format::AccountNumber>& producers) {
+   std::string out;
+   for (const auto name : producers)
+      out += (out.empty() ? "" : ", ") + name.str();
+   return out;
+}
+
 } // namespace
 
 void ConsensusStory::heard(format::AccountNumber producer, consensus::MessageType kind, ByteView mark,
@@ -27,8 +34,14 @@ void ConsensusStory::heard(format::AccountNumber producer, consensus::MessageTyp
 
 std::vector<ConsensusStory::Line> ConsensusStory::look(const Moment& now) {
    std::vector<Line> out;
-   if (now.producers != producers_) {
+   if (now.producers != producers_ || now.bft != bft_) {
+      if (!producers_.empty() && !now.producers.empty())
+         out.push_back({false, "The blocks are now made by " + namesOf(now.producers) +
+                                   (now.producers.size() == 1 ? " alone"
+                                    : now.bft                 ? ", under BFT"
+                                                              : ", under CFT")});
       producers_ = now.producers;
+      bft_ = now.bft;
       std::erase_if(voices_, [&](const auto& voice) { return !producers_.contains(voice.first); });
       for (const auto name : producers_)
          if (name != now.self)

@@ -18,10 +18,11 @@ public:
    /// Nothing irreversible for so long is worth a line.
    static constexpr std::int64_t standstillUs = 5'000'000;
 
-   /// Of one moment. No producers: there is one alone, or none, and nothing to tell.
+   /// Of one moment. Of one producer alone nothing is told but that it is one.
    struct Moment {
       std::int64_t nowUs = 0;
       std::set<format::AccountNumber> producers{};
+      bool bft = false;
       /// 0: this node only follows, and need not hear the votes of others.
       format::AccountNumber self{};
       /// Whether everybody's votes come here. Under CFT they go to the leader, and others hear the leader alone.
@@ -52,6 +53,7 @@ private:
    };
    std::map<format::AccountNumber, Voice> voices_;
    std::set<format::AccountNumber> producers_;
+   bool bft_ = false;
    consensus::TermNum term_ = 0;
    format::AccountNumber leader_{};
    consensus::BlockNum irreversible_ = 0;

@@ -9,7 +9,7 @@ namespace {
 struct ConsensusStoryTest : testing::Test {
    const format::AccountNumber ada{"ada"}, ben{"ben"}, eve{"eve"};
    ConsensusStory story;
-   ConsensusStory::Moment moment{0, {ada, ben, eve}, ada, true, 3, ben, 10, 2};
+   ConsensusStory::Moment moment{0, {ada, ben, eve}, false, ada, true, 3, ben, 10, 2};
    std::vector<std::string> told;
 
    /// Seconds pass, in which the given producers speak, and blocks become irreversible or not.
@@ -106,6 +106,19 @@ TEST_F(ConsensusStoryTest, strangersAndASoleProducerAreNoStory) {
    pass(1, {ben, eve}, true);
    moment.producers = {ada};
    pass(20, {}, false);
+   EXPECT_EQ(taken(), Lines{"The blocks are now made by ada alone"});
+}
+
+TEST_F(ConsensusStoryTest, whoMakesTheBlocksIsTold) {
+   look();
+   EXPECT_EQ(taken(), Lines()) << "who did before this node began is no news";
+   moment.bft = true;
+   look();
+   EXPECT_EQ(taken(), Lines{"The blocks are now made by ada, ben, eve, under BFT"});
+   moment.producers.insert(format::AccountNumber("gus"));
+   look();
+   EXPECT_EQ(taken(), Lines{"The blocks are now made by ada, ben, eve, gus, under BFT"});
+   pass(10, {ben, eve, format::AccountNumber("gus")}, true);
    EXPECT_EQ(taken(), Lines());
 }
 

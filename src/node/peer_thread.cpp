@@ -16,9 +16,6 @@ namespace {
 constexpr auto tick = std::chrono::milliseconds(250);
 /// Actions of services that wait for this thread.
 constexpr std::size_t waitingActionsMax = 1024;
-/// The same reason for closing a link is told once in so many microseconds.
-constexpr std::int64_t logEveryUs = 60'000'000;
-constexpr std::size_t loggedMax = 1000;
 constexpr std::size_t sendersMax = 4096;
 /// Ids of irreversible blocks that were asked for lately.
 constexpr std::size_t idsMax = 4096;
@@ -35,47 +32,33 @@ std::uint64_t randomNumber() {
    return out;
 }
 
+/// Terms, so that a later one is greater.
+Bytes markOf(consensus::TermNum term) {
+   Bytes out;
+   for (unsigned shift = 32; shift > 0; shift -= 8)
+      out.push_back(static_cast<std::uint8_t>(term >> (shift - 8)));
+   return out;
+}
+
 /// What comes from others, as it is told in the log: whoever it says it is from, and what is new in it.
-void hear(ConsensusStory& story, const consensus::Event& event) {
-   using consensus::MessageType;
-   if (const auto* block = std::get_if<consensus::BlockReceived>(&event))
-      return story.heard(block->block->block.header.producer, MessageType::block,
-                         format::blockId(block->block->block.header), nowUs());
-   const auto* message = std::get_if<consensus::MessageReceived>(&event);
-   if (!message)
-      return;
-   const auto tell = [&]<class M>(std::type_identity<M>, format::AccountNumber M::* name, auto&& mark) {
-      if (const auto decoded = consensus::decode<M>(message->frame))
-         story.heard(decoded->message.*name, M::messageType, mark(decoded->message), nowUs());
-   };
-   const auto voted = [&]<class M>(std::type_identity<M>) {
-      if (const auto decoded = consensus::decode<M>(message->frame))
-         story.heard(decoded->message.producer, consensus::messageTypeOf<M>, decoded->message.block_id, nowUs());
-   };
-   const auto always = [](const auto&) { return Bytes(); };
-   switch (consensus::typeOf(message->frame).value_or(MessageType::init)) {
-   case MessageType::confirm:
-      return tell(std::type_identity<consensus::ConfirmMessage>(), &consensus::ConfirmMessage::follower_id, always);
-   case MessageType::requestVote:
-      return tell(std::type_identity<consensus::RequestVoteMessage>(), &consensus::RequestVoteMessage::candidate_id,
-                  always);
-   case MessageType::vote:
-      return tell(std::type_identity<consensus::VoteMessage>(), &consensus::VoteMessage::voter_id, always);
-   case MessageType::viewChange:
-      return tell(std::type_identity<consensus::ViewChangeMessage>(), &consensus::ViewChangeMessage::producer,
-                  [](const auto& m) {
-                     Bytes out;
-                     for (unsigned shift = 32; shift > 0; shift -= 8)
-                        out.push_back(static_cast<std::uint8_t>(m.term >> (shift - 8)));
-                     return out;
-                  });
-   case MessageType::prepare:
-      return voted(std::type_identity<consensus::PrepareMessage>());
-   case MessageType::commit:
-      return voted(std::type_identity<consensus::CommitMessage>());
-   default:
-      return;
-   }
+void hear(ConsensusStory& story, const consensus::BlockReceived& received) {
+   const auto& header = received.block->block.header;
+   story.heard(header.producer, consensus::MessageType::block, format::blockId(header), nowUs());
+}
+void hear(ConsensusStory& story, const consensus::MessageReceived& received) {
+   std::visit(
+       [&]<class M>(const M& m) {
+          if constexpr (requires { m.message.signer; }) {
+             Bytes mark; // the others are said to one who counts them, and repeated by nobody else
+             if constexpr (requires { m.message.block_id; })
+                mark = toBytes(m.message.block_id);
+             else if constexpr (requires { m.message.best_prepared; })
+                mark = markOf(m.message.term);
+             story.heard(consensus::speakerOf(m.message), consensus::messageTypeOf<std::decay_t<decltype(m.message)>>,
+                         mark, nowUs());
+          }
+       },
+       received.message);
 }
 
 std::set<format::AccountNumber> namesIn(const consensus::ProducerSets& sets) {
@@ -134,12 +117,10 @@ public:
    bool knows(const peer::BlockId& id) const override { return replica_->knows(id) || held_.contains(id); }
    std::optional<peer::ExtendedBlockId> parent(const peer::BlockId& id) const override {
       auto block = replica_->block(id);
-      if (!block) {
-         const auto held = held_.find(id);
-         if (held == held_.end())
-            return std::nullopt;
-         block = held->second.block;
-      }
+      if (!block)
+         block = held_.find(id);
+      if (!block)
+         return std::nullopt;
       const auto& header = block->block.header;
       return peer::ExtendedBlockId{header.previous, header.blockNum - 1};
    }
@@ -159,6 +140,27 @@ public:
    bool isProducer(format::AccountNumber name) const override { return replica_->sets().has(name); }
    bool isProducer(format::AccountNumber name, const format::Claim& claim) const override {
       return replica_->sets().has(name, claim);
+   }
+   bool isSigned(const consensus::Message& message) const override {
+      return std::visit(
+          [&]<class M>(const M& m) {
+             if constexpr (requires { m.signature; })
+                return replica_->isSigned(m);
+             else
+                return false;
+          },
+          message);
+   }
+   std::optional<std::string> authorProblem(const format::BlockHeader& header, ByteView signature) const override {
+      return awaitsCode(header) ? std::nullopt : replica_->authorProblem(header, signature);
+   }
+   /// Whether a signature below such a block cannot be checked yet: by code that an ancestor brings and that is known
+   /// when that one is executed.
+   bool awaitsCode(const format::BlockHeader& header) const {
+      if (held_.contains(header.previous))
+         return true;
+      const auto parent = replica_->block(header.previous);
+      return parent && parent->block.header.authCode && !kernel_.retained(header.previous);
    }
 
 private:
@@ -527,9 +529,10 @@ void PeerThread::tellStory(std::int64_t nowUs) {
    moment.nowUs = nowUs;
    moment.term = replica_->term();
    moment.irreversible = replica_->irreversibleNum();
+   moment.producers = producers_;
+   moment.bft = sets.current.bft();
    if (!sets.single()) {
       const bool leads = replica_->role() == consensus::Role::leader;
-      moment.producers = producers_;
       moment.self = producers_.contains(options_.producer) ? options_.producer : format::AccountNumber();
       moment.hearsAll = leads || sets.current.bft();
       moment.quorum = sets.current.strong();
@@ -612,6 +615,7 @@ void PeerThread::perform(consensus::StopProducing&) {
    command([this](kernel::Kernel&) { chain_.stopProducing(); });
 }
 
+void PeerThread::perform(consensus::Forged& effect) { network_->forged(effect.from, nowUs()); }
 void PeerThread::perform(consensus::Halt& effect) { onFault_(("consensus has failed: " + effect.reason).c_str()); }
 
 bool PeerThread::leadsAlone() const {
@@ -621,9 +625,11 @@ bool PeerThread::leadsAlone() const {
 
 /// A block or a message of a neighbour.
 void PeerThread::received(consensus::Event&& event) {
-   if (!leadsAlone())
-      hear(story_, event);
+   if (const auto* message = std::get_if<consensus::MessageReceived>(&event); message && !leadsAlone())
+      hear(story_, *message);
    if (const auto* block = std::get_if<consensus::BlockReceived>(&event)) {
+      if (!leadsAlone())
+         hear(story_, *block);
       const auto& header = block->block->block.header;
       const auto id = format::blockId(header);
       if (!replica_->knows(id)) {
@@ -636,8 +642,9 @@ void PeerThread::received(consensus::Event&& event) {
          if (senders_.size() >= sendersMax)
             senders_.erase(senders_.begin());
          senders_.try_emplace(id, block->from);
-         if (awaitsCode(header)) {
-            held_.try_emplace(id, *block);
+         if (view_->awaitsCode(header)) {
+            if (const auto most = held_.add(id, *block))
+               network_->disconnect(*most, "it sends more blocks than can be kept until they can be checked");
             return;
          }
       }
@@ -645,28 +652,11 @@ void PeerThread::received(consensus::Event&& event) {
    step(event);
 }
 
-/// Whether a signature below such a block cannot be checked yet: by code that an ancestor brings and that is known
-/// when that one is executed.
-bool PeerThread::awaitsCode(const format::BlockHeader& header) const {
-   if (held_.contains(header.previous))
-      return true;
-   const auto parent = replica_->block(header.previous);
-   return parent && parent->block.header.authCode && !kernel_.retained(header.previous);
-}
-
 /// A block was executed: those that waited for it go on.
 void PeerThread::release() {
-   std::erase_if(held_,
-                 [&](const auto& held) { return format::blockNumOf(held.first) <= replica_->irreversibleNum(); });
-   for (auto at = held_.begin(); at != held_.end();) { // parents first
-      if (awaitsCode(at->second.block->block.header)) {
-         ++at;
-         continue;
-      }
-      const consensus::BlockReceived block = std::move(at->second);
-      at = held_.erase(at);
-      step(block);
-   }
+   held_.dropUpTo(replica_->irreversibleNum());
+   while (const auto block = held_.take([&](const auto& header) { return !view_->awaitsCode(header); }))
+      step(*block);
 }
 
 void PeerThread::takeDurable() {
@@ -765,19 +755,18 @@ void PeerThread::handOut() {
             const auto at = links_.find(close->peer);
             if (at == links_.end())
                continue;
-            const std::int64_t time = nowUs();
-            if (logged_.size() >= loggedMax)
-               logged_.clear();
-            if (auto& told = logged_[close->reason]; told == 0 || time - told > logEveryUs) {
-               told = time;
+            if (reasons_.isNew(close->reason, nowUs()))
                tellOfLink(log::Level::warning,
                           "The connection to " + at->second->where() + " is closed: " + close->reason);
-            }
             at->second->drop();
             links_.erase(at);
             snapshots_->closed(close->peer);
          } else if (auto* toConsensus = std::get_if<peer::ToConsensus>(&output)) {
             received(std::move(toConsensus->event));
+         } else if (auto* known = std::get_if<peer::KnownBlock>(&output)) {
+            // One that is held, or gone meanwhile, needs no proof.
+            if (replica_->knows(format::blockId(known->event.block->block.header)))
+               received(std::move(known->event));
          } else if (auto* transaction = std::get_if<peer::TransactionFrame>(&output)) {
             options_.transaction(std::move(transaction->data));
          } else if (auto* state = std::get_if<peer::StateSigned>(&output)) {

@@ -4,8 +4,10 @@
 #include "consensus/consensus.hpp"
 #include "node/chain_thread.hpp"
 #include "node/consensus_story.hpp"
+#include "node/held_blocks.hpp"
 #include "node/log_allowance.hpp"
 #include "node/state_snapshots.hpp"
+#include "node/told_lately.hpp"
 #include "node/wake.hpp"
 #include "peer/network.hpp"
 #include "vm/execution_thread.hpp"
@@ -141,9 +143,6 @@ private:
       consensus::Event event;
    };
 
-   /// Blocks that consensus is not told of yet, by id, which sorts by height.
-   using HeldBlocks = std::map<peer::BlockId, consensus::BlockReceived>;
-
    class View;
    class Signer;
    class Incoming;
@@ -173,10 +172,10 @@ private:
    void perform(consensus::Produce& effect);
    void perform(consensus::StopProducing& effect);
    void perform(consensus::Disconnect& effect);
+   void perform(consensus::Forged& effect);
    void perform(consensus::Halt& effect);
    void command(std::function<void(kernel::Kernel&)> task);
    void received(consensus::Event&& event);
-   bool awaitsCode(const format::BlockHeader& header) const;
    void release();
    void handOut();
    void lookAtChain();
@@ -223,7 +222,7 @@ private:
    std::set<format::AccountNumber> producers_;
    std::vector<format::Claim> ownClaims_; ///< that the chain knows this node by
    ConsensusStory story_;
-   std::map<std::string, std::int64_t> logged_; ///< reasons for closing, and when they were told
+   ToldLately reasons_{60'000'000}; ///< for closing a link
    LogAllowance linkLines_;
    vm::ExecutionThread thread_;
 };

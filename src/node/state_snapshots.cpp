@@ -50,8 +50,7 @@ public:
    const std::vector<Bytes>& headers() const override { return state_.headers; }
 
    consensus::SnapshotPart part(std::optional<Place>& place) const override {
-      const auto* at = std::ranges::find(peer::snapshotDatabases, place->db);
-      if (at == std::end(peer::snapshotDatabases)) // a peer that asks for what is not there gets the beginning
+      if (!peer::isInSnapshot(place->db)) // a peer that asks for what is not there gets the beginning
          return part(place = Place{});
       consensus::SnapshotPart out{state_.state->id, place->db, place->key, {}, {}};
       std::size_t bytes = 0;
@@ -67,12 +66,7 @@ public:
          out.rows.push_back({toBytes(entry.key.subspan(1)), toBytes(entry.value)});
          bytes += entry.key.size() + entry.value.size() + rowBytes;
       }
-      if (!out.highKey.empty())
-         place = Place{place->db, out.highKey};
-      else if (at + 1 != std::end(peer::snapshotDatabases))
-         place = Place{at[1], {}};
-      else
-         place.reset();
+      place = peer::placeBehind(out);
       return out;
    }
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace polis::peer {
@@ -43,6 +44,10 @@ public:
    /// Producers of the set in force and of the one to come.
    virtual bool isProducer(AccountNumber name) const = 0;
    virtual bool isProducer(AccountNumber name, const format::Claim& claim) const = 0;
+   /// Whether one of them has signed it. Takes a while.
+   virtual bool isSigned(const consensus::Message& message) const = 0;
+   /// Why a block whose parent `knows` holds of is not its author's, as far as that is known. Takes a while.
+   virtual std::optional<std::string> authorProblem(const format::BlockHeader& header, ByteView signature) const = 0;
 };
 
 } // namespace polis::peer

@@ -17,12 +17,19 @@ constexpr std::uint8_t introductionType = 31;
 /// Frees a link of blocks that it cannot be waited for any more.
 constexpr std::size_t reasonBytesMax = 200;
 
-template <class M>
-std::optional<BlockId> blockOf(ByteView frame, const ChainView& view, bool& member) {
-   const auto message = consensus::decode<M>(frame);
-   member = message && view.isProducer(message->message.producer, message->message.signer);
-   return message ? std::optional(message->message.block_id) : std::nullopt;
-}
+/// What a block's frame says besides the transactions.
+struct BlockWithoutTransactions {
+   format::BlockHeader header{};
+};
+struct BareBlock {
+   BlockWithoutTransactions block{};
+   Bytes signature{};
+   std::optional<Bytes> auxConsensusData{};
+};
+struct BareBlockMessage {
+   static constexpr MessageType messageType = MessageType::block;
+   BareBlock block{};
+};
 
 } // namespace
 
@@ -78,8 +85,10 @@ void Network::opened(PeerId peer, std::int64_t nowUs, std::optional<Source> sour
    }
    Link& link = links_.try_emplace(peer, view_).first->second;
    link.source = source;
-   link.openedUs = link.allowanceUs = nowUs;
-   link.transactionBytes = limits_.transactionBytesBurst;
+   link.openedUs = nowUs;
+   link.transactions = {limits_.transactionBytesBurst, nowUs};
+   link.forgeries = {limits_.forgeriesBurst, nowUs};
+   link.questions = {limits_.questionsBurst, nowUs};
    put(peer, consensus::encode(consensus::InitMessage{}));
    routes_.linkUp(peer);
    pumpRoutes();
@@ -106,6 +115,12 @@ void Network::disconnect(PeerId peer, std::string reason) {
    receiver_.closed(peer);
    reason.resize(std::min(reason.size(), reasonBytesMax));
    out_.push_back(CloseLink{peer, std::move(reason)});
+}
+
+void Network::forged(PeerId peer, std::int64_t nowUs) {
+   Link* link = find(peer);
+   if (link && !link->forgeries.take(1, limits_.forgeriesPerSec, limits_.forgeriesBurst, nowUs))
+      disconnect(peer, "it sends messages that are forged");
 }
 
 void Network::put(PeerId peer, Bytes frame) {
@@ -230,9 +245,10 @@ bool Network::mayRead(PeerId peer, std::int64_t nowUs) const {
 }
 
 void Network::forgetAhead(Link& link) const {
-   const BlockNum head = view_.head().num;
+   const BlockNum committed = view_.committed().num;
    std::erase_if(link.ahead, [&](const Ahead& a) {
-      const bool done = a.block.num <= head || !view_.knows(a.block.id);
+      const bool done =
+          a.block.num <= committed || view_.onChain(a.block.num) == a.block.id || !view_.knows(a.block.id);
       if (done)
          link.aheadBytes -= a.bytes;
       return done;
@@ -289,7 +305,8 @@ void Network::frame(PeerId peer, ByteView frame, std::int64_t nowUs) {
       return;
    }
    case MessageType::requestRoutes:
-      routes_.requestAll(peer);
+      if (allowQuestion(peer, nowUs))
+         routes_.requestAll(peer);
       return;
    case MessageType::hello: {
       const auto message = consensus::decode<consensus::HelloMessage>(frame);
@@ -309,7 +326,7 @@ void Network::frame(PeerId peer, ByteView frame, std::int64_t nowUs) {
    case MessageType::commit:
    case MessageType::viewChange:
    case MessageType::requestView:
-      return takeInner(peer, toBytes(frame), nowUs);
+      return takeInner(peer, frame, nowUs);
    case MessageType::stateChecksum: {
       auto message = consensus::decode<consensus::StateChecksumMessage>(frame);
       if (!message)
@@ -358,12 +375,31 @@ bool Network::tooLong(ByteView message) const {
 }
 
 void Network::takeBlock(PeerId peer, Link& link, ByteView frame, std::int64_t nowUs) {
+   const auto malformed = [&] { disconnect(peer, "a block is malformed"); };
+   // Its transactions are not looked at before it is clear that they are wanted: that alone takes long.
+   auto bare = consensus::decode<BareBlockMessage>(frame);
+   if (!bare)
+      return malformed();
+   const format::BlockHeader& header = bare->block.block.header;
+   const ExtendedBlockId id{format::blockId(header), header.blockNum};
+   link.sync.received(id);
+   if (header.blockNum <= view_.committed().num || !view_.knows(header.previous))
+      return;
+   if (view_.knows(id.id)) {
+      if (bare->block.auxConsensusData) {
+         format::SignedBlock known;
+         known.block.header = std::move(bare->block.block.header);
+         known.auxConsensusData = std::move(bare->block.auxConsensusData);
+         out_.push_back(KnownBlock{{peer, std::make_shared<const format::SignedBlock>(std::move(known))}});
+      }
+      return;
+   }
+   if (frame.size() > limits_.trustedBlockBytes)
+      if (auto problem = view_.authorProblem(header, bare->block.signature))
+         return disconnect(peer, std::move(*problem));
    auto message = consensus::decode<consensus::BlockMessage>(frame);
    if (!message)
-      return disconnect(peer, "a block is malformed");
-   const BlockNum num = message->block.block.header.blockNum;
-   const ExtendedBlockId id{format::blockId(message->block.block.header), num};
-   link.sync.received(id);
+      return malformed();
    link.ahead.push_back({id, frame.size()});
    link.aheadBytes += frame.size();
    if (link.ahead.size() >= limits_.aheadBlocksMax || link.aheadBytes >= limits_.aheadBytesMax)
@@ -374,6 +410,11 @@ void Network::takeBlock(PeerId peer, Link& link, ByteView frame, std::int64_t no
 
 void Network::takeSnapshot(PeerId peer, Link& link, ByteView frame, std::int64_t nowUs) {
    if (receiver_.source() && receiver_.source() != peer) {
+      std::size_t waiting = frame.size();
+      for (const auto& [other, of] : links_)
+         waiting += of.held ? of.held->size() : 0;
+      if (waiting > limits_.waitingSnapshotBytes)
+         return disconnect(peer, "too many snapshots wait already");
       link.held = toBytes(frame);
       return;
    }
@@ -435,22 +476,54 @@ void Network::takeEnvelope(PeerId peer, ByteView frame, std::int64_t nowUs) {
    if (tooLong(message->data)) // whoever passed it on need not have known better
       return;
    if (message->destination == self_ && self_.value)
-      return takeInner(peer, std::move(message->data), nowUs);
-   std::optional<BlockId> about;
-   if (inner == MessageType::wasmProducer) {
-      Link* link = find(peer);
-      if (!link || !allowTransaction(*link, message->data.size(), nowUs))
-         return;
-   } else if (!mayRelay(message->data, about)) {
-      return;
-   }
-   const auto next = routes_.next(message->destination);
-   const Link* to = next && *next != peer ? find(*next) : nullptr;
-   if (to && to->unsentBytes + frame.size() <= limits_.relayWindowBytes)
-      putAbout(*next, toBytes(frame), about);
+      return takeInner(peer, message->data, nowUs);
+   relay(peer, frame, *message, nowUs);
 }
 
-void Network::takeInner(PeerId peer, Bytes frame, std::int64_t nowUs) {
+void Network::relay(PeerId from, ByteView envelope, const consensus::RoutingEnvelope& message, std::int64_t nowUs) {
+   Link* link = find(from);
+   std::optional<BlockId> about;
+   std::optional<consensus::Message> vote;
+   if (consensus::typeOf(message.data) == MessageType::wasmProducer) {
+      if (!link || !allowTransaction(*link, message.data.size(), nowUs))
+         return;
+   } else {
+      // View changes are flooded, by who has checked them.
+      if (consensus::typeOf(message.data) != MessageType::viewChange)
+         vote = consensus::decodeMessage(message.data);
+      const auto look = [&]<class M>(const M& m) {
+         if constexpr (requires { m.message.block_id; })
+            about = m.message.block_id;
+         if constexpr (requires { m.message.signer; })
+            return view_.isProducer(consensus::speakerOf(m.message), m.message.signer);
+         return false;
+      };
+      if (!vote || !std::visit(look, *vote))
+         return;
+   }
+   const auto next = routes_.next(message.destination);
+   const Link* to = next && *next != from ? find(*next) : nullptr;
+   if (!to || to->unsentBytes + envelope.size() > limits_.relayWindowBytes)
+      return;
+   // Whoever gets it blames this node for what is forged.
+   if (vote && !isGenuine(message.data, *vote))
+      return forged(from, nowUs);
+   putAbout(*next, toBytes(envelope), about);
+}
+
+bool Network::isGenuine(ByteView inner, const consensus::Message& message) {
+   const auto id = format::sha256(inner);
+   if (std::ranges::find(genuine_, id) != genuine_.end())
+      return true;
+   if (!view_.isSigned(message))
+      return false;
+   if (genuine_.size() >= genuineMax)
+      genuine_.pop_front();
+   genuine_.push_back(id);
+   return true;
+}
+
+void Network::takeInner(PeerId peer, ByteView frame, std::int64_t nowUs) {
    switch (static_cast<MessageType>(frame[0])) {
    case MessageType::wasmProducer: {
       Link* link = find(peer);
@@ -468,51 +541,35 @@ void Network::takeInner(PeerId peer, Bytes frame, std::int64_t nowUs) {
    case MessageType::commit:
    case MessageType::viewChange:
    case MessageType::requestView:
-      out_.push_back(ToConsensus{consensus::MessageReceived{peer, std::move(frame)}});
+      if (consensus::typeOf(frame) == MessageType::requestView && !allowQuestion(peer, nowUs))
+         return;
+      if (auto message = consensus::decodeMessage(frame))
+         out_.push_back(ToConsensus{consensus::MessageReceived{peer, std::move(*message)}});
       return;
    default:
       return;
    }
 }
 
-bool Network::allowTransaction(Link& link, std::size_t bytes, std::int64_t nowUs) {
-   const auto elapsed = static_cast<std::uint64_t>(std::clamp<std::int64_t>(nowUs - link.allowanceUs, 0, 60'000'000));
-   const std::uint64_t gained = elapsed * limits_.transactionBytesPerSec / 1'000'000;
-   if (gained > 0) {
-      link.transactionBytes = static_cast<std::size_t>(
-          std::min<std::uint64_t>(limits_.transactionBytesBurst, link.transactionBytes + gained));
-      link.allowanceUs = nowUs;
+bool Network::Allowance::take(std::size_t amount, std::size_t perSec, std::size_t burst, std::int64_t nowUs) {
+   const auto elapsed = static_cast<std::uint64_t>(std::clamp<std::int64_t>(nowUs - atUs, 0, 60'000'000));
+   if (const std::uint64_t gained = elapsed * perSec / 1'000'000; gained > 0) {
+      left = static_cast<std::size_t>(std::min<std::uint64_t>(burst, left + gained));
+      atUs = nowUs;
    }
-   if (link.transactionBytes < bytes)
+   if (left < amount)
       return false;
-   link.transactionBytes -= bytes;
+   left -= amount;
    return true;
 }
 
-bool Network::mayRelay(ByteView inner, std::optional<BlockId>& about) const {
-   bool member = false;
-   switch (static_cast<MessageType>(inner[0])) {
-   case MessageType::prepare:
-      about = blockOf<consensus::PrepareMessage>(inner, view_, member);
-      return member;
-   case MessageType::commit:
-      about = blockOf<consensus::CommitMessage>(inner, view_, member);
-      return member;
-   case MessageType::confirm: {
-      const auto message = consensus::decode<consensus::ConfirmMessage>(inner);
-      return message && view_.isProducer(message->message.follower_id, message->message.signer);
-   }
-   case MessageType::requestVote: {
-      const auto message = consensus::decode<consensus::RequestVoteMessage>(inner);
-      return message && view_.isProducer(message->message.candidate_id, message->message.signer);
-   }
-   case MessageType::vote: {
-      const auto message = consensus::decode<consensus::VoteMessage>(inner);
-      return message && view_.isProducer(message->message.voter_id, message->message.signer);
-   }
-   default:
-      return false;
-   }
+bool Network::allowQuestion(PeerId peer, std::int64_t nowUs) {
+   Link* link = find(peer);
+   return link && link->questions.take(1, limits_.questionsPerSec, limits_.questionsBurst, nowUs);
+}
+
+bool Network::allowTransaction(Link& link, std::size_t bytes, std::int64_t nowUs) {
+   return link.transactions.take(bytes, limits_.transactionBytesPerSec, limits_.transactionBytesBurst, nowUs);
 }
 
 // ---- sending -------------------------------------------------------------------------------------------------------

@@ -41,6 +41,16 @@ struct Limits {
    std::size_t viewChangeBytesMax = 256 * 1024;
    /// From the opening of a link to its Init.
    std::int64_t initUs = 10'000'000;
+   /// Longer blocks are looked into only when their author is known to have made them.
+   std::size_t trustedBlockBytes = 64 * 1024;
+   /// First frames of snapshots that wait for their turn, together.
+   std::size_t waitingSnapshotBytes = std::size_t{32} << 20;
+   /// Forged messages that a neighbour may pass on: so many at once, and so many a second.
+   std::size_t forgeriesBurst = 64;
+   std::size_t forgeriesPerSec = 1;
+   /// Questions, whose answers are long: so many at once, and so many a second.
+   std::size_t questionsBurst = 16;
+   std::size_t questionsPerSec = 4;
    /// Transactions that a neighbour may hand in: bytes a second, and what may be saved up.
    std::size_t transactionBytesPerSec = std::size_t{4} << 20;
    std::size_t transactionBytesBurst = std::size_t{16} << 20;
@@ -74,6 +84,10 @@ struct CloseLink {
 struct ToConsensus {
    consensus::Event event;
 };
+/// A block that is known: without its transactions, for the proof that came with it.
+struct KnownBlock {
+   consensus::BlockReceived event;
+};
 /// frac(Action) from another node, for `x-http::recv` on socket 0.
 struct TransactionFrame {
    Bytes data;
@@ -83,7 +97,7 @@ struct StateSigned {
    PeerId from = 0;
    consensus::StateChecksumMessage message;
 };
-using Output = std::variant<SendFrame, CloseLink, ToConsensus, TransactionFrame, StateSigned>;
+using Output = std::variant<SendFrame, CloseLink, ToConsensus, KnownBlock, TransactionFrame, StateSigned>;
 
 /// Pure, one thread. Time in microseconds of a clock that never goes back. Whatever comes from a peer is bounded here.
 class Network {
@@ -126,6 +140,8 @@ public:
    /// To every neighbour but one, once it has the block.
    void floodAbout(const Bytes& frame, const BlockId& about, std::optional<PeerId> except);
    void disconnect(PeerId peer, std::string reason);
+   /// A message that came from there was forged: it is no neighbour of anybody honest, who would not have passed it on.
+   void forged(PeerId peer, std::int64_t nowUs);
 
    /// Whether the next frame of this link may be read now.
    bool mayRead(PeerId peer, std::int64_t nowUs) const;
@@ -138,6 +154,12 @@ public:
    bool hasRoute(AccountNumber producer) const { return routes_.next(producer).has_value(); }
 
 private:
+   /// So much a second; what was not taken is saved up, as far as `burst`.
+   struct Allowance {
+      std::size_t left = 0;
+      std::int64_t atUs = 0;
+      bool take(std::size_t amount, std::size_t perSec, std::size_t burst, std::int64_t nowUs);
+   };
    struct Ahead {
       ExtendedBlockId block;
       std::size_t bytes = 0;
@@ -159,8 +181,7 @@ private:
       std::int64_t pausedUs = 0; ///< since when there is too much ahead; 0: there is not
       std::deque<Deferred> deferred;
       std::size_t deferredBytes = 0;
-      std::size_t transactionBytes = 0; ///< what is left of the allowance
-      std::int64_t allowanceUs = 0;
+      Allowance transactions, forgeries, questions;
       std::optional<Bytes> held; ///< of its snapshot, while that of another link comes in
    };
 
@@ -177,12 +198,14 @@ private:
    /// No snapshot comes in: the next link that has one may go on.
    void nextSnapshot(std::int64_t nowUs);
    void takeEnvelope(PeerId peer, ByteView frame, std::int64_t nowUs);
-   void takeInner(PeerId peer, Bytes frame, std::int64_t nowUs);
+   void takeInner(PeerId peer, ByteView frame, std::int64_t nowUs);
    /// Longer ones are not even read: that alone takes long.
    bool tooLong(ByteView message) const;
    bool allowTransaction(Link& link, std::size_t bytes, std::int64_t nowUs);
-   /// Whether a message for others may pass, and the block that it is about.
-   bool mayRelay(ByteView inner, std::optional<BlockId>& about) const;
+   bool allowQuestion(PeerId peer, std::int64_t nowUs);
+   /// To where it is to go, unless it is forged.
+   void relay(PeerId from, ByteView envelope, const consensus::RoutingEnvelope& message, std::int64_t nowUs);
+   bool isGenuine(ByteView inner, const consensus::Message& message);
    void forgetAhead(Link& link) const;
 
    AccountNumber self_;
@@ -194,6 +217,9 @@ private:
    SnapshotSink* snapshotSink_;
    SnapshotReceiver receiver_;
    std::map<PeerId, Link> links_;
+   /// Messages that are signed, and were passed on: one goes to many producers, in an envelope for each.
+   std::deque<format::Checksum256> genuine_;
+   static constexpr std::size_t genuineMax = 256;
    std::vector<Output> out_;
 };
 

@@ -132,14 +132,47 @@ TEST_F(NetworkTest, blocksFarAheadOfExecutionStopTheReading) {
    other.grow(10);
    for (BlockNum n = 2; n <= 9; ++n) {
       EXPECT_TRUE(network->mayRead(5, 1)) << n;
-      view.memory[*other.onChain(n)] = other.chain[n - 2];
       network->frame(5, *other.blockFrame(n), 1);
+      view.memory[*other.onChain(n)] = other.chain[n - 2];
    }
    EXPECT_EQ(taken<ToConsensus>().size(), 8u);
    EXPECT_FALSE(network->mayRead(5, 1));
    view.add(other.chain[0]);
    network->chainChanged();
    EXPECT_TRUE(network->mayRead(5, 1));
+}
+
+TEST_F(NetworkTest, blocksBesideTheChainCountAsAhead) {
+   limits.aheadBlocksMax = 8;
+   view.grow(3);
+   begin();
+   connect(5);
+   for (std::uint32_t term = 1; term <= 8; ++term) {
+      EXPECT_TRUE(network->mayRead(5, 1)) << term;
+      TestChainView other;
+      other.grow(1, term);
+      network->frame(5, *other.blockFrame(2), 1);
+      view.memory[*other.onChain(2)] = other.chain[0];
+      network->chainChanged();
+   }
+   EXPECT_FALSE(network->mayRead(5, 1));
+   view.committedNum = 2;
+   network->chainChanged();
+   EXPECT_TRUE(network->mayRead(5, 1));
+}
+
+TEST_F(NetworkTest, aQuestionThatIsAskedWithoutEndIsAnsweredNowAndThen) {
+   limits.questionsBurst = 5;
+   limits.questionsPerSec = 2;
+   begin();
+   connect(5);
+   for (int i = 0; i < 100; ++i)
+      network->frame(5, consensus::encode(consensus::RequestViewMessage{}), 0);
+   EXPECT_EQ(taken<ToConsensus>().size(), 5u);
+   for (int i = 0; i < 100; ++i)
+      network->frame(5, consensus::encode(consensus::RequestRoutes{}), 1'000'000);
+   EXPECT_LE(taken<SendFrame>().size(), 2u);
+   EXPECT_EQ(network->links(), 1u);
 }
 
 TEST_F(NetworkTest, blocksThatNobodyKeepsDoNotCountAsAhead) {
@@ -275,6 +308,107 @@ TEST_F(NetworkTest, whatIsLongIsNotEvenRead) {
    network->frame(5, consensus::encode(consensus::RoutingEnvelope{AccountNumber("a"), change(10'000)}), 0);
    EXPECT_TRUE(network->take().empty());
    EXPECT_EQ(network->links(), 3u);
+}
+
+TEST_F(NetworkTest, whatNobodyWantsOfABlockIsNotLookedAt) {
+   view.grow(4);
+   view.committedNum = 3;
+   begin();
+   connect(5);
+   TestChainView other = view;
+   other.grow(2);
+   // Its transaction does not even unpack.
+   const auto send = [&](format::SignedBlock block) {
+      block.block.transactions.resize(1);
+      network->frame(5, consensus::encode(consensus::BlockMessage{std::move(block)}), 0);
+      return network->take();
+   };
+   EXPECT_TRUE(send(view.chain[1]).empty()) << "irreversible";
+   EXPECT_TRUE(send(view.chain[3]).empty()) << "known";
+   EXPECT_TRUE(send(other.chain[5]).empty()) << "on nothing";
+   auto proven = view.chain[3];
+   proven.auxConsensusData = Bytes{1};
+   const auto known = send(proven);
+   ASSERT_EQ(known.size(), 1u);
+   ASSERT_TRUE(std::get_if<KnownBlock>(&known[0]));
+   EXPECT_EQ(std::get<KnownBlock>(known[0]).event.block->auxConsensusData, Bytes{1});
+   const auto wanted = send(other.chain[4]);
+   ASSERT_EQ(wanted.size(), 1u);
+   EXPECT_TRUE(std::get_if<CloseLink>(&wanted[0]));
+}
+
+TEST_F(NetworkTest, aLongBlockIsLookedIntoWhenItsAuthorHasMadeIt) {
+   view.grow(4);
+   begin();
+   TestChainView other = view;
+   other.grow(1);
+   auto block = other.chain.back();
+   block.block.transactions.push_back({format::Nested<format::Transaction>(format::Transaction()), {}, {}});
+   block.block.transactions[0].proofs.emplace_back(limits.trustedBlockBytes);
+   for (const bool forged : {true, false}) {
+      connect(5);
+      block.signature = {forged ? TestChainView::forged : std::uint8_t{1}};
+      auto frame = consensus::encode(consensus::BlockMessage{block});
+      network->frame(5, frame, 0);
+      const auto out = network->take();
+      ASSERT_EQ(out.size(), 1u);
+      EXPECT_EQ(std::get_if<CloseLink>(&out[0]) != nullptr, forged);
+      EXPECT_EQ(std::get_if<ToConsensus>(&out[0]) != nullptr, !forged);
+   }
+   EXPECT_EQ(view.checks, 2u);
+   // Of a short one consensus finds out.
+   block.block.transactions.clear();
+   block.signature = {TestChainView::forged};
+   network->frame(5, consensus::encode(consensus::BlockMessage{block}), 0);
+   EXPECT_EQ(taken<ToConsensus>().size(), 1u);
+   EXPECT_EQ(view.checks, 2u);
+}
+
+TEST_F(NetworkTest, whoSendsForgedMessagesIsLeft) {
+   limits.forgeriesBurst = 10;
+   begin();
+   connect(5);
+   std::int64_t now = 0;
+   // One now and then may be an accident.
+   for (int i = 0; i < 100; ++i)
+      network->forged(5, now += 1'000'000);
+   EXPECT_EQ(network->links(), 1u);
+   for (int i = 0; i < 20; ++i)
+      network->forged(5, now);
+   const auto closed = taken<CloseLink>();
+   ASSERT_EQ(closed.size(), 1u);
+   EXPECT_EQ(closed[0].reason, "it sends messages that are forged");
+}
+
+TEST_F(NetworkTest, nothingForgedIsPassedOn) {
+   limits.forgeriesBurst = 10;
+   begin();
+   connect(5);
+   connect(6);
+   network->frame(6, consensus::encode(consensus::RouteUpdate{AccountNumber("b"), 0, 0, 9}), 0);
+   (void)network->take();
+   const auto send = [&](AccountNumber to, Bytes signature) {
+      const auto vote =
+          consensus::encode(consensus::ConfirmMessage{1, AccountNumber("b"), 2, {}}, std::move(signature));
+      network->frame(5, consensus::encode(consensus::RoutingEnvelope{to, vote}), 0);
+   };
+   // One vote for many is checked once.
+   for (int i = 0; i < 5; ++i)
+      send(AccountNumber("b"), {1});
+   EXPECT_EQ(taken<SendFrame>().size(), 5u);
+   EXPECT_EQ(view.checks, 1u);
+   // What cannot be passed on is not checked.
+   send(AccountNumber("nobody"), {2});
+   EXPECT_EQ(view.checks, 1u);
+   for (int i = 0; i < 20; ++i)
+      send(AccountNumber("b"), {TestChainView::forged, static_cast<std::uint8_t>(i)});
+   std::size_t closed = 0;
+   for (auto& output : network->take()) {
+      EXPECT_FALSE(std::get_if<SendFrame>(&output));
+      closed += std::get_if<CloseLink>(&output) != nullptr;
+   }
+   EXPECT_EQ(closed, 1u);
+   EXPECT_EQ(network->links(), 1u);
 }
 
 TEST_F(NetworkTest, whatIsKeptUnreadIsShort) {

@@ -3,6 +3,8 @@
 
 #include "consensus/messages.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <vector>
 
@@ -33,5 +35,16 @@ public:
 
 /// The databases of a snapshot, in their order.
 inline constexpr std::uint32_t snapshotDatabases[] = {0, 2};
+inline bool isInSnapshot(std::uint32_t db) {
+   return std::ranges::find(snapshotDatabases, db) != std::end(snapshotDatabases);
+}
+
+/// Where the rows go on behind a part, whose database is one of these. None: it is the last one.
+inline std::optional<SnapshotOffer::Place> placeBehind(const consensus::SnapshotPart& part) {
+   if (!part.highKey.empty())
+      return SnapshotOffer::Place{part.db, part.highKey};
+   const auto* next = std::ranges::find(snapshotDatabases, part.db) + 1;
+   return next == std::end(snapshotDatabases) ? std::nullopt : std::optional(SnapshotOffer::Place{*next, {}});
+}
 
 } // namespace polis::peer

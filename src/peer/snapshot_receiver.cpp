@@ -8,12 +8,6 @@ namespace {
 
 std::unexpected<std::string> bad(std::string why) { return std::unexpected(std::move(why)); }
 
-std::optional<std::uint32_t> databaseAfter(std::uint32_t db) {
-   const auto* at = std::ranges::find(snapshotDatabases, db);
-   return at == std::end(snapshotDatabases) || at + 1 == std::end(snapshotDatabases) ? std::nullopt
-                                                                                     : std::optional(at[1]);
-}
-
 } // namespace
 
 void SnapshotReceiver::forget() {
@@ -61,17 +55,13 @@ SnapshotReceiver::Done SnapshotReceiver::part(PeerId from, consensus::SnapshotPa
    if (part.blockId != block_ || part.blockId == consensus::BlockId{})
       return bad("the parts of its snapshot are of several blocks");
    const auto& rows = part.rows;
-   if (std::ranges::find(snapshotDatabases, part.db) == std::end(snapshotDatabases) ||
-       (!part.highKey.empty() && part.highKey <= part.lowKey) ||
+   if (!isInSnapshot(part.db) || (!part.highKey.empty() && part.highKey <= part.lowKey) ||
        std::ranges::adjacent_find(rows, [](const auto& a, const auto& b) { return a.key >= b.key; }) != rows.end() ||
        (!rows.empty() &&
         (rows.front().key < part.lowKey || (!part.highKey.empty() && rows.back().key >= part.highKey))) ||
        std::ranges::any_of(rows, [&](const auto& row) { return row.key.size() > limits_.keyBytesMax; }))
       return bad("a part of its snapshot is malformed");
-   const auto after = part.highKey.empty() ? databaseAfter(part.db) : std::nullopt;
-   const std::optional<Place> end = !part.highKey.empty() ? std::optional(Place{part.db, part.highKey})
-                                    : after               ? std::optional(Place{*after, {}})
-                                                          : std::nullopt;
+   const std::optional<Place> end = placeBehind(part);
    // Who does not know what is here sends from the beginning.
    const auto bytesOf = [](const auto& rows) {
       std::uint64_t out = 0;

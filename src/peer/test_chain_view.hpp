@@ -50,7 +50,7 @@ public:
          return std::nullopt;
       return idOf(chain[num - 2]).id;
    }
-   bool knows(const BlockId& id) const override { return memory.contains(id); }
+   bool knows(const BlockId& id) const override { return memory.contains(id) || id == beginning.id; }
    std::optional<ExtendedBlockId> parent(const BlockId& id) const override {
       const auto at = memory.find(id);
       if (at == memory.end())
@@ -67,6 +67,23 @@ public:
    std::vector<Bytes> votes(const BlockId&) const override { return {}; }
    bool isProducer(AccountNumber name) const override { return producers.contains(name); }
    bool isProducer(AccountNumber name, const format::Claim&) const override { return producers.contains(name); }
+   /// What is forged says so.
+   static constexpr std::uint8_t forged = 0xF0;
+   bool isSigned(const consensus::Message& message) const override {
+      ++checks;
+      return std::visit(
+          []<class M>(const M& m) {
+             if constexpr (requires { m.signature; })
+                return m.signature.empty() || m.signature[0] != forged;
+             return false;
+          },
+          message);
+   }
+   std::optional<std::string> authorProblem(const format::BlockHeader&, ByteView signature) const override {
+      ++checks;
+      return !signature.empty() && signature[0] == forged ? std::optional("the block is forged") : std::nullopt;
+   }
+   mutable std::size_t checks = 0; ///< of signatures
 };
 
 } // namespace polis::peer

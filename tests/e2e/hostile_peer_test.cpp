@@ -233,6 +233,19 @@ TEST_F(HostileGiver, aForgedSnapshotIsRefused) {
          EXPECT_TRUE(reasons.insert(line.substr(at)).second) << line;
 }
 
+TEST_F(HostileGiver, whoDoesNotSayWhoItIsIsLeft) {
+   std::vector<std::unique_ptr<harness::WebSocket>> silent;
+   const auto port = newcomer().port();
+   for (int i = 0; i < 50; ++i)
+      silent.push_back(
+          std::make_unique<harness::WebSocket>(port, "x-peers.polis.localhost:" + std::to_string(port), "/p2p"));
+   for (const auto& socket : silent)
+      while (socket->receive()) {
+      }
+   meetTheHonest();
+   EXPECT_TRUE(has(newcomer(), truth)) << newcomer().log();
+}
+
 TEST_F(HostileGiver, oneThatStopsHalfWayIsGoneOnFrom) {
    {
       Giver first(newcomer());
@@ -379,9 +392,17 @@ TEST(HostilePeers, aClusterGoesOnWhateverTheySend) {
             const std::lock_guard lock(mutex);
             return newest;
          }();
-         open = random() % 2
-                    ? link.sendFrame(consensus::encode(consensus::PrepareMessage{id, name, claim}, noise(random, 64)))
-                    : link.sendFrame(consensus::encode(consensus::CommitMessage{id, name, claim}, noise(random, 64)));
+         const auto send = [&](const auto& vote) { return link.sendFrame(consensus::encode(vote, noise(random, 64))); };
+         switch (random() % 3) {
+         case 0:
+            open = send(consensus::PrepareMessage{id, name, claim});
+            break;
+         case 1:
+            open = send(consensus::CommitMessage{id, name, claim});
+            break;
+         default: // of a term that may begin yet
+            open = send(consensus::ViewChangeMessage{1'000'000, name, claim, {}, 0, {}, std::nullopt});
+         }
       }
    };
    const auto farFuture = [&](Attack& attack, std::mt19937_64& random) {
@@ -510,6 +531,7 @@ TEST(HostilePeers, aClusterGoesOnWhateverTheySend) {
           longest, 100 * (cluster.node(0).processorSeconds() - before) / seconds, residentMiB(0), residentMiB(1));
       EXPECT_LT(residentMiB(0), 2048u);
    }
+   EXPECT_NE(cluster.node(0).log().find("is closed: it sends messages that are forged"), std::string::npos);
    for (std::size_t i = 0; i < 4; ++i) {
       EXPECT_TRUE(cluster.node(i).running());
       std::istringstream lines(cluster.node(i).log());
@@ -518,6 +540,120 @@ TEST(HostilePeers, aClusterGoesOnWhateverTheySend) {
          ++count;
       EXPECT_LT(count, 1500u) << "node " << i << " says it a thousand times: " << cluster.logs();
    }
+}
+
+/// One of four is down, and somebody has its key: signs whatever may be signed by it, as often as it goes.
+TEST(HostilePeers, whoHoldsAKeyStopsNobody) {
+   if (harness::dataFolder().empty())
+      GTEST_SKIP() << "the packages are not built: ./run --build";
+   harness::Cluster cluster({.producers = 4});
+   constexpr std::size_t liar = 3;
+   cluster.node(liar).kill();
+   const auto nameOf = [](std::size_t number) {
+      return format::AccountNumber{std::string_view(harness::Cluster::producerName(number))};
+   };
+   const auto& key = cluster.key(liar);
+   const format::AccountNumber self = nameOf(liar);
+   const format::Claim claim{.service = "verify-sig"_a, .rawData = key.publicKey().spki()};
+   format::TermNum turn = 0; // leads the terms that leave this rest
+   for (std::size_t i = 0; i < 4; ++i)
+      turn += nameOf(i) < self;
+
+   std::mutex mutex;
+   std::optional<format::SignedBlock> newest;
+   const auto listen = [&](Attack& attack, std::mt19937_64&) {
+      Giver link(attack.port());
+      link.send(consensus::HelloMessage{{{}, 1}, true});
+      while (!attack.ending()) {
+         const auto frame = link.receive();
+         if (!frame)
+            return;
+         const std::lock_guard lock(mutex);
+         if (auto block = consensus::decode<consensus::BlockMessage>(asBytes(*frame)))
+            newest = std::move(block->block);
+      }
+   };
+   const auto head = [&]() -> std::optional<format::BlockHeader> {
+      const std::lock_guard lock(mutex);
+      return newest ? std::optional(newest->block.header) : std::nullopt;
+   };
+   const auto say = [&](Giver& link, const auto& message) {
+      return link.sendFrame(consensus::encode(message, toBytes(key.sign(consensus::digestOf(message)))));
+   };
+   std::atomic<format::TermNum> term = 1000;
+   const auto throughTerms = [&](Attack& attack, std::mt19937_64&) {
+      Giver link(attack.port());
+      while (!attack.ending() &&
+             say(link, consensus::ViewChangeMessage{term++, self, claim, {}, 0, {}, std::nullopt})) {
+      }
+   };
+   const auto forks = [&](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      for (bool open = true; open && !attack.ending();) {
+         const auto last = head();
+         if (!last)
+            continue;
+         format::SignedBlock block;
+         auto& header = block.block.header;
+         header = *last;
+         header.previous = format::blockId(*last);
+         header.blockNum += 1;
+         header.term = (last->term / 4 + 1 + static_cast<format::TermNum>(random() % 100'000)) * 4 + turn;
+         header.producer = self;
+         header.trxMerkleRoot = {};
+         header.eventMerkleRoot = {};
+         header.authCode.reset();
+         block.signature = toBytes(key.sign(format::blockSignatureDigest(format::blockId(header))));
+         open = link.send(consensus::BlockMessage{block});
+      }
+   };
+   const auto doubleVotes = [&](Attack& attack, std::mt19937_64& random) {
+      Giver link(attack.port());
+      for (bool open = true; open && !attack.ending();) {
+         const auto last = head();
+         if (!last)
+            continue;
+         auto id = format::blockId(*last);
+         if (random() % 2)
+            id[20] = static_cast<std::uint8_t>(random());
+         open = say(link, consensus::PrepareMessage{id, self, claim}) &&
+                say(link, consensus::CommitMessage{id, self, claim});
+      }
+   };
+   const std::pair<const char*, std::vector<std::pair<std::size_t, Attack::Deed>>> cases[] = {
+       {"nothing", {{1, listen}}},
+       {"through terms", {{2, throughTerms}}},
+       {"forks", {{1, listen}, {2, forks}}},
+       {"double votes", {{1, listen}, {2, doubleVotes}}},
+   };
+   for (const auto& [name, deeds] : cases) {
+      SCOPED_TRACE(name);
+      const double before = cluster.node(0).processorSeconds(), beside = cluster.node(1).processorSeconds();
+      const auto began = std::chrono::steady_clock::now();
+      const auto since = [](auto time) {
+         return std::chrono::duration<double>(std::chrono::steady_clock::now() - time).count();
+      };
+      double longest = 0;
+      {
+         Attack attack(cluster.network().clientPort(0), deeds);
+         for (std::size_t i = 0; i < 9; ++i) {
+            const auto pushed = std::chrono::steady_clock::now();
+            cluster.client(i % 3).mustPush({action("prod", "hello", "greet", std::string(name) + std::to_string(i))},
+                                           &cluster.key(0));
+            longest = std::max(longest, since(pushed));
+            std::this_thread::sleep_for(std::chrono::milliseconds(200));
+         }
+      }
+      const double seconds = since(began);
+      std::fprintf(stderr,
+                   "%-14s final within %.2f s at the longest, processor %.0f %%, beside it %.0f %%, memory %zu MiB\n",
+                   name, longest, 100 * (cluster.node(0).processorSeconds() - before) / seconds,
+                   100 * (cluster.node(1).processorSeconds() - beside) / seconds,
+                   static_cast<std::size_t>(cluster.node(0).residentBytes() >> 20));
+      EXPECT_LT(cluster.node(0).residentBytes() >> 20, 2048u);
+   }
+   for (std::size_t i = 0; i < liar; ++i)
+      EXPECT_TRUE(cluster.node(i).running()) << cluster.logs();
 }
 
 } // namespace polis::e2e

@@ -17,6 +17,8 @@ constexpr MethodNumber answeredMethod{"answered"}, messageMethod{"message"}, gon
 constexpr std::int64_t second = 1'000'000;
 /// A neighbour that was away is found again so soon after its return; finality may be waiting for it.
 constexpr std::int64_t retryMax = 4 * second;
+/// Whoever connects says who it is within this time.
+constexpr std::int64_t patience = 10 * second;
 constexpr std::uint32_t binary = 2;
 /// Type byte of the first message of each side.
 constexpr std::uint8_t idType = 64;
@@ -239,6 +241,34 @@ bool addUrl(const std::string& url) {
    });
 }
 
+struct Silent {
+   std::vector<std::int32_t> late;
+   std::optional<std::int64_t> next; ///< when the next one's time is over
+};
+
+/// Whose other side has not said yet who it is. Within a subjective transaction.
+Silent silentOnes() {
+   const std::int64_t now = nowUs();
+   Silent out;
+   for (const auto& row : open<XPeers::Connections>(Mode::readWrite)) {
+      if (!row.incoming || row.open)
+         continue;
+      if (now - row.since >= patience)
+         out.late.push_back(row.socket);
+      else
+         out.next = std::min(out.next.value_or(INT64_MAX), row.since + patience);
+   }
+   return out;
+}
+
+void dropSilent() {
+   const auto silent = subjectively([] { return silentOnes(); });
+   for (const auto socket : silent.late)
+      to<XHttp>().asyncClose(socket);
+   if (silent.next)
+      to<XTimer>().runAt(*silent.next, timerMethod);
+}
+
 std::optional<HttpReply> accept(const HttpRequest& request, std::int32_t socket) {
    if (request.method != "GET")
       return methodNotAllowed("GET");
@@ -253,11 +283,35 @@ std::optional<HttpReply> accept(const HttpRequest& request, std::int32_t socket)
    if (!to<XAdmin>().options().p2p)
       return httpReply(403, "text/html", "this node takes no other nodes in: its option p2p is off\n");
    // before the other side can say anything
-   subjectively([&] { open<XPeers::Connections>(Mode::readWrite).put({.socket = socket, .incoming = true}); });
+   const bool first = subjectively([&] {
+      const auto silent = silentOnes();
+      open<XPeers::Connections>(Mode::readWrite).put({.socket = socket, .incoming = true, .since = nowUs()});
+      return !silent.next && silent.late.empty();
+   });
+   if (first)
+      to<XTimer>().runAt(nowUs() + patience, timerMethod);
    to<XHttp>().accept(socket, httpReply(101, "", "", {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}}),
                       messageMethod);
    to<XHttp>().setCallback(socket, messageMethod, goneMethod);
    return std::nullopt;
+}
+
+std::string firstLine(std::string_view text) {
+   return std::string(text.substr(0, std::min<std::size_t>(text.find('\n'), 200)));
+}
+
+/// The neighbour's URL, where that is news.
+std::optional<std::string> noteRefusal(std::int32_t socket, const std::string& answer) {
+   return subjectively([&]() -> std::optional<std::string> {
+      const auto connection = open<XPeers::Connections>(Mode::readWrite).get(socket);
+      auto urls = open<XPeers::Urls>(Mode::readWrite);
+      auto url = connection ? urls.get(connection->url) : std::nullopt;
+      if (!url || url->refusal == answer)
+         return std::nullopt;
+      url->refusal = answer;
+      urls.put(*url);
+      return url->url;
+   });
 }
 
 struct UrlText {
@@ -292,6 +346,7 @@ void XPeers::startSession() {
 
 void XPeers::onTimer(std::uint64_t) {
    onlyFrom({XTimer::account});
+   dropSilent();
    connectDue();
 }
 
@@ -301,13 +356,13 @@ void XPeers::answered(std::int32_t socket, Bytes data, std::uint32_t flags) {
       return message(socket, std::move(data), flags);
    const auto reply = unpackOrAbort<HttpReply>(data);
    if (reply.status != 101) {
-      const auto row = subjectively([&] { return open<Connections>(Mode::readWrite).get(socket); });
-      if (row)
-         to<XHttp>().log(3u, "the neighbour " + row->url + " answers " + std::to_string(reply.status) + ": " +
-                                 std::string(asText(reply.body)).substr(0, 200));
+      const auto answer = std::to_string(reply.status) + ": " + firstLine(asText(reply.body));
+      if (const auto url = noteRefusal(socket, answer))
+         to<XHttp>().log(3u, "the neighbour " + *url + " answers " + answer);
       to<XHttp>().asyncClose(socket);
       return;
    }
+   (void)noteRefusal(socket, {});
    sayId(socket);
    giveToNode(socket);
 }

@@ -16,6 +16,8 @@ struct PeerUrl {
    std::int64_t nextTry = 0;
    /// -1: none.
    std::int32_t socket = -1;
+   /// What it has answered instead of taking this node in; empty: nothing since it did.
+   std::string refusal;
 };
 
 struct PeerConnection {
@@ -25,8 +27,9 @@ struct PeerConnection {
    std::string url;
    /// As the other side says; 0: it has not said.
    std::uint64_t nodeId = 0;
-   /// The node speaks with it, since this microsecond of the monotonic clock.
+   /// The node speaks with it.
    bool open = false;
+   /// Since when it is open, or was taken in: microseconds of the monotonic clock.
    std::int64_t since = 0;
 };
 
