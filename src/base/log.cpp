@@ -16,7 +16,7 @@ spdlog::logger& logger() {
    static const std::shared_ptr<spdlog::logger> instance = [] {
       auto made = std::make_shared<spdlog::logger>("polis", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
       made->set_level(spdlog::level::trace);
-      made->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%-5!l%$ %v");
+      made->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%-7l%$ %v");
       return made;
    }();
    return *instance;

@@ -60,9 +60,10 @@ std::string adviceFor(std::string_view message, const Refused& refused) {
       return *name + " has not agreed. Sign with its key, or with the key of the account that owns it: --sign FILE\n" +
              "Who decides for it: polis query accounts '/api/account?name=" + *name + "'";
    if (says(message, "not enough producers have signed"))
-      return (refused.hasKeys ? "The key that you signed with is not a producer's. " : "") + sender +
-             " belongs to the producers: add --sign FILE with the producer's key, or act under an account of your own: "
-             "--sender NAME";
+      return sender +
+             " belongs to the producers, and acts when enough of them have signed: one of one; with several "
+             "more than half under CFT, and more than two thirds under BFT.\nAdd --sign FILE with the key of " +
+             (refused.hasKeys ? "each one more" : "each") + ", or act under an account of your own: --sender NAME";
    for (const std::string_view mark : {"service account has no code: ", "unknown service account: "})
       if (const auto name = nameAfter(message, mark))
          return "No service runs on the account " + *name +

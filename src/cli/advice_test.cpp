@@ -44,7 +44,7 @@ TEST(Advice, missingAndWrongKeys) {
    expectSays(explained({.error = second, .sender = "alice-one", .hasKeys = true}), "/api/key?account=bob-two");
    expectSays(explained({.error = "service 'producers' aborted with message: not enough producers have signed",
                          .sender = "root"}),
-              "root belongs to the producers: add --sign FILE");
+              "root belongs to the producers, and acts when enough of them have signed");
    expectSays(explained({.error = "not authorized: root", .sender = "root"}), "root has not agreed");
 }
 

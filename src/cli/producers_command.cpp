@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <iomanip>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -140,6 +141,36 @@ void awaitThem(ChainClient& client, const std::function<bool(const format::Conse
    out << "They are in force: the blocks are theirs alone." << std::endl;
 }
 
+void showProducers(const Common& common) {
+   ChainClient client(common);
+   const auto facts = producersFacts(client);
+   if (!facts)
+      throw Fault("The node tells who the producers are only to its administrators. Ask on its own machine.");
+   if (common.json) {
+      std::cout << format::toJson(*facts) << "\n";
+      return;
+   }
+   if (facts->chain.empty()) {
+      std::cout << "There are none yet.\n";
+      return;
+   }
+   if (!facts->inForce)
+      std::cout << "They are changing; those before and those to come, who are all needed until then:\n";
+   else if (std::visit([](const auto& set) { return set.producers.size(); }, *facts->inForce) == 1)
+      std::cout << "One alone:\n";
+   else
+      std::cout << (std::get_if<format::BftConsensus>(&*facts->inForce) ? "Under BFT:\n" : "Under CFT:\n");
+   for (const auto& producer : facts->chain) {
+      const auto at = std::ranges::find(facts->nodes, producer.name, &NodeFacts::producer);
+      std::cout << "   " << std::left << std::setw(18) << producer.name.str()
+                << (at == facts->nodes.begin() ? "this node"
+                    : at == facts->nodes.end() ? "not connected to this node"
+                                               : "connected")
+                << (doubtAbout(producer, {{}, {}, facts->nodes}).ends_with("have this key") ? ", without its key" : "")
+                << "\n";
+   }
+}
+
 void setProducers(const ProducersArguments& args) {
    std::vector<format::Producer> producers;
    std::set<format::AccountNumber> names;
@@ -190,8 +221,10 @@ void addProducersCommand(CLI::App& app, int& exitCode) {
    auto args = std::make_shared<ProducersArguments>();
    auto* command = app.add_subcommand(
        "producers",
-       "Decide who makes the blocks\n"
+       "Decide who makes the blocks, or show who does\n"
        "\n"
+       "   polis producers\n"
+       "shows them, and whether their nodes are connected to this one.\n"
        "Each producer is an account name and the file of its key, public or private:\n"
        "   polis producers --bft prod=prod.pem ada=ada.pem ben=ben.pem eve=eve.pem --sign prod.pem\n"
        "--bft: four bear one that lies, seven two. --cft: three bear one that stops, and none that lies.\n"
@@ -202,7 +235,8 @@ void addProducersCommand(CLI::App& app, int& exitCode) {
        "\n"
        "Returns when the new producers are in force. Until then enough of those before are needed too.");
    addCommon(*command, args->common);
-   command->add_option("producers", args->members, "All of the new producers")->required()->type_name("NAME=FILE");
+   command->add_option("producers", args->members, "All of the new producers; none: show the present ones")
+       ->type_name("NAME=FILE");
    auto* bft =
        command->add_flag("--bft", args->bft, "They bear liars: a block is final when two thirds have voted twice");
    command->add_flag("--cft", args->cft, "They trust each other: a block is final when more than half have it")
@@ -213,7 +247,12 @@ void addProducersCommand(CLI::App& app, int& exitCode) {
        ->allow_extra_args(false)
        ->type_name("FILE");
    command->callback([args, &exitCode] {
-      setProducers(*args);
+      if (!args->members.empty())
+         setProducers(*args);
+      else if (args->bft || args->cft || !args->sign.empty())
+         throw Fault("Name all of the new producers: NAME=FILE for each, with the file of its key.");
+      else
+         showProducers(args->common);
       exitCode = 0;
    });
 }

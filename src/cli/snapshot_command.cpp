@@ -79,8 +79,10 @@ void print(const node::SnapshotFacts& facts, const Arguments& args) {
              << "   state, native    " << out.nativeRoot << "\n"
              << "   vouched for by   " << (names.empty() ? "nobody" : names) << "\n";
    if (facts.signers.size() < facts.signersNeeded)
-      std::cout << "It is of use when " << facts.signersNeeded
-                << " producers vouch for it; others add their signatures with `polis snapshot sign`.\n";
+      std::cout << "Nobody takes it before "
+                << (facts.signersNeeded == 1 ? "a producer vouches"
+                                             : std::to_string(facts.signersNeeded) + " producers vouch")
+                << " for it: each adds its signature with `polis snapshot sign FILE --sign KEY`.\n";
 }
 
 format::Checksum256 idOf(const std::string& text, const char* option) {

@@ -4,6 +4,8 @@
 #include "http/reply_writer.hpp"
 #include <iostream>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace polis::cli {
 
@@ -19,6 +21,7 @@ struct Status {
    BlockPlace head{};
    BlockPlace irreversible{};
    std::string producer{};
+   std::vector<std::string> peers{};
    std::string version{};
 };
 
@@ -55,6 +58,13 @@ void addStatusCommand(CLI::App& app, int& exitCode) {
          exitCode = 1;
       if (common->json) {
          std::cout << asText(reply.body) << "\n";
+         return;
+      }
+      if (!status->chainId && !status->peers.empty()) {
+         std::cout << "no chain yet; the node waits for that of";
+         for (const auto& peer : status->peers)
+            std::cout << " " << peer;
+         std::cout << ". Its log says what keeps it.\n";
          return;
       }
       if (!status->chainId) {

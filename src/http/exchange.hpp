@@ -34,6 +34,8 @@ public:
    virtual void message(Bytes&&, MessageKind) {}
    /// Everything sent on the WebSocket so far has been written to the connection.
    virtual void written() {}
+   /// No connection of our own came about, and why. gone() follows.
+   virtual void failed(const std::string&) {}
    /// The peer has gone: before the reply, or after opened(). Never called after close(). Last call.
    virtual void gone() {}
 };

@@ -100,7 +100,7 @@ public:
          stream.open(endpoint.protocol(), ec);
          if (!ec)
             stream.connect(endpoint, ec);
-         return ec ? abort() : connected(std::move(stream));
+         return ec ? fail(ec.message()) : connected(std::move(stream));
       }
       if (peer) {
          asio::ip::address address;
@@ -129,7 +129,7 @@ public:
       resolver_.async_resolve(host, port,
                               [self = shared_from_this()](ErrorCode ec, const Tcp::resolver::results_type& results) {
                                  if (ec || self->closed_)
-                                    return self->abort();
+                                    return self->fail("the name leads nowhere: " + ec.message());
                                  std::vector<Tcp::endpoint> endpoints;
                                  for (const auto& entry : results)
                                     endpoints.push_back(entry.endpoint());
@@ -153,8 +153,13 @@ public:
       else
          receiveLater_ = true;
    }
-   void expire() override { abort(); }
+   void expire() override { fail("nobody answers"); }
    void stop() override { abort(); }
+   void fail(const std::string& why) {
+      if (const auto events = closed_ ? nullptr : events_.lock())
+         events->failed(why);
+      abort();
+   }
    void abort() override {
       if (std::exchange(closed_, true))
          return;
@@ -174,7 +179,7 @@ private:
       endpoints_ = std::move(endpoints);
       asio::async_connect(socket_, endpoints_, [self = shared_from_this()](ErrorCode ec, const Tcp::endpoint&) {
          if (ec || self->closed_)
-            return self->abort();
+            return self->fail(ec.message());
          ErrorCode ignored;
          self->socket_.set_option(Tcp::no_delay(true), ignored);
          self->connected(PlainStream(std::move(self->socket_)));
@@ -192,12 +197,25 @@ private:
       const std::string host = request_.host.substr(0, request_.host.rfind(':'));
       tlsStream_.emplace(std::move(stream), *net_.clientTls);
       SSL_set_tlsext_host_name(tlsStream_->native_handle(), host.c_str());
-      tlsStream_->set_verify_callback(asio::ssl::host_name_verification(host));
+      tlsStream_->set_verify_callback(
+          [this, named = asio::ssl::host_name_verification(host)](bool trusted, asio::ssl::verify_context& context) {
+             const bool fine = named(trusted, context);
+             otherName_ = trusted && !fine;
+             return fine;
+          });
       tlsStream_->async_handshake(asio::ssl::stream_base::client, [self = shared_from_this()](ErrorCode ec) {
          if (ec || self->closed_)
-            return self->abort();
+            return self->fail(self->tlsProblem(ec));
          self->proceed(std::move(*self->tlsStream_));
       });
+   }
+
+   std::string tlsProblem(ErrorCode ec) {
+      if (otherName_)
+         return "its certificate is not for this name";
+      if (const long result = SSL_get_verify_result(tlsStream_->native_handle()); result != X509_V_OK)
+         return std::string("its certificate is not accepted: ") + X509_verify_cert_error_string(result);
+      return "it does not speak TLS as it should: " + ec.message();
    }
 
    template <class Stream>
@@ -228,6 +246,7 @@ private:
    std::optional<TlsStream> tlsStream_;
    std::shared_ptr<Link> next_;
    bool receiveLater_ = false;
+   bool otherName_ = false; ///< the certificate is trusted, and somebody else's
    bool closed_ = false;
 };
 

@@ -34,6 +34,7 @@ public:
    void message(Bytes&& data, MessageKind kind) override {
       add((kind == MessageKind::text ? "text " : "binary ") + toText(data));
    }
+   void failed(const std::string& why) override { add("failed: " + why); }
    void gone() override { add("gone"); }
 
    std::string next() {
@@ -631,7 +632,7 @@ TEST_F(ServerTest, outgoingRequests) {
    };
    EXPECT_EQ(ask("/now", port), "answered 200 now\n");
    EXPECT_EQ(ask("/no w", port), "gone");
-   EXPECT_EQ(ask("/now", 1), "gone");
+   EXPECT_EQ(ask("/now", 1), "failed: Connection refused");
 }
 
 TEST_F(ServerTest, stopLetsRunningRequestsFinish) {
@@ -689,6 +690,15 @@ TEST_F(ServerTest, tls) {
       EXPECT_EQ(asText(client.get(secure).body), "now\n");
    EXPECT_EQ(server->stats().accepted, 1u);
    EXPECT_THROW(Client().get(secure), Fault) << "a certificate that nobody trusts";
+   // Whoever asks on behalf of a service is told why there is no connection.
+   format::HttpRequest request;
+   request.method = "GET";
+   request.host = "app.polis.localhost:" + std::to_string(port);
+   request.target = "/now";
+   auto ears = std::make_shared<Ears>();
+   auto exchange = server->open(std::move(request), nullptr, true, ears);
+   EXPECT_EQ(ears->next(), "failed: its certificate is not accepted: self-signed certificate");
+   EXPECT_EQ(ears->next(), "gone");
    Raw plain(port);
    plain.send(get);
    plain.read();

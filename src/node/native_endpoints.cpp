@@ -208,6 +208,8 @@ format::HttpReply NativeEndpoints::chain() const {
    writeBlock(writer, *kernel.irreversible());
    writer.key("producer");
    writer.string(control_.producer().value ? control_.producer().str() : "");
+   writer.key("peers");
+   format::writeJson(writer, control_.neighbourUrls());
    writer.key("signs");
    if (const auto key = control_.signingKey())
       format::writeJson(writer, format::Claim{verifySig, key->publicKey().spki()});

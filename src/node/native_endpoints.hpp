@@ -27,6 +27,8 @@ public:
    virtual bool starting() const = 0;
    virtual bool stopping() const = 0;
    virtual format::AccountNumber producer() const = 0;
+   /// Other nodes that this one was told to connect to.
+   virtual const std::vector<std::string>& neighbourUrls() const = 0;
    /// Whether anybody may act for a producer, and so for the whole chain; before there is one, whether that would be
    /// so.
    virtual bool unguarded() const = 0;

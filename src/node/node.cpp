@@ -793,6 +793,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       return out;
    }
 
+   const std::vector<std::string>& neighbourUrls() const override { return config.peers; }
    std::vector<peer::Introduction> introductions() const override {
       auto result = peers->neighbours();
       result.insert(result.begin(), {account, ring->claims()});
@@ -898,6 +899,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
               std::optional<format::SocketEndpoint> endpoint) override {
       if (!server || addresses.empty())
          return std::unexpected(kernel::socketError::unavailable);
+      auto host = request.host;
       auto open = [this, request = std::move(request), tls = tls.has_value(),
                    endpoint](std::shared_ptr<http::ExchangeEvents> events) mutable {
          std::optional<http::Peer> peer;
@@ -905,7 +907,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
             peer = peerOf(*endpoint);
          return server->open(std::move(request), peer ? &*peer : nullptr, tls, std::move(events));
       };
-      return std::make_shared<HttpSocket>(sockets, endpoint, tls.has_value(), std::move(open));
+      return std::make_shared<HttpSocket>(sockets, std::move(host), endpoint, tls.has_value(), std::move(open));
    }
 
    std::optional<Bytes> readFile(std::string_view path) override {

@@ -251,8 +251,11 @@ struct SnapshotIntake::State {
       }
       facts_.signers.assign(signers.begin(), signers.end());
       if (!draft && signers.size() < set.weak())
-         return std::unexpected("only " + std::to_string(signers.size()) + " of the " + std::to_string(set.size()) +
-                                " producers vouch for its state, and " + std::to_string(set.weak()) + " have to");
+         return std::unexpected(
+             (signers.empty() ? "none of the"
+                              : "only " + std::to_string(signers.size()) + " of the " + std::to_string(set.size())) +
+             " producers vouch for its state, and it takes " + std::to_string(set.weak()) +
+             "; each adds its signature to the file by `polis snapshot sign FILE --sign KEY`");
       return {};
    }
 

@@ -91,8 +91,11 @@ HttpSocket::HttpSocket(SocketContext& context, std::shared_ptr<http::Exchange> e
       answerTime_ = *wait == "applied" ? &context_.measures->pushApplied : &context_.measures->pushFinal;
 }
 
-HttpSocket::HttpSocket(SocketContext& context, std::optional<format::SocketEndpoint> endpoint, bool tls, Open open)
-   : context_(context), endpoint_(std::move(endpoint)), tls_(tls), client_(true), open_(std::move(open)) {}
+HttpSocket::HttpSocket(SocketContext& context, std::string host, std::optional<format::SocketEndpoint> endpoint,
+                       bool tls, Open open)
+   : context_(context), endpoint_(std::move(endpoint)), tls_(tls), client_(true), open_(std::move(open)) {
+   request_.host = std::move(host);
+}
 
 std::shared_ptr<http::Exchange> HttpSocket::exchange() {
    Lock lock(mutex_);
@@ -254,6 +257,12 @@ void HttpSocket::message(Bytes&& data, http::MessageKind kind) {
    deliver({std::move(data), static_cast<std::uint32_t>(kind)});
 }
 
+void HttpSocket::failed(const std::string& why) {
+   const std::string text = (endpoint_ ? where() : request_.host) + " cannot be reached: " + why;
+   if (context_.unreachable.isNew(text, SystemClock().monotonicNs() / 1000))
+      log::warning(text);
+}
+
 void HttpSocket::gone() {
    gone_.store(true);
    if (const PeerId peer = peer_.load())
@@ -365,8 +374,10 @@ std::optional<peer::Source> HttpSocket::comesFrom() const {
 }
 
 std::string HttpSocket::where() const {
+   // Other nodes are known by their root host.
+   constexpr std::string_view peers = "x-peers.";
    if (!endpoint_)
-      return "a peer";
+      return request_.host.substr(request_.host.starts_with(peers) ? peers.size() : 0);
    return std::visit(
        [](const auto& at) -> std::string {
           using At = std::decay_t<decltype(at)>;

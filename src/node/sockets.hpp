@@ -7,6 +7,7 @@
 #include "node/metrics.hpp"
 #include "node/peer_thread.hpp"
 #include "node/query_pool.hpp"
+#include "node/told_lately.hpp"
 #include <atomic>
 #include <deque>
 #include <functional>
@@ -27,6 +28,7 @@ struct SocketContext {
    NativeHandler native;
    Measures* measures = nullptr;
    HeldReplies* held = nullptr;
+   ToldLately unreachable{3'600'000'000};
 };
 
 std::optional<format::SocketEndpoint> endpointOf(const http::Peer& peer);
@@ -43,7 +45,8 @@ public:
    HttpSocket(SocketContext& context, std::shared_ptr<http::Exchange> exchange, format::HttpRequest&& request);
    /// An outgoing request; `open` starts it.
    using Open = std::function<std::shared_ptr<http::Exchange>(std::shared_ptr<http::ExchangeEvents>)>;
-   HttpSocket(SocketContext& context, std::optional<format::SocketEndpoint> endpoint, bool tls, Open open);
+   HttpSocket(SocketContext& context, std::string host, std::optional<format::SocketEndpoint> endpoint, bool tls,
+              Open open);
 
    const format::HttpRequest& request() const { return request_; }
    /// Whose turn it is by this request: the connection's source, or whom a proxy on this machine speaks for.
@@ -70,6 +73,7 @@ public:
    void opened() override;
    void message(Bytes&& data, http::MessageKind kind) override;
    void written() override;
+   void failed(const std::string& why) override;
    void gone() override;
 
    // PeerLink

@@ -131,6 +131,25 @@ TEST_F(Follow, needsTheOptionOfTheOther) {
    NodeProcess second(following(first));
    ASSERT_TRUE(soon([&] { return second.log().find("answers 403") != std::string::npos; })) << second.log();
    EXPECT_TRUE(first.running());
+   // That is said once, however often it is tried; and nobody is advised to make another chain.
+   ASSERT_TRUE(soon([&] {
+      return ChainClient{second.port()}.get("x-peers", "/urls").body.find("\"failures\":3") != std::string::npos;
+   })) << second.log();
+   EXPECT_EQ(second.log().find("answers 403"), second.log().rfind("answers 403")) << second.log();
+   const auto status = harness::runPolis({"status", "--url", urlOf(second)});
+   EXPECT_NE(status.output.find("the node waits for that of " + urlOf(first)), std::string::npos) << status.output;
+}
+
+TEST_F(Follow, saysOnceWhyNobodyIsReached) {
+   auto alone = options({"--peer", "http://polis.localhost:9"});
+   alone.follows = true;
+   NodeProcess second(alone);
+   const std::string why = "x-peers.polis.localhost:9 cannot be reached: Connection refused";
+   ASSERT_TRUE(soon([&] { return second.log().find(why) != std::string::npos; })) << second.log();
+   ASSERT_TRUE(soon([&] {
+      return ChainClient{second.port()}.get("x-peers", "/urls").body.find("\"failures\":3") != std::string::npos;
+   })) << second.log();
+   EXPECT_EQ(second.log().find(why), second.log().rfind(why)) << second.log();
 }
 
 TEST_F(Follow, onlyTheChainThatItWasToldTo) {

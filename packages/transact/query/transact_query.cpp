@@ -1063,10 +1063,10 @@ void TransactQuery::recv(Bytes trx) {
    check(getSender() == Http::account, "transactions of other nodes come through http");
    const auto envelope = openEnvelope(trx);
    checkProofCount(envelope);
-   checkFirstAuth(envelope);
    // the block was faster than the transaction
    if (isIncluded(envelope.id, envelope.expiration))
       return;
+   checkFirstAuth(envelope);
    auto row = rowToQueue(envelope, trx);
    subjectively([&] { (void)admit(envelope, trx, row); });
 }
