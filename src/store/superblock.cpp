@@ -48,13 +48,14 @@ Superblocks::Superblocks(const File& file) {
       if (read[i].formatVersion > formatVersion)
          throw Fault(file.name() + ": written by a newer version of this program");
       if (read[i].formatVersion < formatInTurn)
-         throw Fault(file.name() + ": written by an older version of this program, in format " + text(read[i].formatVersion) +
-                     "; this one reads formats " + text(formatInTurn) + " and " + text(formatVersion));
+         throw Fault(file.name() + ": written by an older version of this program, in format " +
+                     text(read[i].formatVersion) + "; this one reads formats " + text(formatInTurn) + " and " +
+                     text(formatVersion));
    }
    static const std::string restore = ". Nothing was changed. Restore the folder from a copy";
    if (!newest)
-      throw Fault(file.name() + ": damaged: both superblocks, at bytes " + text(superblockAt[0]) + " and " + text(superblockAt[1]) +
-                  ", so that nothing tells which checkpoint is the newest" + restore);
+      throw Fault(file.name() + ": damaged: both superblocks, at bytes " + text(superblockAt[0]) + " and " +
+                  text(superblockAt[1]) + ", so that nothing tells which checkpoint is the newest" + restore);
    sequence_ = newest->sequence;
    record_ = newest->record;
    for (std::size_t i = 0; i < 2; ++i) {
@@ -77,8 +78,9 @@ Superblocks::Superblocks(const File& file) {
             places_[i] = Place::behind;
             continue;
          }
-         throw Fault(file.name() + ": damaged: superblock at byte " + text(superblockAt[i]) + ". In a store of format " +
-                     text(formatInTurn) + " it alone may have named a newer checkpoint than number " + text(sequence_) +
+         throw Fault(file.name() + ": damaged: superblock at byte " + text(superblockAt[i]) +
+                     ". In a store of format " + text(formatInTurn) +
+                     " it alone may have named a newer checkpoint than number " + text(sequence_) +
                      ", which the other one names" + restore);
       }
       notice_ = "The superblock at byte " + text(superblockAt[i]) +

@@ -1,4 +1,5 @@
-// Which checkpoint a file is opened at, whatever became of the superblocks that name it; and that looking changes nothing.
+// Which checkpoint a file is opened at, whatever became of the superblocks that name it; and that looking changes
+// nothing.
 #include "store/superblock.hpp"
 
 #include "base/fault.hpp"

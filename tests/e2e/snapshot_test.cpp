@@ -132,7 +132,7 @@ TEST_F(Snapshot, aNewcomerTakesItWhereItIsSmallerThanTheBlocks) {
    };
    cluster.start(first);
    ASSERT_TRUE(says(first, "before the snapshot")) << cluster.logs();
-   EXPECT_TRUE(logHas(first, "This node goes on from a snapshot")) << cluster.logs();
+   EXPECT_TRUE(soon([&] { return logHas(first, "This node goes on from a snapshot"); })) << cluster.logs();
    greet(cluster, first, "through the new one");
    ASSERT_TRUE(says(first, "through the new one")) << cluster.logs();
 
@@ -150,7 +150,7 @@ TEST_F(Snapshot, aNewcomerTakesItWhereItIsSmallerThanTheBlocks) {
    cluster.cut(others, true, true);
    cluster.start(second);
    ASSERT_TRUE(says(second, "after it was killed")) << cluster.logs();
-   EXPECT_TRUE(logHas(second, "This node goes on from a snapshot")) << cluster.logs();
+   EXPECT_TRUE(soon([&] { return logHas(second, "This node goes on from a snapshot"); })) << cluster.logs();
    cluster.cut(others, true, false);
    greet(cluster, 3, "to everybody");
    ASSERT_TRUE(says(second, "to everybody")) << cluster.logs();
@@ -189,7 +189,8 @@ TEST_F(Snapshot, whatIsNotKeptIsNotNeeded) {
    follower.arguments = {"--peer", "http://polis.localhost:" + std::to_string(node.port())};
    NodeProcess newcomer(std::move(follower));
    ASSERT_TRUE(says(newcomer, greeting(said - 1))) << newcomer.log();
-   EXPECT_NE(newcomer.log().find("This node goes on from a snapshot"), std::string::npos) << newcomer.log();
+   EXPECT_TRUE(soon([&] { return newcomer.log().find("This node goes on from a snapshot") != std::string::npos; }))
+       << newcomer.log();
    node.stop();
    node.start();
    client.mustPush({action("prod", "hello", "greet", std::string("after it was stopped"))}, &*key);

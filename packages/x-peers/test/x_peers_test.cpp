@@ -14,8 +14,9 @@ POLIS_TEST(x_peers_graphql_tells_of_neighbours) {
                R"({"data":{"urls":{"edges":[]},"peers":{"edges":[]}}})");
    connect("https://community.org");
    connect("https://other.org");
-   expectEqual(chain.graphql("x-peers", "{ urls(first: 1) { pageInfo { hasNextPage } edges { node { url socket } } } }"),
-               R"({"data":{"urls":{"pageInfo":{"hasNextPage":true},"edges":[{"node":{"url":"https://community.org","socket":-1}}]}}})");
+   expectEqual(
+       chain.graphql("x-peers", "{ urls(first: 1) { pageInfo { hasNextPage } edges { node { url socket } } } }"),
+       R"({"data":{"urls":{"pageInfo":{"hasNextPage":true},"edges":[{"node":{"url":"https://community.org","socket":-1}}]}}})");
    expectEqual(chain.graphql("x-peers", "{ peers { edges { node { socket incoming url nodeId open } } } }"),
                R"({"data":{"peers":{"edges":[]}}})");
 }
