@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::size_t nameBytesMax = 255, namesMax = 4096, userBytesMax = std::size_t{1} << 20;
 
+/// So many generations no store will see.
+constexpr std::uint64_t numberMax = std::uint64_t{1} << 62;
+
 /// The record of a checkpoint belongs to no generation.
 constexpr std::uint64_t recordBirth = 0;
 
@@ -124,7 +127,7 @@ Checkpoint Store::readRecord(Generations& generations, Ref record, std::vector<V
       if (above < -1 || above >= static_cast<std::int64_t>(kept.size()))
          throw Fault("damaged: checkpoint record: version without the one above");
       Generation* const parent = above < 0 ? nullptr : kept[static_cast<std::size_t>(above)];
-      if (number <= (parent ? parent->number : 0))
+      if (number <= (parent ? parent->number : 0) || number > numberMax)
          throw Fault("damaged: checkpoint record: wrong number of a version");
       kept.push_back(generations.restore(number, parent, root, adoptTree(pool, root, number, parent)));
       Generations::retain(*kept.back());
