@@ -12,6 +12,7 @@ namespace polis::peer {
 class TestChainView final : public ChainView {
 public:
    std::vector<format::SignedBlock> chain; ///< chain[i] has height i + 2
+   std::vector<ExtendedBlockId> ids;       ///< of these
    std::map<BlockId, format::SignedBlock> memory;
    BlockNum committedNum = 1;
    BlockNum start = 0;
@@ -30,15 +31,19 @@ public:
    }
    void add(const format::SignedBlock& block) {
       chain.push_back(block);
-      memory[format::blockId(block.block.header)] = block;
+      ids.push_back(idOf(block));
+      memory[ids.back().id] = block;
    }
    /// Back to a height; the blocks stay in memory.
-   void cut(BlockNum num) { chain.resize(num - 1); }
+   void cut(BlockNum num) {
+      chain.resize(num - 1);
+      ids.resize(num - 1);
+   }
 
    static ExtendedBlockId idOf(const format::SignedBlock& block) {
       return {format::blockId(block.block.header), block.block.header.blockNum};
    }
-   ExtendedBlockId head() const override { return chain.empty() ? beginning : idOf(chain.back()); }
+   ExtendedBlockId head() const override { return ids.empty() ? beginning : ids.back(); }
    ExtendedBlockId committed() const override {
       return committedNum < 2 ? beginning : ExtendedBlockId{*onChain(committedNum), committedNum};
    }
@@ -48,7 +53,7 @@ public:
          return BlockId{};
       if (num < 2 || num - 2 >= chain.size())
          return std::nullopt;
-      return idOf(chain[num - 2]).id;
+      return ids[num - 2].id;
    }
    bool knows(const BlockId& id) const override { return memory.contains(id) || id == beginning.id; }
    std::optional<ExtendedBlockId> parent(const BlockId& id) const override {
