@@ -13,22 +13,26 @@ constexpr std::size_t aheadBytes = 256;
    throw Fault("damaged: " + std::string(what) + " at byte " + std::to_string(std::uint64_t{ref} * unitBytes));
 }
 
-/// Visits a tree in depth-first order. `enter` says whether to look into a node; `path` is what its keys begin with.
+/// Visits a tree in depth-first order. `enter` says whether to look into a node; `place` is where it stands.
 /// Depth is bounded by the longest key. No node may be younger than the one above it.
 template <class Enter>
 class Walk {
 public:
    Walk(const Pool& pool, Enter enter) : pool_(pool), enter_(enter) {}
 
-   void tree(Ref ref, std::uint64_t birthMax) {
-      if (!enter(ref, birthMax, ByteView(path_)))
+   void tree(Ref ref, std::uint64_t birthMax, int first = -1, int last = -1) {
+      if (!enter(ref, birthMax, Place{path_, first, last}))
          return;
       switch (pool_.node(ref)->kind) {
       case Kind::leaf:
          leaf(*pool_.leaf(ref));
          break;
       case Kind::inner:
+         if (first >= 0)
+            path_.push_back(static_cast<std::uint8_t>(first));
          inner(ref);
+         if (first >= 0)
+            path_.pop_back();
          break;
       case Kind::blob:
       case Kind::group:
@@ -37,8 +41,8 @@ public:
    }
 
 private:
-   bool enter(Ref ref, std::uint64_t birthMax, ByteView path) {
-      const bool into = enter_(ref, path);
+   bool enter(Ref ref, std::uint64_t birthMax, const Place& place) {
+      const bool into = enter_(ref, place);
       if (const std::uint64_t birth = pool_.node(ref)->birth; birth == 0 || birth > birthMax)
          damaged("wrong birth", ref);
       // Most of the time goes by waiting for memory: for all children at once rather than for one after the other.
@@ -54,7 +58,7 @@ private:
          if (!(leaf.valueWord(i) & blobFlag))
             continue;
          const Ref ref = loadRef(leaf.valueAt(i));
-         enter(ref, leaf.birth, ByteView());
+         enter(ref, leaf.birth, {});
          if (pool_.node(ref)->kind != Kind::blob || pool_.blob(ref)->length != (leaf.valueWord(i) & ~blobFlag))
             damaged("wrong blob", ref);
       }
@@ -79,21 +83,19 @@ private:
          birthMax[i] = inner.birth;
          if (!inner.wide || !inner.refs()[i])
             continue;
-         fresh[i] = enter(inner.refs()[i], inner.birth, ByteView());
+         fresh[i] = enter(inner.refs()[i], inner.birth, {});
          birthMax[i] = pool_.node(inner.refs()[i])->birth;
          const Group& group = *pool_.group(inner.refs()[i]);
          if (group.kind != Kind::group || group.count != std::popcount(inner.groupPresent(i)))
             damaged("wrong group", inner.refs()[i]);
       }
+      if (path_.size() >= keyBytesMax && inner.children)
+         damaged("path too long", ref);
       eachByte(inner, [&](std::uint8_t byte) {
-         path_.push_back(byte);
-         if (path_.size() > keyBytesMax)
-            damaged("path too long", ref);
          const Ref child = pool_.childOf(inner, byte);
          if (fresh[byte / groupBytes])
-            tree(child, birthMax[byte / groupBytes]);
+            tree(child, birthMax[byte / groupBytes], byte, inner.blockEnd(byte));
          sum += treeSize(pool_, child);
-         path_.pop_back();
       });
       if (sum != inner.count)
          damaged("wrong count of entries", ref);
@@ -110,10 +112,10 @@ std::atomic_ref<std::uint32_t> sealOf(const Pool& pool, Ref ref) { return std::a
 } // namespace
 
 void checkTree(const Pool& pool, Ref root, std::uint64_t number, std::unordered_set<Ref>& nodes) {
-   Walk walk(pool, [&](Ref ref, ByteView path) {
+   Walk walk(pool, [&](Ref ref, const Place& place) {
       if (!nodes.insert(ref).second)
          damaged("node with two places", ref);
-      checkNode(pool, ref, path);
+      checkNode(pool, ref, place);
       const std::uint32_t seal = sealOf(pool, ref).load(std::memory_order_acquire);
       if (seal && seal != nodeChecksum(pool.node(ref)))
          damaged("wrong checksum", ref);
@@ -125,13 +127,15 @@ void checkTree(const Pool& pool, Ref root, std::uint64_t number, std::unordered_
 std::vector<Dead> adoptTree(Pool& pool, Ref root, std::uint64_t number, const Generation* above) {
    const std::uint64_t floor = above ? above->number : 0;
    std::unordered_set<Ref> shared;
-   Walk walk(pool, [&](Ref ref, ByteView path) {
+   Walk walk(pool, [&](Ref ref, const Place& place) {
       const bool fresh = pool.adopt(ref);
       if (fresh == (pool.node(ref)->birth <= floor) || (!fresh && !shared.insert(ref).second))
          damaged("node with two places", ref);
-      if (!fresh)
+      if (!fresh) {
+         checkPlace(pool, ref, place);
          return false;
-      checkNode(pool, ref, path);
+      }
+      checkNode(pool, ref, place);
       if (pool.node(ref)->seal != nodeChecksum(pool.node(ref)))
          damaged("wrong checksum", ref);
       return true;

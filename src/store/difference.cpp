@@ -25,22 +25,27 @@ struct At {
 /// The ways on from an inner node at some depth. Within its prefix there is one, which leads to the node itself.
 class Branches {
 public:
-   Branches(const At& at, std::size_t depth) : at_(at), depth_(depth), rest_(at.restOfPrefix(depth)) {
-      if (rest_.empty())
-         std::copy_n(at.inner().present, 4, present);
-      else
-         present[rest_[0] >> 6] = std::uint64_t{1} << (rest_[0] & 63);
-   }
+   Branches(const At& at, std::size_t depth) : at_(at), depth_(depth), rest_(at.restOfPrefix(depth)) {}
    At own() const { return {at_.pool, rest_.empty() ? at_.inner().own : 0, depth_}; }
+   /// The first byte from `byte` on at which a way begins; 256 when there is none.
+   unsigned firstFrom(unsigned byte) const {
+      if (!rest_.empty())
+         return byte <= rest_[0] ? rest_[0] : 256u;
+      const int next = byte < 256 ? at_.inner().byteFrom(static_cast<int>(byte)) : -1;
+      return next < 0 ? 256u : static_cast<unsigned>(next);
+   }
+   /// The way that begins at `byte`, if one does.
    At child(std::uint8_t byte) const {
-      if (!(present[byte >> 6] >> (byte & 63) & 1))
+      if (firstFrom(byte) != byte)
          return {at_.pool, 0, depth_ + 1};
       return rest_.empty() ? At{at_.pool, at_.pool->childOf(at_.inner(), byte), depth_ + 1} : at_;
    }
+   /// The last byte of the way that begins at `byte`; `byte` when none does.
+   std::uint8_t last(std::uint8_t byte) const {
+      return rest_.empty() && at_.inner().has(byte) ? lastByteOf(*at_.pool, at_.inner(), byte) : byte;
+   }
    /// Null unless the node is wide.
    const Ref* groups() const { return rest_.empty() && at_.inner().wide ? at_.inner().refs() : nullptr; }
-
-   std::uint64_t present[4] = {};
 
 private:
    const At& at_;
@@ -57,9 +62,9 @@ public:
       if (stopped_ || (before.ref == after.ref && (sharing_ || !before.ref)))
          return;
       if (!before.isInner())
-         return merge(before, after, depth, bounds, true);
+         return merge(before, bounds, true, [&](auto&& each) { entries(after, depth, bounds, each); });
       if (!after.isInner())
-         return merge(after, before, depth, bounds, false);
+         return merge(after, bounds, false, [&](auto&& each) { entries(before, depth, bounds, each); });
       looked_ += 2;
       const ByteView prefix = before.restOfPrefix(depth);
       const std::size_t common = commonBytes(prefix, after.restOfPrefix(depth));
@@ -69,26 +74,54 @@ public:
       const Branches left(before, depth), right(after, depth);
       if (!bounds.low)
          compareAt(left.own(), right.own(), depth, Bounds());
-      std::uint64_t bytes[4];
-      for (std::size_t word = 0; word < 4; ++word)
-         bytes[word] = left.present[word] | right.present[word];
-      if (sharing_ && left.groups() && right.groups())
-         for (std::size_t group = 0; group < groupsMax; ++group)
-            if (left.groups()[group] == right.groups()[group])
-               bytes[group / 2] &= ~(std::uint64_t{0xFFFF'FFFF} << (group % 2 * groupBytes));
-      for (unsigned word = 0; word < 4; ++word)
-         for (std::uint64_t bits = bytes[word]; bits; bits &= bits - 1) {
-            const auto byte = static_cast<std::uint8_t>(word * 64 + static_cast<unsigned>(std::countr_zero(bits)));
-            if (const auto below = boundsBelow(bounds, depth, byte))
-               compareAt(left.child(byte), right.child(byte), depth + 1, *below);
+      const bool groups = sharing_ && left.groups() && right.groups();
+      for (unsigned from = 0; from < 256 && !stopped_;) {
+         const unsigned group = from / groupBytes, nextGroup = static_cast<unsigned>((group + 1) * groupBytes);
+         const unsigned at = std::min(left.firstFrom(from), right.firstFrom(from));
+         if (at >= nextGroup || (groups && left.groups()[group] == right.groups()[group])) {
+            from = nextGroup;
+            continue;
          }
+         from = 1u + compareWays(left, right, static_cast<std::uint8_t>(at), depth, bounds);
+      }
    }
 
    std::uint64_t looked() const { return looked_; }
 
 private:
-   /// `few` is a leaf or nothing: however much there is on the other side, it is nearly all different.
-   void merge(const At& few, const At& many, std::size_t depth, const Bounds& bounds, bool fewIsBefore) {
+   /// What begins at a byte at which a way of either begins. Returns the last byte that was compared.
+   std::uint8_t compareWays(const Branches& left, const Branches& right, std::uint8_t first, std::size_t depth,
+                            const Bounds& bounds) {
+      const At before = left.child(first), after = right.child(first);
+      // The same leaf may have a longer block on one side; then it has no keys in what is more.
+      if (sharing_ && before.ref == after.ref)
+         return first;
+      const std::uint8_t leftLast = left.last(first), rightLast = right.last(first),
+                         last = std::max(leftLast, rightLast);
+      const auto below = boundsBelow(bounds, depth, first, last);
+      if (!below)
+         return last;
+      if (leftLast == rightLast) {
+         compareAt(before, after, depth + 1, *below);
+         return last;
+      }
+      // A leaf, whose block holds all that begins there on the other side.
+      const bool isLeft = leftLast > rightLast;
+      const Branches& many = isLeft ? right : left;
+      merge(isLeft ? before : after, *below, isLeft, [&](auto&& each) {
+         for (unsigned at = many.firstFrom(first); at <= last; at = many.firstFrom(at + 1)) {
+            const auto byte = static_cast<std::uint8_t>(at);
+            if (const auto within = boundsBelow(bounds, depth, byte, many.last(byte)))
+               entries(many.child(byte), depth + 1, *within, each);
+         }
+      });
+      return last;
+   }
+
+   /// `few` is a leaf or nothing: however much there is on the other side, which `entriesOfMany` tells, it is nearly
+   /// all different.
+   template <class Entries>
+   void merge(const At& few, const Bounds& bounds, bool fewIsBefore, Entries&& entriesOfMany) {
       const auto say = [&](ByteView key, std::optional<ByteView> ofFew, std::optional<ByteView> ofMany) {
          stopped_ = stopped_ || !each_(fewIsBefore ? Change{key, ofFew, ofMany} : Change{key, ofMany, ofFew});
       };
@@ -99,7 +132,7 @@ private:
          say(few.leaf().key(next), leafValue(*few.pool, few.leaf(), next), std::nullopt);
          ++next;
       };
-      entries(many, depth, bounds, [&, to = to](const Entry& entry) {
+      entriesOfMany([&, to = to](const Entry& entry) {
          while (next < to && !stopped_ && compare(few.leaf().key(next), entry.key) < 0)
             sayFew();
          if (next == to || stopped_ || !same(few.leaf().key(next), entry.key))
@@ -126,7 +159,7 @@ private:
       if (!narrow(bounds, depth, at.restOfPrefix(depth)))
          return;
       const std::size_t below = at.start + at.inner().prefixBytes + 1;
-      eachWithin(at.inner(), at.start, bounds, [&](int byte, const Bounds& within) {
+      eachWithin(*at.pool, at.inner(), at.start, bounds, [&](int byte, const Bounds& within) {
          const Ref ref = byte < 0 ? at.inner().own : at.pool->childOf(at.inner(), static_cast<std::uint8_t>(byte));
          entries(At{at.pool, ref, below}, below, within, each);
       });

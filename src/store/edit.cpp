@@ -1,10 +1,27 @@
 #include "store/edit.hpp"
 
+#include <tuple>
+
 namespace polis::store::detail {
 namespace {
 
 /// An inner node with at most this many entries becomes a leaf when they fill no more than half of one.
 constexpr std::uint64_t mergeEntriesMax = 8;
+/// A leaf with no more than this is put together with its neighbour when both have no more than the other.
+constexpr std::size_t joinLeafBytesMax = leafSplitBytes / 4, joinedLeafBytesMax = leafSplitBytes / 2;
+
+/// A leaf's bytes without those that are free or dead.
+std::size_t liveBytes(const Leaf& leaf) { return classBytes(leaf.sizeClass) - leaf.gap() - leaf.dead; }
+
+/// Where the byte of two keys that share all before it, but not it, tells them apart: the halves of the smallest block
+/// that holds both begin at these bytes.
+struct Halves {
+   std::uint8_t left, right;
+};
+Halves halvesOf(std::uint8_t low, std::uint8_t high) {
+   const unsigned half = std::bit_floor(static_cast<unsigned>(low ^ high));
+   return {static_cast<std::uint8_t>(low & ~(half - 1)), static_cast<std::uint8_t>(high & ~(half - 1))};
+}
 
 /// Writes the entry's bytes below those there are; returns where.
 std::uint16_t writeEntry(Leaf& leaf, ByteView key, const std::uint8_t* value, std::uint32_t word) {
@@ -114,14 +131,19 @@ void Edit::putItem(Ref& root, const Item& item, Witness* witness) {
       root = makeLeaf({&item, 1}, 0);
       return;
    }
-   Inner* path[keyBytesMax + 1];
+   Ref* path[keyBytesMax + 1];
    std::size_t length = 0, depth = 0;
    Ref* slot = &root;
-   bool added = true;
    for (;;) {
       if (pool_.node(*slot)->kind == Kind::leaf) {
-         added = putInLeaf(*slot, depth, item, witness);
-         break;
+         const Done done = putInLeaf(*slot, length ? path[length - 1] : nullptr, depth - (length != 0), item, witness);
+         if (done == Done::replaced)
+            return;
+         if (done == Done::added)
+            break;
+         witness = nullptr;
+         slot = path[--length];
+         depth -= pool_.inner(*slot)->prefixBytes + 1u;
       }
       Inner& inner = ownInner(*slot);
       const ByteView prefix{inner.prefix(), inner.prefixBytes};
@@ -134,7 +156,7 @@ void Edit::putItem(Ref& root, const Item& item, Witness* witness) {
       depth += common;
       if (key.size() == depth) {
          if (inner.own) {
-            putInLeaf(inner.own, depth, item, witness);
+            putInLeaf(inner.own, nullptr, depth, item, witness);
             return;
          }
          absent();
@@ -143,19 +165,22 @@ void Edit::putItem(Ref& root, const Item& item, Witness* witness) {
          break;
       }
       const std::uint8_t byte = key[depth++];
-      if (!inner.has(byte)) {
+      const int at = inner.byteUpTo(byte);
+      Ref* child = nullptr;
+      if (at >= 0 && inner.blockEnd(static_cast<std::uint8_t>(at)) >= byte)
+         child = &ownChild(inner, static_cast<std::uint8_t>(at));
+      if (!child || (at != byte && pool_.node(*child)->kind != Kind::leaf)) {
          absent();
          Fresh leaf(*this, makeLeaf({&item, 1}, 0));
-         addChild(*slot, byte, leaf);
+         addChild(*slot, inner.freeBlock(byte), leaf);
          ++pool_.inner(*slot)->count;
          break;
       }
-      path[length++] = &inner;
-      slot = &ownChild(inner, byte);
+      path[length++] = slot;
+      slot = child;
    }
-   if (added)
-      while (length)
-         ++path[--length]->count;
+   while (length)
+      ++pool_.inner(*path[--length])->count;
 }
 
 void Edit::fork(Ref& slot, std::size_t depth, std::size_t common, const Item& item) {
@@ -168,7 +193,7 @@ void Edit::fork(Ref& slot, std::size_t depth, std::size_t common, const Item& it
    if (item.keyBytes == depth + common)
       inner.own = leaf.take();
    else
-      insertRef(inner, item.key[depth + common], leaf.take());
+      insertRef(inner, inner.freeBlock(item.key[depth + common]), leaf.take());
    // The old node keeps what comes after the byte that now leads to it.
    const Ref* refs = old.refs();
    const std::size_t rest = old.prefixBytes - common - 1;
@@ -228,8 +253,11 @@ void Edit::addChild(Ref& slot, std::uint8_t byte, Fresh& child) {
    if (!pool_.inner(slot)->wide && pool_.inner(slot)->children >= narrowChildrenMax)
       widen(slot);
    Inner& old = *pool_.inner(slot);
-   if (old.wide)
-      return addToGroup(old, byte, child);
+   if (old.wide) {
+      addToGroup(old, byte, child.get());
+      child.take();
+      return;
+   }
    if (old.children < refsMax(old))
       return insertRef(old, byte, child.take());
    const std::size_t room = std::min<std::size_t>(narrowChildrenMax, old.children + 1u + old.children / 4u);
@@ -244,7 +272,7 @@ void Edit::addChild(Ref& slot, std::uint8_t byte, Fresh& child) {
    replace(slot, ref);
 }
 
-void Edit::addToGroup(Inner& inner, std::uint8_t byte, Fresh& child) {
+void Edit::addToGroup(Inner& inner, std::uint8_t byte, Ref child) {
    Ref& slot = inner.refs()[byte / groupBytes];
    const std::uint32_t at = inner.groupIndex(byte), count = slot ? pool_.group(slot)->count : 0u;
    if (slot && owns(slot) && Group::bytesFor(count + 1) <= classBytes(pool_.group(slot)->sizeClass)) {
@@ -260,9 +288,22 @@ void Edit::addToGroup(Inner& inner, std::uint8_t byte, Fresh& child) {
       slot = ref;
    }
    Group& group = *pool_.group(slot);
-   insertAt(group.refs(), count, at, child.take());
+   insertAt(group.refs(), count, at, child);
    ++group.count;
    setPresent(inner, byte);
+}
+
+void Edit::moveChild(Inner& inner, std::uint8_t from, std::uint8_t to) {
+   if (from == to)
+      return;
+   if (inner.wide && from / groupBytes != to / groupBytes) {
+      addToGroup(inner, to, ownChild(inner, from));
+      ownChild(inner, from) = 0;
+      return closeGaps(inner);
+   }
+   inner.present[from >> 6] &= ~(std::uint64_t{1} << (from & 63));
+   inner.present[to >> 6] |= std::uint64_t{1} << (to & 63);
+   inner.fillRank();
 }
 
 void Edit::widen(Ref& slot) {
@@ -352,7 +393,7 @@ Leaf& Edit::ownLeaf(Ref& slot) {
    return *pool_.leaf(slot);
 }
 
-bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item, Witness* witness) {
+Edit::Done Edit::putInLeaf(Ref& slot, Ref* parent, std::size_t depth, const Item& item, Witness* witness) {
    const Leaf& leaf = *pool_.leaf(slot);
    const ByteView key = item.keyView();
    const std::uint32_t at = leafLowerBound(leaf, key);
@@ -377,22 +418,65 @@ bool Edit::putInLeaf(Ref& slot, std::size_t depth, const Item& item, Witness* wi
          } else {
             own.slots()[at].at = writeEntry(own, key, item.value, item.word);
          }
-         return false;
+         return Done::replaced;
       }
    } else if (leaf.gap() >= item.bytes() + sizeof(LeafSlot)) {
       insertEntry(ownLeaf(slot), at, item);
-      return true;
+      return Done::added;
    }
    ItemList list;
    addItems(list, leaf, 0, at);
    list.add(item);
    addItems(list, leaf, at + found, leaf.count);
    const std::size_t bytes = leafBytes(list.view());
+   const bool oneByte = !parent || list.items[0].key[depth] == list.items[list.count - 1].key[depth];
+   if (parent && bytes > (oneByte ? leafBytesMax : leafSplitBytes)) {
+      // Not killed before its entries are elsewhere.
+      const Ref old = slot;
+      const bool whole = splitLeaf(*parent, depth, list.view(), leaf);
+      if (whole && found)
+         killBlob(leaf, at);
+      kill(old);
+      return !whole ? Done::split : found ? Done::replaced : Done::added;
+   }
    const Ref with = bytes > leafBytesMax ? makeTree(list.view(), depth) : makeLeaf(list.view(), found ? 0 : bytes / 8);
    if (found)
       killBlob(leaf, at);
    replace(slot, with);
-   return !found;
+   return found ? Done::replaced : Done::added;
+}
+
+bool Edit::splitLeaf(Ref& parent, std::size_t depth, Items items, const Leaf& old) {
+   const std::uint8_t low = items.front().key[depth], high = items.back().key[depth];
+   const auto at = static_cast<std::uint8_t>(pool_.inner(parent)->byteUpTo(low));
+   // What can throw comes first, and each step leaves a whole tree.
+   if (low == high) {
+      Fresh tree(*this, makeTree(items, depth + 1));
+      moveChild(*pool_.inner(parent), at, low);
+      ownChild(*pool_.inner(parent), low) = tree.take();
+      return true;
+   }
+   const Halves halves = halvesOf(low, high);
+   auto [left, right] = splitAt(items, depth, halves.right);
+   const bool whole = leafBytes(left) <= leafBytesMax && leafBytes(right) <= leafBytesMax;
+   ItemList list;
+   if (!whole) {
+      // More than one is in the half that is too long, so the other one is of old entries too.
+      addItems(list, old, 0, old.count);
+      std::tie(left, right) = splitAt(list.view(), depth, halves.right);
+   }
+   Fresh first(*this, makeLeaf(left, leafBytes(left) / 8)), second(*this, makeLeaf(right, leafBytes(right) / 8));
+   moveChild(*pool_.inner(parent), at, halves.left);
+   addChild(parent, halves.right, second);
+   ownChild(*pool_.inner(parent), halves.left) = first.take();
+   return whole;
+}
+
+std::pair<Edit::Items, Edit::Items> Edit::splitAt(Items items, std::size_t depth, std::uint8_t byte) {
+   std::size_t count = 0;
+   while (items[count].key[depth] < byte)
+      ++count;
+   return {items.first(count), items.subspan(count)};
 }
 
 void Edit::insertEntry(Leaf& leaf, std::uint32_t at, const Item& item) {
@@ -432,7 +516,7 @@ std::size_t Edit::leafBytes(Items items) {
 Ref Edit::makeLeaf(Items items, std::size_t room) {
    const std::size_t bytes = leafBytes(items);
    ASSERT(!items.empty() && bytes <= leafBytesMax);
-   const Ref ref = allocate(Kind::leaf, std::min(bytes + room, leafBytesMax));
+   const Ref ref = allocate(Kind::leaf, std::max(bytes, std::min(bytes + room, leafSplitBytes)));
    Leaf& leaf = *pool_.leaf(ref);
    const std::size_t common = commonBytes(items.front().keyView(), items.back().keyView());
    leaf.count = static_cast<std::uint16_t>(items.size());
@@ -451,44 +535,48 @@ Ref Edit::makeLeaf(Items items, std::size_t room) {
 }
 
 Ref Edit::makeTree(Items items, std::size_t depth) {
-   if (items.size() == 1 || leafBytes(items) <= leafBytesMax)
-      return makeLeaf(items, 0);
    const std::size_t common = commonBytes(items.front().keyView(), items.back().keyView());
-   const auto byteOf = [&](const Item& item) { return item.key[common]; };
    const bool own = items.front().keyBytes == common;
-   const Items rest = items.subspan(own);
-   std::size_t groups = 0;
-   for (std::size_t i = 0; i < rest.size(); ++i)
-      groups += i == 0 || byteOf(rest[i - 1]) != byteOf(rest[i]);
-   Fresh ref(*this, makeInner({items.front().key + depth, common - depth}, std::min(groups, narrowChildrenMax)));
+   Fresh ref(*this, makeInner({items.front().key + depth, common - depth}, 4));
    if (own)
       pool_.inner(ref.get())->own = makeLeaf(items.first(1), 0);
-   for (std::size_t from = 0, to; from < rest.size(); from = to) {
-      for (to = from + 1; to < rest.size() && byteOf(rest[to]) == byteOf(rest[from]);)
-         ++to;
-      Fresh child(*this, makeTree(rest.subspan(from, to - from), common + 1));
-      addChild(ref.ref(), byteOf(rest[from]), child);
-   }
+   addChildren(ref.ref(), items.subspan(own), common, 0);
    pool_.inner(ref.get())->count = items.size();
    return ref.take();
+}
+
+void Edit::addChildren(Ref& slot, Items items, std::size_t depth, std::uint8_t first) {
+   const std::uint8_t low = items.front().key[depth], high = items.back().key[depth];
+   const std::size_t bytes = leafBytes(items);
+   if (low != high && bytes > leafSplitBytes) {
+      const Halves halves = halvesOf(low, high);
+      const auto [left, right] = splitAt(items, depth, halves.right);
+      addChildren(slot, left, depth, halves.left);
+      return addChildren(slot, right, depth, halves.right);
+   }
+   const bool fits = bytes <= leafBytesMax;
+   Fresh child(*this, fits ? makeLeaf(items, 0) : makeTree(items, depth + 1));
+   addChild(slot, fits ? first : low, child);
 }
 
 void Edit::removeExisting(Ref& root, ByteView key) {
    Ref* path[keyBytesMax + 1];
    std::size_t length = 0, depth = 0;
    Ref* slot = &root;
+   int at = -1;
    while (pool_.node(*slot)->kind == Kind::inner) {
       Inner& inner = ownInner(*slot);
       path[length++] = slot;
       depth += inner.prefixBytes;
-      slot = key.size() == depth ? &inner.own : &ownChild(inner, key[depth]);
+      at = key.size() == depth ? -1 : inner.byteUpTo(key[depth]);
+      slot = at < 0 ? &inner.own : &ownChild(inner, static_cast<std::uint8_t>(at));
       ++depth;
    }
    const Leaf& leaf = *pool_.leaf(*slot);
-   const std::int32_t at = leafFind(leaf, key);
-   ASSERT(at >= 0);
+   const std::int32_t entry = leafFind(leaf, key);
+   ASSERT(entry >= 0);
    if (leaf.count > 1) {
-      removeFromLeaf(*slot, static_cast<std::uint32_t>(at));
+      removeFromLeaf(*slot, static_cast<std::uint32_t>(entry));
    } else {
       killTree(*slot);
       *slot = 0;
@@ -499,7 +587,7 @@ void Edit::removeExisting(Ref& root, ByteView key) {
    if (!length)
       return;
    if (!gone)
-      return tryMerge(*path[length - 1]);
+      return at < 0 ? tryMerge(*path[length - 1]) : joinLeaves(*path[length - 1], static_cast<std::uint8_t>(at));
    for (std::size_t i = length; i > 0; --i) {
       closeGaps(*pool_.inner(*path[i - 1]));
       mend(*path[i - 1]);
@@ -513,7 +601,7 @@ void Edit::removeFromLeaf(Ref& slot, std::uint32_t at) {
    const std::uint32_t word = leaf.valueWord(at);
    const std::size_t entry = entryBytes(leaf.slots()[at].keyBytes, word);
    const std::size_t bytes = classBytes(leaf.sizeClass);
-   const std::size_t live = bytes - leaf.gap() - leaf.dead - entry - sizeof(LeafSlot);
+   const std::size_t live = liveBytes(leaf) - entry - sizeof(LeafSlot);
    if (owns(slot) && live > bytes / 2) {
       touch(slot);
       killBlob(leaf, at);
@@ -607,6 +695,47 @@ void Edit::tryMerge(Ref& slot) {
    slot = leaf;
 }
 
+void Edit::joinLeaves(Ref& slot, std::uint8_t byte) {
+   tryMerge(slot);
+   if (pool_.node(slot)->kind == Kind::leaf)
+      return;
+   Inner& inner = *pool_.inner(slot);
+   const std::size_t bytes = liveBytes(*pool_.leaf(pool_.childOf(inner, byte)));
+   if (bytes > joinLeafBytesMax)
+      return;
+   // The smallest block that holds another child has to hold but one, and that a leaf.
+   const int before = byte ? inner.byteUpTo(byte - 1) : -1;
+   const unsigned after = inner.nextByte(byte);
+   unsigned first = byte, last = byte;
+   for (unsigned block = 2; static_cast<int>(first) > before && last < after; block *= 2) {
+      if (block > 256)
+         return;
+      first = byte & ~(block - 1);
+      last = first + block - 1;
+   }
+   const bool hasBefore = before >= static_cast<int>(first), hasAfter = after <= last;
+   const auto other = static_cast<std::uint8_t>(hasBefore ? before : static_cast<int>(after));
+   if (hasBefore == hasAfter ||
+       (hasBefore ? other && inner.byteUpTo(other - 1) >= static_cast<int>(first) : inner.nextByte(other) <= last))
+      return;
+   const std::uint8_t left = std::min(byte, other), right = std::max(byte, other);
+   if (const Ref child = pool_.childOf(inner, other);
+       pool_.node(child)->kind != Kind::leaf || bytes + liveBytes(*pool_.leaf(child)) > joinedLeafBytesMax)
+      return;
+   ItemList list;
+   for (const std::uint8_t at : {left, right}) {
+      const Leaf& leaf = *pool_.leaf(pool_.childOf(inner, at));
+      addItems(list, leaf, 0, leaf.count);
+   }
+   Fresh both(*this, makeLeaf(list.view(), 0));
+   ownChild(inner, right);
+   moveChild(inner, left, static_cast<std::uint8_t>(first));
+   replace(ownChild(inner, static_cast<std::uint8_t>(first)), both.take());
+   kill(std::exchange(ownChild(inner, right), Ref{0}));
+   closeGaps(inner);
+   mend(slot);
+}
+
 void Edit::removeRange(Ref& root, ByteView low, std::optional<ByteView> high) {
    if (!root || (high && compare(low, *high) >= 0))
       return;
@@ -655,18 +784,27 @@ void Edit::removeWithin(Ref& slot, std::size_t depth, Bounds bounds) {
                   [&](std::uint8_t byte) { inner.count += treeSize(edit.pool_, edit.pool_.childOf(inner, byte)); });
       }
    };
+   // Leaves that keep some of their entries.
+   std::uint8_t kept[2];
+   std::size_t keptCount = 0;
    {
       Finish finish{*this, inner};
       const std::size_t below = depth + inner.prefixBytes + 1;
-      eachWithin(inner, depth, bounds, [&](int byte, const Bounds& within) {
+      eachWithin(pool_, inner, depth, bounds, [&](int byte, const Bounds& within) {
          Ref& child = byte < 0 ? inner.own : ownChild(inner, static_cast<std::uint8_t>(byte));
          const std::uint64_t before = treeSize(pool_, child);
+         if (byte >= 0 && !within.all())
+            kept[keptCount++] = static_cast<std::uint8_t>(byte);
          removeWithin(child, below, within);
          finish.removed += before - treeSize(pool_, child);
       });
       finish.done = true;
    }
    mend(slot);
+   for (const std::uint8_t byte : std::span(kept, keptCount))
+      if (slot && pool_.node(slot)->kind == Kind::inner && pool_.inner(slot)->has(byte) &&
+          pool_.node(pool_.childOf(*pool_.inner(slot), byte))->kind == Kind::leaf)
+         joinLeaves(slot, byte);
 }
 
 } // namespace polis::store::detail

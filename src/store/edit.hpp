@@ -61,8 +61,14 @@ private:
    };
 
    void putItem(Ref& root, const Item& item, Witness* witness);
-   /// True when the key was not there.
-   bool putInLeaf(Ref& slot, std::size_t depth, const Item& item, Witness* witness);
+   /// What a put did: the key was there, or was not, or the leaf was split and the put is to be tried again.
+   enum class Done { replaced, added, split };
+   /// `parent` is the inner node, our own, that has the leaf for the key's byte at `depth`; null when there is none.
+   Done putInLeaf(Ref& slot, Ref* parent, std::size_t depth, const Item& item, Witness* witness);
+   /// Two leaves with the items, or an inner node when all share the byte at `depth`, take the place of the parent's
+   /// leaf `old`, which held all of them but one. False when a half is too long for a leaf: then they have the old
+   /// entries.
+   bool splitLeaf(Ref& parent, std::size_t depth, Items items, const Leaf& old);
    void removeFromLeaf(Ref& slot, std::uint32_t at);
    /// The old node's key bytes differ from the item's after `common` of its prefix: a new node above both.
    void fork(Ref& slot, std::size_t depth, std::size_t common, const Item& item);
@@ -109,7 +115,11 @@ private:
    Ref makeInner(ByteView prefix, std::size_t refs);
    /// Takes the child over, when it does not throw.
    void addChild(Ref& slot, std::uint8_t byte, Fresh& child);
-   void addToGroup(Inner& inner, std::uint8_t byte, Fresh& child);
+   void addToGroup(Inner& inner, std::uint8_t byte, Ref child);
+   /// Lets the child at `from` stand at `to`, between which no other stands.
+   void moveChild(Inner& inner, std::uint8_t from, std::uint8_t to);
+   /// Makes one leaf of the leaf at `byte` and the one beside it, when both are short. The node is our own.
+   void joinLeaves(Ref& slot, std::uint8_t byte);
    void widen(Ref& slot);
    Ref makeNarrow(const Inner& wide);
    /// Takes out children whose Ref has become 0.
@@ -121,9 +131,14 @@ private:
 
    static void addItems(ItemList& list, const Leaf& leaf, std::uint32_t from, std::uint32_t to);
    static std::size_t leafBytes(Items items);
+   /// The items with a lesser byte at `depth`, and the others, of which there are some.
+   static std::pair<Items, Items> splitAt(Items items, std::size_t depth, std::uint8_t byte);
    Ref makeLeaf(Items items, std::size_t room);
-   /// A leaf, or inner nodes with leaves.
+   /// An inner node, for items that are too long for a leaf.
    Ref makeTree(Items items, std::size_t depth);
+   /// Adds children for the items, whose bytes before the one at `depth` are those of the node, and for the block that
+   /// begins with `first`.
+   void addChildren(Ref& slot, Items items, std::size_t depth, std::uint8_t first);
    void insertEntry(Leaf& leaf, std::uint32_t at, const Item& item);
    /// Puts a copy in the place of a node.
    void replace(Ref& slot, Ref with);

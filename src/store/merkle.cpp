@@ -1,7 +1,7 @@
 // Merkle roots of ranges and proofs under them: spec, formats §7.3 (KvMerkle).
 //
 // The Merkle tree is the binary trie of the keys' bits, most significant first. What comes below a node of ours is one
-// subtree of it, whose root is remembered; so is what comes below a group.
+// subtree of it, whose root is remembered, for the bytes of a leaf are a block too; so is what comes below a group.
 #include "store/merkle_hash.hpp"
 #include "store/proof.hpp"
 #include "store/tree.hpp"
@@ -124,7 +124,7 @@ public:
          return joiner.hidden(rootOf(ref), common);
       const std::size_t at = depth + inner.prefixBytes;
       int before = -2;
-      eachWithin(inner, depth, bounds, [&](int byte, const Bounds& within) {
+      eachWithin(pool_, inner, depth, bounds, [&](int byte, const Bounds& within) {
          if (before == -1)
             common = at * 8;
          else if (before >= 0)
@@ -134,8 +134,8 @@ public:
             return parts(joiner, inner.own, at, within, shown && !shown->low ? Bounds() : std::optional<Bounds>(),
                          common);
          const auto at8 = static_cast<std::uint8_t>(byte);
-         parts(joiner, pool_.childOf(inner, at8), at + 1, within, shown ? boundsBelow(*shown, at, at8) : std::nullopt,
-               common);
+         parts(joiner, pool_.childOf(inner, at8), at + 1, within,
+               shown ? boundsBelow(*shown, at, at8, lastByteOf(pool_, inner, at8)) : std::nullopt, common);
       });
    }
 
@@ -161,7 +161,8 @@ private:
       return remembered(ref, [&](Joiner& joiner) {
          if (pool_.node(ref)->kind == Kind::leaf)
             return leafParts(joiner, *pool_.leaf(ref), {}, {}, 0);
-         // Of all bits, those of the one byte that tells the node's children apart; `own` has none of them.
+         // Of all bits, those of the one byte that tells the node's children apart; `own` has none of them. All bytes
+         // of a child's block have the same first bits in common with those of another's.
          const Inner& inner = *pool_.inner(ref);
          if (inner.own)
             joiner.hidden(rootOf(inner.own), 0);

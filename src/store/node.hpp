@@ -2,8 +2,10 @@
 //
 // A leaf holds whole entries, sorted. An inner node stands for a byte string (the path to it, then its own prefix):
 // every key below begins with it; the next byte selects the child; `own` is a leaf with the one entry whose key ends
-// right there. A node with many children is wide: it refers to groups of them, so that to copy it costs little. A blob
-// is one long value.
+// right there. A child that is an inner node is for one byte. One that is a leaf is for a block of bytes: a power of
+// two of them, beginning at a multiple of their count, as many as its neighbours allow. So the entries of a leaf are
+// all that share some first bits. A node with many children is wide: it refers to groups of them, so that to copy it
+// costs little. A blob is one long value.
 #pragma once
 
 #include "base/assert.hpp"
@@ -25,8 +27,11 @@ inline constexpr std::size_t unitBytes = 64;
 inline constexpr std::uint32_t slabUnits = 1024;
 inline constexpr std::size_t slabBytes = unitBytes * slabUnits;
 
-/// A leaf with more than one entry is at most this long; when it would be longer it becomes an inner node with leaves.
+/// A leaf is at most this long; when its entries all share the byte that selects it and would need more, it becomes an
+/// inner node with leaves.
 inline constexpr std::size_t leafBytesMax = 2048;
+/// When they do not share it, a leaf that would need more than this is split.
+inline constexpr std::size_t leafSplitBytes = 1280;
 /// Longer values lie outside the leaf.
 inline constexpr std::size_t inlineValueBytesMax = 512;
 
@@ -123,7 +128,7 @@ struct Inner {
    /// Count of children in the words of `present` before this one.
    std::uint8_t rank[4];
    std::uint32_t wide;
-   /// Bit b is set when there is a child for byte b.
+   /// Bit b is set when there is a child for byte b, or for a block of bytes that begins with b.
    std::uint64_t present[4];
 
    std::uint8_t* prefix() { return reinterpret_cast<std::uint8_t*>(this + 1); }
@@ -145,6 +150,30 @@ struct Inner {
       const std::uint64_t word = present[byte >> 6] & ((std::uint64_t{1} << (byte & 63)) - 1);
       return rank[byte >> 6] + static_cast<std::uint32_t>(std::popcount(word));
    }
+   /// Count of children whose byte is at most `byte`.
+   std::uint32_t upTo(std::uint8_t byte) const {
+      const std::uint64_t word = present[byte >> 6] << (63 - (byte & 63));
+      return rank[byte >> 6] + static_cast<std::uint32_t>(std::popcount(word));
+   }
+   /// The last byte that the child at `byte`, which is there, stands for when it is a leaf: that of the longest block
+   /// which begins there and has no other child.
+   std::uint8_t blockEnd(std::uint8_t byte) const {
+      const unsigned aligned = byte ? byte & (~unsigned{byte} + 1) : 256u;
+      return static_cast<std::uint8_t>(byte + std::min(aligned, std::bit_floor(nextByte(byte) - byte)) - 1);
+   }
+   /// The first byte of the longest block that holds `byte` and has no child.
+   std::uint8_t freeBlock(std::uint8_t byte) const {
+      const int before = byteUpTo(byte);
+      const unsigned after = nextByte(byte);
+      unsigned first = byte;
+      for (unsigned bytes = 2; bytes <= 256; bytes *= 2) {
+         const unsigned wider = byte & ~(bytes - 1);
+         if (static_cast<int>(wider) <= before || wider + bytes > after)
+            break;
+         first = wider;
+      }
+      return static_cast<std::uint8_t>(first);
+   }
    /// The bits of the group that `byte` belongs to.
    std::uint32_t groupPresent(std::size_t group) const {
       return static_cast<std::uint32_t>(present[group / 2] >> (group % 2 * groupBytes));
@@ -153,6 +182,11 @@ struct Inner {
    std::uint32_t groupIndex(std::uint8_t byte) const {
       const std::uint32_t lower = groupPresent(byte / groupBytes) & ((std::uint32_t{1} << (byte % groupBytes)) - 1);
       return static_cast<std::uint32_t>(std::popcount(lower));
+   }
+   /// The first byte after `byte` that has a child; 256 when there is none.
+   unsigned nextByte(std::uint8_t byte) const {
+      const int next = byte < 255 ? byteFrom(byte + 1) : -1;
+      return next < 0 ? 256u : static_cast<unsigned>(next);
    }
    /// The first byte from `from` on that has a child; -1 when there is none.
    int byteFrom(int from) const {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint8_t magic[8] = {'p', 'o', 'l', 'i', 's', 'S', 'T', 0x1A};
 constexpr std::uint32_t formatVersion = 3;
-/// As the present one, but for its superblocks: a checkpoint was noted at one place only, in turn.
+/// As the present one, but a checkpoint was noted at one place only, in turn, and there was a leaf for each byte.
 constexpr std::uint32_t formatInTurn = 2;
 
 ByteView bytesOf(const Superblock& block) { return {reinterpret_cast<const std::uint8_t*>(&block), sizeof block}; }

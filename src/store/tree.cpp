@@ -59,13 +59,18 @@ std::optional<ByteView> valueIn(const Pool& pool, const Leaf& leaf, ByteView key
 }
 
 /// The node below an inner one that may have the key; 0 when there is none. `depth`: how far the key has been followed.
-/// Prefixes are not compared: the leaf holds the whole key.
+/// Prefixes are not compared, nor whether an inner child is for the key's byte: the leaf holds the whole key.
 Ref below(const Pool& pool, const Inner& inner, ByteView key, std::size_t& depth) {
    depth += inner.prefixBytes;
    if (key.size() <= depth)
       return key.size() == depth ? inner.own : 0;
    const std::uint8_t byte = key[depth++];
-   return inner.has(byte) ? pool.childOf(inner, byte) : 0;
+   if (!inner.wide) {
+      const std::uint32_t count = inner.upTo(byte);
+      return count ? inner.refs()[count - 1] : 0;
+   }
+   const int at = inner.byteUpTo(byte);
+   return at < 0 ? 0 : pool.childOf(inner, static_cast<std::uint8_t>(at));
 }
 
 } // namespace
@@ -138,7 +143,8 @@ std::optional<Entry> treeLowerBound(const Pool& pool, Ref ref, ByteView key) {
          above = &inner;
          afterByte = next;
       }
-      ref = inner.has(byte) ? pool.childOf(inner, byte) : 0;
+      const int at = childByte(pool, inner, byte);
+      ref = at < 0 ? 0 : pool.childOf(inner, static_cast<std::uint8_t>(at));
    }
    return firstAfter();
 }
@@ -181,11 +187,12 @@ std::optional<Entry> treeLessThan(const Pool& pool, Ref ref, ByteView key) {
       if (side == Side::after || key.size() == depth)
          break;
       const std::uint8_t byte = key[depth++];
-      if (const int previous = inner.byteUpTo(byte - 1); previous >= 0 || inner.own) {
+      const int at = childByte(pool, inner, byte);
+      if (const int previous = inner.byteUpTo(at < 0 ? byte : at - 1); previous >= 0 || inner.own) {
          above = &inner;
          beforeByte = previous;
       }
-      ref = inner.has(byte) ? pool.childOf(inner, byte) : 0;
+      ref = at < 0 ? 0 : pool.childOf(inner, static_cast<std::uint8_t>(at));
    }
    return lastBefore();
 }
@@ -249,7 +256,7 @@ std::uint64_t countWithin(const Pool& pool, Ref ref, std::size_t depth, Bounds b
    if (bounds.all())
       return inner.count;
    std::uint64_t sum = 0;
-   eachWithin(inner, depth, bounds, [&](int byte, const Bounds& below) {
+   eachWithin(pool, inner, depth, bounds, [&](int byte, const Bounds& below) {
       sum += byte < 0 ? 1
                       : countWithin(pool, pool.childOf(inner, static_cast<std::uint8_t>(byte)),
                                     depth + inner.prefixBytes + 1, below);
@@ -265,11 +272,32 @@ std::uint64_t treeRangeCount(const Pool& pool, Ref root, ByteView low, std::opti
    return countWithin(pool, root, 0, {low.empty() ? std::nullopt : std::optional(low), high});
 }
 
-void checkNode(const Pool& pool, Ref ref, ByteView path) {
-   const auto need = [&](bool holds, const char* what) {
-      if (!holds)
-         throw Fault("damaged: " + std::string(what) + " at byte " + std::to_string(std::uint64_t{ref} * unitBytes));
-   };
+namespace {
+
+void needAt(Ref ref, bool holds, const char* what) {
+   if (!holds)
+      throw Fault("damaged: " + std::string(what) + " at byte " + std::to_string(std::uint64_t{ref} * unitBytes));
+}
+
+} // namespace
+
+void checkPlace(const Pool& pool, Ref ref, const Place& place) {
+   const std::size_t at = place.path.size();
+   if (pool.node(ref)->kind == Kind::inner)
+      needAt(ref, at + (place.first >= 0) + pool.inner(ref)->prefixBytes <= keyBytesMax, "path too long");
+   if (pool.node(ref)->kind != Kind::leaf)
+      return;
+   const Leaf& leaf = *pool.leaf(ref);
+   for (const std::size_t i : {std::size_t{0}, leaf.count - std::size_t{1}}) {
+      const ByteView key = leaf.key(i);
+      needAt(ref, beginsWith(key, place.path), "misplaced key");
+      needAt(ref, place.first < 0 || (key.size() > at && key[at] >= place.first && key[at] <= place.last),
+             "misplaced key");
+   }
+}
+
+void checkNode(const Pool& pool, Ref ref, const Place& place) {
+   const auto need = [&](bool holds, const char* what) { needAt(ref, holds, what); };
    const std::uint8_t sizeClass = pool.node(ref)->sizeClass;
    switch (pool.node(ref)->kind) {
    case Kind::leaf: {
@@ -290,7 +318,6 @@ void checkNode(const Pool& pool, Ref ref, ByteView path) {
          used += entryBytes(slot.keyBytes, word);
          blobs += (word & blobFlag) != 0;
          need(slot.keyBytes >= leaf.common && slot.head == keyHead(leaf.key(i), leaf.common), "wrong slot of an entry");
-         need(beginsWith(leaf.key(i), path), "misplaced key");
          need(same(leaf.key(i).first(leaf.common), leaf.key(0).first(leaf.common)), "wrong prefix of a leaf");
          need(i == 0 || compare(leaf.key(i - 1), leaf.key(i)) < 0, "keys out of order");
       }
@@ -301,7 +328,6 @@ void checkNode(const Pool& pool, Ref ref, ByteView path) {
    case Kind::inner: {
       const Inner& inner = *pool.inner(ref);
       need(sizeClass < slabClass, "inner node too long");
-      need(path.size() + inner.prefixBytes <= keyBytesMax, "path too long");
       Inner ranks{};
       std::memcpy(ranks.present, inner.present, sizeof ranks.present);
       ranks.fillRank();
@@ -331,6 +357,7 @@ void checkNode(const Pool& pool, Ref ref, ByteView path) {
       break;
    }
    }
+   checkPlace(pool, ref, place);
 }
 
 } // namespace polis::store::detail

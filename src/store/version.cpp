@@ -90,42 +90,50 @@ bool Cursor::descendLast(Ref ref) {
    return true;
 }
 
-void Cursor::fetchAhead() {
-   // So many leaves are underway at once when they are small; from one leaf to the next twice as many as before, so
-   // that short walks fetch little in vain.
-   constexpr std::size_t most = 6;
+Ref Cursor::childAfter(std::size_t steps) const {
    const Pool& pool = version_.pool();
-   const auto fetch = [&](Ref ref, std::size_t lines) {
-      for (std::size_t line = 0; line < lines; ++line)
-         __builtin_prefetch(pool.at(ref) + line * 64);
-   };
-   const auto after = [&](const Frame& frame) -> Ref {
-      const Inner& inner = *pool.inner(frame.inner);
-      const int next = frame.at < 255 ? inner.byteFrom(frame.at + 1) : -1;
-      return next < 0 ? 0 : pool.childOf(inner, static_cast<std::uint8_t>(next));
-   };
    const Frame& frame = path_.back();
    const Inner& inner = *pool.inner(frame.inner);
+   const auto byte = static_cast<std::uint8_t>(frame.at);
    if (inner.wide) {
-      if (const Ref next = after(frame))
-         fetch(next, 4);
-      return;
-   }
-   const Ref sibling = path_.size() > 1 ? after(path_[path_.size() - 2]) : 0;
-   if (ahead_ == 0 && sibling)
-      fetch(sibling, 4);
-   const std::size_t from = std::max<std::size_t>(ahead_, 1);
-   ahead_ = std::min(most, 2 * ahead_ + 1);
-   const std::size_t here = inner.below(static_cast<std::uint8_t>(frame.at));
-   for (std::size_t at = here + from; at <= here + ahead_; ++at) {
-      if (at < inner.children) {
-         fetch(inner.refs()[at], 2);
-      } else if (sibling && pool.node(sibling)->kind == Kind::inner) {
-         const Inner& other = *pool.inner(sibling);
-         if (!other.wide && at - inner.children < other.children)
-            fetch(other.refs()[at - inner.children], 2);
+      std::size_t at = inner.groupIndex(byte) + steps;
+      for (std::size_t group = byte / groupBytes; group < groupsMax; ++group) {
+         const auto count = static_cast<std::size_t>(std::popcount(inner.groupPresent(group)));
+         if (at < count)
+            return pool.group(inner.refs()[group])->refs()[at];
+         at -= count;
       }
+      return 0;
    }
+   const std::size_t at = inner.below(byte) + steps;
+   if (at < inner.children)
+      return inner.refs()[at];
+   if (path_.size() < 2)
+      return 0;
+   const Frame& above = path_[path_.size() - 2];
+   const Inner& parent = *pool.inner(above.inner);
+   const int next = above.at < 255 ? parent.byteFrom(above.at + 1) : -1;
+   if (next < 0)
+      return 0;
+   const Ref sibling = pool.childOf(parent, static_cast<std::uint8_t>(next));
+   // At first that is not near, and not looked at.
+   if (ahead_ == 0 || pool.node(sibling)->kind != Kind::inner)
+      return at == inner.children ? sibling : 0;
+   const Inner& other = *pool.inner(sibling);
+   return !other.wide && at - inner.children < other.children ? other.refs()[at - inner.children] : 0;
+}
+
+void Cursor::fetchAhead() {
+   constexpr std::size_t most = 2, leafLines = leafSplitBytes / 64, innerLines = 2;
+   const Pool& pool = version_.pool();
+   const Frame& frame = path_.back();
+   const Ref here = pool.childOf(*pool.inner(frame.inner), static_cast<std::uint8_t>(frame.at));
+   const std::size_t lines = ahead_ && pool.node(here)->kind == Kind::inner ? innerLines : leafLines;
+   for (std::size_t steps = std::max<std::size_t>(ahead_, 1); steps <= most; ++steps)
+      if (const Ref ref = childAfter(steps))
+         for (std::size_t line = 0; line < lines; ++line)
+            __builtin_prefetch(pool.at(ref) + line * 64);
+   ahead_ = most;
 }
 
 bool Cursor::climbNext() {
@@ -196,11 +204,12 @@ bool Cursor::seek(ByteView key) {
          return descendFirst(ref);
       depth += prefix.size();
       const std::uint8_t byte = key[depth++];
+      const int at = childByte(pool, inner, byte);
       // Also where there is no child: the next one follows it.
-      path_.push_back({ref, byte});
-      if (!inner.has(byte))
+      path_.push_back({ref, at < 0 ? byte : at});
+      if (at < 0)
          return climbNext();
-      ref = pool.childOf(inner, byte);
+      ref = pool.childOf(inner, static_cast<std::uint8_t>(at));
    }
    const std::uint32_t at = leafLowerBound(*pool.leaf(ref), key);
    if (at == pool.leaf(ref)->count)

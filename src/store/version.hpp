@@ -168,6 +168,8 @@ private:
    bool descendLast(detail::Ref ref);
    /// Lets the leaves after the child just chosen at the end of the path come nearer.
    void fetchAhead();
+   /// The child so many after that one, also when it is one of the next node's; 0 when it is not near.
+   detail::Ref childAfter(std::size_t steps) const;
    bool climbNext();
    bool climbPrevious();
 
