@@ -12,7 +12,8 @@
 //           next ten; one transaction in twenty is abandoned midway
 //   block_durable  the same, each block on the disk before the next begins
 //   soak    with --soak, instead of all but the first: `block_durable` for so long, in which each insert makes one of
-//           those before go once they are half as many as the rows; how large the file was for its data
+//           those before go once they are half as many as the rows; how much room it took for the data of the newest
+//           version, and for what all versions need that are kept, the last checkpoint among them
 #include "store_bench_engine.hpp"
 
 #include "base/assert.hpp"
@@ -25,6 +26,8 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -130,6 +133,60 @@ double diskBytes(const std::filesystem::path& folder) {
    return sum;
 }
 
+/// The bytes of keys and values that some version still needs: the newest, those kept before it, and the last
+/// checkpoint. What each has in common with the newest counts once.
+class Live {
+public:
+   /// The row is there from now on, with another value than before.
+   void put(std::uint64_t number, double bytes) {
+      if (number >= changedIn_.size())
+         changedIn_.resize(number + number / 2 + 1, never);
+      if (changedIn_[number] == never)
+         newest_ += bytes;
+      else
+         replaced(number, bytes);
+      changedIn_[number] = block_;
+   }
+   void remove(std::uint64_t number, double bytes) {
+      newest_ -= bytes;
+      replaced(number, bytes);
+      changedIn_[number] = never;
+   }
+   void endBlock() {
+      ++block_;
+      old_.emplace_back();
+   }
+   /// The newest version is the checkpoint now.
+   void checkpoint() { checkpoint_ = block_; }
+   double newest() const { return newest_; }
+   double all() const {
+      double sum = newest_;
+      for (std::size_t block = checkpoint_; block < block_; ++block)
+         sum += block_ - block < versionsKept ? old_[block].before : old_[block].beforeCheckpoint;
+      for (std::size_t block = block_ - std::min<std::size_t>(block_, versionsKept - 1); block < checkpoint_; ++block)
+         sum += old_[block].before;
+      return sum;
+   }
+
+private:
+   static constexpr std::uint32_t never = UINT32_MAX;
+   struct Old {
+      /// Of what was replaced in the block, what the version before it has, and what the last checkpoint has.
+      double before = 0, beforeCheckpoint = 0;
+   };
+   void replaced(std::uint64_t number, double bytes) {
+      if (changedIn_[number] < block_)
+         old_[block_].before += bytes;
+      if (changedIn_[number] < checkpoint_)
+         old_[block_].beforeCheckpoint += bytes;
+   }
+
+   std::vector<std::uint32_t> changedIn_;
+   std::vector<Old> old_ = std::vector<Old>(1);
+   std::uint32_t block_ = 0, checkpoint_ = 0;
+   double newest_ = 0;
+};
+
 using Open = std::function<std::unique_ptr<Engine>(const std::filesystem::path&)>;
 
 class Cases {
@@ -220,6 +277,8 @@ private:
       from = seconds();
       upserts(count, [&](std::uint64_t) { return random() % rows_; });
       rate("update", static_cast<double>(count), from);
+      for (const auto& [what, bytes] : engine_->space())
+         say("update", what, bytes / rawBytes_, "1");
       std::vector<float> times;
       times.reserve(count / 5);
       upserts(count / 5, [&](std::uint64_t) { return random() % rows_; }, &times);
@@ -324,13 +383,20 @@ private:
          for (int t = 0; t < 1000; ++t) {
             engine_->beginInner();
             const bool abandon = t % 20 == 7;
+            const auto remove = [&](std::uint64_t number) {
+               engine_->remove(Row(number).keyView());
+               if (live_)
+                  live_->remove(number, rawOf(number));
+            };
             double bytes = 0;
             for (int i = 0; i < 4; ++i)
                engine_->get(Row(random_() % rows_).keyView());
             const auto put = [&](std::uint64_t number) {
                const Row row(number);
                engine_->put(row.keyView(), row.value());
-               bytes += static_cast<double>(row.keyBytes + row.valueBytes);
+               bytes += rawOf(number);
+               if (live_ && !abandon)
+                  live_->put(number, rawOf(number));
             };
             for (int i = 0; i < 3; ++i)
                put(random_() % rows_);
@@ -338,7 +404,7 @@ private:
                put(rows_ + inserted_++);
                payload += bytes;
                if (inserted_ - removed_ > insertedMax_)
-                  engine_->remove(Row(rows_ + removed_++).keyView());
+                  remove(rows_ + removed_++);
             }
             engine_->endInner(!abandon);
          }
@@ -346,8 +412,13 @@ private:
          const double from = seconds();
          engine_->keepVersion();
          keepTimes.push_back(static_cast<float>(1e9 * (seconds() - from)));
-         if (durable)
+         if (live_)
+            live_->endBlock();
+         if (durable) {
             engine_->sync();
+            if (live_ && engine_->settled())
+               live_->checkpoint();
+         }
       }
       return payload;
    }
@@ -357,30 +428,44 @@ private:
       return static_cast<double>(row.keyBytes + row.valueBytes);
    }
 
-   /// Blocks for long: how large the file becomes for its data.
+   /// Blocks for long: how much room they take for their data.
    void soak() {
       std::vector<float> keepTimes;
       const double from = seconds();
-      double raw = rawBytes_, most = 0;
-      std::uint64_t counted = 0, uncounted = 0;
+      live_.emplace();
+      for (std::uint64_t i = 0; i < rows_; ++i)
+         live_->put(i, rawOf(i));
+      live_->endBlock();
       insertedMax_ = rows_ / 2;
       engine_->settle();
       engine_->beginDurable();
-      for (int part = 1; part <= 30; ++part) {
-         const double began = seconds();
+      live_->checkpoint();
+      const int parts = std::max(30, static_cast<int>(p_.soakSeconds / 60));
+      std::map<std::string, double> most;
+      for (int part = 1; part <= parts; ++part) {
+         const double began = seconds(), device = deviceBytes(folder_);
+         double payload = 0;
          int done = 0;
-         for (; seconds() < from + p_.soakSeconds * part / 30; ++done) {
-            blocks(1, true, keepTimes);
-            for (; counted < inserted_; ++counted)
-               raw += rawOf(rows_ + counted);
-            for (; uncounted < removed_; ++uncounted)
-               raw -= rawOf(rows_ + uncounted);
-            most = std::max(most, diskBytes(folder_) / raw);
+         std::map<std::string, double> now;
+         for (; seconds() < from + p_.soakSeconds * part / parts; ++done) {
+            payload += blocks(1, true, keepTimes);
+            now = {{"folder_to_newest", diskBytes(folder_) / live_->newest()},
+                   {"folder_to_live", diskBytes(folder_) / live_->all()},
+                   {"live_to_newest", live_->all() / live_->newest()}};
+            for (const auto& [what, bytes] : engine_->space()) {
+               now[std::string(what) + "_to_newest"] = bytes / live_->newest();
+               now[std::string(what) + "_to_live"] = bytes / live_->all();
+            }
+            for (const auto& [what, value] : now)
+               most[what] = std::max(most[what], value);
          }
          rate("soak", done * 1000.0, began);
-         say("soak", "rows", static_cast<double>(rows_ + inserted_ - removed_), "1");
-         say("soak", "file_to_raw", diskBytes(folder_) / raw, "1");
-         say("soak", "file_to_raw_most", most, "1");
+         say("soak", "newest", live_->newest(), "B");
+         say("soak", "written_to_payload", (deviceBytes(folder_) - device) / payload, "1");
+         for (const auto& [what, value] : now) {
+            say("soak", what.c_str(), value, "1");
+            say("soak", (what + "_most").c_str(), most[what], "1");
+         }
       }
       percentiles("keep_and_drop_version", keepTimes);
    }
@@ -397,6 +482,8 @@ private:
       say("after_block", "file", diskBytes(folder_), "B");
       say("after_block", "file_to_raw", diskBytes(folder_) / raw, "1");
       say("after_block", "memory", residentBytes(), "B");
+      for (const auto& [what, bytes] : engine_->space())
+         say("after_block", what, bytes / raw, "1");
       from = seconds();
       engine_->dropVersions();
       say("after_block", "drop_ten_versions", 1e6 * (seconds() - from), "us");
@@ -442,6 +529,7 @@ private:
    Random random_{77};
    std::uint64_t inserted_ = 0, removed_ = 0, insertedMax_ = UINT64_MAX;
    double rawBytes_ = 0;
+   std::optional<Live> live_;
    int blocksDone_ = 0;
 };
 

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <utility>
+#include <vector>
 
 namespace polis::bench {
 
@@ -44,6 +46,9 @@ public:
    virtual void settle() = 0;
    /// Whether the last sync was as good as that. An engine that never says so by itself is not waited for.
    virtual bool settled() const { return true; }
+
+   /// What there is to say of the space it takes, in bytes.
+   virtual std::vector<std::pair<const char*, double>> space() { return {}; }
 
    /// Reads the newest state, on one thread.
    class Reader {

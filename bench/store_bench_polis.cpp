@@ -71,7 +71,8 @@ public:
       const auto end = journal_->append(record_);
       record_.clear();
       journal_->sync(end);
-      settled_ = end - checkpointAt_ >= checkpointBytes_;
+      const std::uint64_t logged = end - checkpointAt_;
+      settled_ = logged >= checkpointBytesMin && store_->checkpointDue(logged);
       if (settled_)
          settle();
    }
@@ -80,7 +81,11 @@ public:
       checkpointAt_ = journal_->end();
       store_->checkpoint({{{"head", newest()}}, checkpointAt_, {}});
       journal_->truncateBefore(checkpointAt_);
-      checkpointBytes_ = std::max(checkpointBytesMin, store_->stat().fileBytes / checkpointShare);
+   }
+
+   std::vector<std::pair<const char*, double>> space() override {
+      const store::Stat stat = store_->stat();
+      return {{"file", static_cast<double>(stat.fileBytes)}, {"in_use", static_cast<double>(stat.usedBytes)}};
    }
 
    class PolisReader final : public Reader {
@@ -103,7 +108,7 @@ public:
    std::unique_ptr<Reader> reader() override { return std::make_unique<PolisReader>(*this); }
 
 private:
-   static constexpr std::uint64_t checkpointBytesMin = std::uint64_t{64} << 20, checkpointShare = 2;
+   static constexpr std::uint64_t checkpointBytesMin = std::uint64_t{16} << 20;
 
    static store::Version start(store::Store& store) {
       const auto last = store.lastCheckpoint();
@@ -126,7 +131,6 @@ private:
    Bytes record_;
    std::size_t recordMark_ = 0;
    store::JournalPosition checkpointAt_ = 0;
-   std::uint64_t checkpointBytes_ = checkpointBytesMin;
    bool settled_ = false;
 };
 

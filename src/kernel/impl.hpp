@@ -102,9 +102,8 @@ private:
    bool replaying_ = false;
 
    Mutex checkpointMutex_;
-   store::JournalPosition nextCheckpoint_ GUARDED_BY(checkpointMutex_) = 0;
+   store::JournalPosition checkpointAt_ GUARDED_BY(checkpointMutex_) = 0;
    /// There is one at this position.
-   void planCheckpoint(store::JournalPosition last) REQUIRES(checkpointMutex_);
 
    Mutex queueMutex_;
    std::set<std::uint64_t> runningRows_ GUARDED_BY(queueMutex_);

@@ -94,7 +94,7 @@ Kernel::Impl::Impl(store::Store& storeIn, store::Journal& journalIn, vm::Engine&
    }
    {
       Lock lock(checkpointMutex_);
-      planCheckpoint(note.chain);
+      checkpointAt_ = note.chain;
    }
    replaying_ = true;
    std::uint64_t blocks = 0;
@@ -506,10 +506,12 @@ store::JournalPosition Kernel::Impl::flush() {
       if (const std::uint32_t num = newest->num; moveIrreversible(std::move(newest)))
          tellFinal(num);
    store.prepare();
+   const KernelOptions& options = machine.options;
    bool due;
    {
       Lock lock(checkpointMutex_);
-      due = journal.end() > nextCheckpoint_;
+      const std::uint64_t logged = journal.end() - checkpointAt_;
+      due = logged > options.checkpointBytesMax || (logged > options.checkpointBytesMin && store.checkpointDue(logged));
    }
    if (due)
       checkpoint();
@@ -539,14 +541,8 @@ void Kernel::Impl::checkpoint() {
    if (keptState)
       next.versions.emplace(keptName, keptState->version);
    store.checkpoint(next);
-   planCheckpoint(note.chain);
+   checkpointAt_ = note.chain;
    journal.truncateBefore(note.chain);
-}
-
-void Kernel::Impl::planCheckpoint(store::JournalPosition last) {
-   const KernelOptions& options = machine.options;
-   nextCheckpoint_ =
-       last + std::clamp(store.stat().fileBytes / 8, options.checkpointBytesMin, options.checkpointBytesMax);
 }
 
 // ---- queries -------------------------------------------------------------------------------------------------------

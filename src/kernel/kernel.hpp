@@ -35,9 +35,9 @@ struct KernelOptions {
    /// Blocks that are kept, at least, while older ones are dropped; 0: all are kept. Only blocks up to the kept state
    /// are dropped (see `keepState`), for whoever needs them begins with that.
    std::uint32_t keepBlocks = 0;
-   /// A checkpoint is due after so many bytes of journal as are an eighth of the store's file, within these bounds: it
-   /// writes the more the larger the file is, and what follows it is executed again when the node starts.
-   std::uint64_t checkpointBytesMin = std::uint64_t{64} << 20, checkpointBytesMax = std::uint64_t{256} << 20;
+   /// A checkpoint is made when the store says that it is due, after so many bytes of journal at least; and after so
+   /// many in any case, for what follows it is executed again when the node starts.
+   std::uint64_t checkpointBytesMin = std::uint64_t{16} << 20, checkpointBytesMax = std::uint64_t{256} << 20;
    /// CPU limit of one transaction while producing, in nanoseconds; services may set a lower one.
    std::int64_t transactionCpuNs = 500'000'000;
    /// CPU limit of one HTTP request, message, notification, timer or continuation, in nanoseconds.

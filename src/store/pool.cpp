@@ -83,7 +83,8 @@ Pool::Pool(File file, std::uint64_t fileBytesMax, std::uint64_t heldBytesMax)
      slabSpace_(space_.bytes() / slabBytes * sizeof(Slab) + 65536), base_(space_.data()),
      slabClass_(classSpace_.data()), slabsMax_(static_cast<std::uint32_t>(space_.bytes() / slabBytes)),
      heldBytes_(std::min<std::uint64_t>(heldBytesMax, space_.bytes()) & ~(hugePageBytes - 1)),
-     changed_(heldBytes_ / pageBytes / 64), slabs_(reinterpret_cast<Slab*>(slabSpace_.data())) {
+     writtenBytes_(heldBytes_), changed_(heldBytes_ / pageBytes / 64),
+     slabs_(reinterpret_cast<Slab*>(slabSpace_.data())) {
    const std::uint64_t bytes = file_.size() & ~(slabBytes - 1);
    if (bytes > space_.bytes())
       throw Fault(file_.name() + " is larger than the limit");
@@ -125,15 +126,18 @@ void Pool::changed(Ref ref) {
    const std::uint64_t from = std::uint64_t{ref} * unitBytes;
    const std::size_t bytes =
        head.sizeClass == slabClass ? sizeof(Blob) + blob(ref)->length : classBytes(head.sizeClass);
-   const std::uint64_t to = std::min(heldBytes_, from + bytes);
+   const std::uint64_t to = std::min(writtenBytes_, from + bytes);
    for (std::uint64_t page = from / pageBytes; page * pageBytes < to; ++page)
       changed_[page / 64] |= std::uint64_t{1} << (page % 64);
+   if (from < to)
+      changedBytes_ += to - from;
 }
 
 void Pool::writeBack() {
    const auto isChanged = [&](std::size_t page) { return changed_[page / 64] >> (page % 64) & 1; };
-   const std::size_t pages = heldBytes_ / pageBytes;
+   const std::size_t pages = writtenBytes_ / pageBytes;
    std::vector<std::uint8_t> bytes(runPagesMax * pageBytes);
+   std::uint64_t written = 0;
    for (std::size_t page = 0; page < pages;) {
       if (page % 64 == 0 && !changed_[page / 64]) {
          page += 64;
@@ -147,9 +151,57 @@ void Pool::writeBack() {
          file_.writeAt(page * pageBytes, ByteView(bytes).first(run * pageBytes));
          for (std::size_t i = page; i < page + run; ++i)
             changed_[i / 64] &= ~(std::uint64_t{1} << (i % 64));
+         written += run * pageBytes;
       }
       page += std::max<std::size_t>(run, 1);
    }
+   const std::uint64_t nodes = std::exchange(changedBytes_, 0);
+   Lock lock(mutex_);
+   // Of a few nodes it says nothing.
+   if (nodes > hugePageBytes)
+      writtenPerByte_ = static_cast<double>(written) / static_cast<double>(nodes);
+}
+
+void Pool::writeWhole(File& to) {
+   std::vector<bool> used;
+   {
+      Lock lock(mutex_);
+      used.resize(slabCount_);
+      for (std::uint32_t slab = 1; slab < slabCount_; ++slab)
+         used[slab] = slabClass_[slab] != noClass;
+   }
+   to.allocate(0, used.size() * slabBytes);
+   std::vector<std::uint8_t> bytes(runPagesMax * pageBytes);
+   const std::size_t runMax = bytes.size() / slabBytes;
+   for (std::size_t slab = 0; slab < used.size();) {
+      std::size_t run = 0;
+      while (run < runMax && slab + run < used.size() && used[slab + run])
+         ++run;
+      if (run) {
+         copyPages(bytes.data(), base_ + slab * slabBytes, run * slabBytes);
+         to.writeAt(slab * slabBytes, ByteView(bytes).first(run * slabBytes));
+      }
+      slab += std::max<std::size_t>(run, 1);
+   }
+}
+
+void Pool::moveTo(File file) {
+   Lock lock(mutex_);
+   const std::uint64_t bytes = slabCount_ * slabBytes;
+   if (const std::uint64_t there = file.size(); there < bytes)
+      file.allocate(there, bytes - there);
+   file_ = std::move(file);
+   writtenBytes_ = std::max(writtenBytes_, bytes);
+   changed_.assign((writtenBytes_ / pageBytes + 63) / 64, 0);
+   changedBytes_ = 0;
+}
+
+Pool::Amounts Pool::amounts() {
+   Lock lock(mutex_);
+   const std::uint64_t grown = usedBytes_ - usedBytesLeast_;
+   return {usedBytes_, grown, (slabCount_ - freeSlabCount_) * slabBytes,
+           static_cast<std::uint64_t>(writtenPerByte_ * static_cast<double>(grown)),
+           slabCount_ * slabBytes <= heldBytes_};
 }
 
 std::uint32_t Pool::indexIn(std::uint8_t sizeClass, std::uint32_t unit) { return unit * reciprocals[sizeClass] >> 20; }
@@ -157,7 +209,7 @@ std::uint32_t Pool::indexIn(std::uint8_t sizeClass, std::uint32_t unit) { return
 void Pool::grow(std::uint32_t slabs) {
    if (!file_.writable())
       throw Fault(file_.name() + " is open for reading only");
-   const std::uint32_t step = std::clamp(slabCount_ / 16, growSlabsMin, growSlabsMax);
+   const std::uint32_t step = std::clamp(slabCount_ / 32, growSlabsMin, growSlabsMax);
    const std::uint32_t wanted = slabCount_ + std::max(slabs, step);
    std::uint32_t more = (wanted + hugeSlabs - 1) / hugeSlabs * hugeSlabs - slabCount_;
    if (more > slabsMax_ - slabCount_)
@@ -191,6 +243,7 @@ std::uint32_t Pool::takeSlabs(std::uint32_t count) {
    freeSlabs_.erase(run);
    if (length > count)
       freeSlabs_.emplace(first + count, length - count);
+   freeSlabCount_ -= count;
    takenTo_ = std::max(takenTo_, first + count);
    return first;
 }
@@ -215,8 +268,15 @@ void Pool::prepare() {
    }
 }
 
+void Pool::giveSlab(std::uint32_t slab) {
+   slabClass_[slab] = noClass;
+   slabs_[slab] = Slab{};
+   giveSlabs(slab, 1);
+}
+
 void Pool::giveSlabs(std::uint32_t first, std::uint32_t count) {
    POISON(base_ + first * slabBytes, count * slabBytes);
+   freeSlabCount_ += count;
    auto next = freeSlabs_.lower_bound(first);
    if (next != freeSlabs_.end() && next->first == first + count) {
       count += next->second;
@@ -232,13 +292,16 @@ void Pool::giveSlabs(std::uint32_t first, std::uint32_t count) {
    freeSlabs_.emplace(first, count);
 }
 
-std::uint8_t Pool::listFor(const Slab& info) const {
+std::uint8_t Pool::listFor(std::uint32_t slab) const {
+   const Slab& info = slabs_[slab];
+   if (slab >= tailFrom_)
+      return tailList;
    return info.epoch == epoch_ ? hotList : static_cast<std::uint8_t>(1 + info.used * coldLists / info.capacity);
 }
 
 void Pool::list(std::uint32_t slab) {
    Slab& info = slabs_[slab];
-   info.listedIn = listFor(info);
+   info.listedIn = listFor(slab);
    auto& partial = partial_[slabClass_[slab]][info.listedIn];
    info.listed = true;
    info.listedAt = static_cast<std::uint32_t>(partial.size());
@@ -254,9 +317,43 @@ void Pool::unlist(std::uint32_t slab) {
    slabs_[slab].listed = false;
 }
 
-void Pool::beginEpoch() {
+void Pool::beginEpoch(bool cutFile) {
    Lock lock(mutex_);
    ++epoch_;
+   usedBytesLeast_ = usedBytes_;
+   for (auto& cache : caches_)
+      empty(*cache);
+   if (!freeSlabs_.empty()) {
+      const auto [first, count] = *freeSlabs_.rbegin();
+      const std::uint32_t end = (first + spareSlabs() + hugeSlabs - 1) / hugeSlabs * hugeSlabs;
+      if (first + count == slabCount_ && end < slabCount_) {
+         cut(end);
+         if (cutFile)
+            file_.resize(end * slabBytes);
+      }
+   }
+   const auto needed = static_cast<std::uint32_t>(usedBytes_ / slabBytes);
+   tailFrom_ = needed + 2 * spareSlabs() < slabCount_ ? needed + spareSlabs() : UINT32_MAX;
+   for (std::uint32_t slab = 1; slab < slabCount_; ++slab)
+      if (slabs_[slab].listed) {
+         unlist(slab);
+         slabs_[slab].used ? list(slab) : giveSlab(slab);
+      }
+}
+
+std::uint32_t Pool::spareSlabs() const { return std::max(slabCount_ / 8, growSlabsMin); }
+
+void Pool::cut(std::uint32_t count) {
+   const auto [first, length] = *freeSlabs_.rbegin();
+   ASSERT(first < count && first + length == slabCount_);
+   freeSlabs_[first] = count - first;
+   freeSlabCount_ -= slabCount_ - count;
+   ::mmap(base_ + count * slabBytes, (slabCount_ - count) * slabBytes, PROT_NONE,
+          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+   slabCount_ = count;
+   takenTo_ = std::min(takenTo_, count);
+   touchedTo_ = std::min(touchedTo_, count);
+   openedTo_ = std::min(openedTo_, count);
 }
 
 std::uint32_t Pool::slabToFill(std::uint8_t sizeClass) {
@@ -271,9 +368,10 @@ std::uint32_t Pool::slabToFill(std::uint8_t sizeClass) {
    std::uint8_t from = 1;
    while (from < listCount && partial[from].empty())
       ++from;
-   // One that is nearly full is filled rather than that the file grows.
+   // One that is nearly full is filled rather than that the file grows, or that it cannot become shorter.
+   const bool freeSlab = !freeSlabs_.empty() && freeSlabs_.begin()->first < tailFrom_;
    std::uint32_t slab;
-   if (from < listCount - 1 || (from < listCount && freeSlabs_.empty())) {
+   if (from < coldLists || (from < listCount && !freeSlab)) {
       slab = partial[from].back();
       unlist(slab);
    } else {
@@ -295,7 +393,11 @@ void Pool::format(std::uint32_t slab, std::uint8_t sizeClass) {
       info.free[i / 64] |= std::uint64_t{1} << (i % 64);
 }
 
-void Pool::refill(Cache::Bin& bin, std::uint8_t sizeClass) {
+void Pool::refill(Cache& cache, std::uint8_t sizeClass) {
+   if (cache.epoch != epoch_)
+      empty(cache);
+   cache.epoch = epoch_;
+   Cache::Bin& bin = cache.bins[sizeClass];
    const std::uint32_t units = classUnits[sizeClass];
    // Large nodes are taken one by one, so that caches do not hold much memory.
    const std::uint32_t want = std::clamp<std::uint32_t>(256 / units, 1, Cache::binMax);
@@ -309,6 +411,7 @@ void Pool::refill(Cache::Bin& bin, std::uint8_t sizeClass) {
             const auto bit = static_cast<std::uint32_t>(std::countr_zero(info.free[word]));
             info.free[word] &= info.free[word] - 1;
             ++info.used;
+            usedBytes_ += units * unitBytes;
             bin.refs[bin.count++] = slab * slabUnits + (word * 64 + bit) * units;
          }
       if (info.used == info.capacity)
@@ -328,21 +431,22 @@ void Pool::freeLocked(Ref ref) {
          slabClass_[slab + i] = noClass;
       info = Slab{};
       giveSlabs(slab, run);
+      usedBytes_ -= run * slabBytes;
+      usedBytesLeast_ = std::min(usedBytesLeast_, usedBytes_);
       return;
    }
    const std::uint32_t index = indexIn(sizeClass, ref % slabUnits);
    ASSERT(!(info.free[index / 64] >> (index % 64) & 1));
    info.free[index / 64] |= std::uint64_t{1} << (index % 64);
    --info.used;
+   usedBytes_ -= classBytes(sizeClass);
+   usedBytesLeast_ = std::min(usedBytesLeast_, usedBytes_);
    // The last one in use stays, lest it be made and given back again and again.
    if (info.used == 0 && info.listed && (info.epoch != epoch_ || partial_[sizeClass][hotList].size() > 1)) {
       unlist(slab);
-      slabClass_[slab] = noClass;
-      info = Slab{};
-      giveSlabs(slab, 1);
-      return;
+      return giveSlab(slab);
    }
-   if (info.listed && info.listedIn != listFor(info))
+   if (info.listed && info.listedIn != listFor(slab))
       unlist(slab);
    if (!info.listed)
       list(slab);
@@ -361,12 +465,13 @@ Ref Pool::allocate(Cache& cache, Kind kind, std::size_t bytes, std::uint64_t bir
       slabs_[first] = Slab{};
       slabs_[first].capacity = slabs_[first].used = 1;
       slabs_[first].run = run;
+      usedBytes_ += run * slabBytes;
       ref = first * slabUnits;
    } else {
       Cache::Bin& bin = cache.bins[sizeClass];
       if (bin.count == 0) {
          Lock lock(mutex_);
-         refill(bin, sizeClass);
+         refill(cache, sizeClass);
       }
       ref = bin.refs[--bin.count];
    }
@@ -422,12 +527,12 @@ Pool::Usage Pool::usage() {
    Usage out{};
    Lock lock(mutex_);
    out.fileBytes = slabCount_ * slabBytes;
+   out.usedBytes = usedBytes_;
    for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
       if (slabClass_[slab] == noClass)
          continue;
       const Slab& info = slabs_[slab];
       out.nodes += info.used;
-      out.usedBytes += slabClass_[slab] == slabClass ? info.run * slabBytes : info.used * classBytes(slabClass_[slab]);
    }
    // What lies in idle caches is free.
    for (const auto& cache : caches_)
@@ -477,6 +582,7 @@ bool Pool::adopt(Ref ref) {
       return false;
    info.free[index / 64] &= ~bit;
    ++info.used;
+   usedBytes_ += sizeClass == slabClass ? info.run * slabBytes : classBytes(sizeClass);
    return true;
 }
 
@@ -509,14 +615,14 @@ void Pool::startUse(bool cut) {
          if (info.free[i / 64] >> (i % 64) & 1)
             POISON(at(slab * slabUnits + i * classUnits[sizeClass]), classBytes(sizeClass));
    }
+   usedBytesLeast_ = usedBytes_;
    openedTo_ = takenTo_ = touchedTo_ = slabCount_;
 }
 
-void Pool::emptyCaches() {
-   for (auto& cache : caches_)
-      for (auto& bin : cache->bins)
-         while (bin.count)
-            freeLocked(bin.refs[--bin.count]);
+void Pool::empty(Cache& cache) {
+   for (auto& bin : cache.bins)
+      while (bin.count)
+         freeLocked(bin.refs[--bin.count]);
 }
 
 void Pool::verify(const std::unordered_set<Ref>& nodes) {
@@ -525,8 +631,9 @@ void Pool::verify(const std::unordered_set<Ref>& nodes) {
       throw Fault(file_.name() + ": " + what + " at byte " + std::to_string(ref * unitBytes));
    };
    // What lies in idle caches counts as free.
-   emptyCaches();
-   std::uint64_t used = 0;
+   for (auto& cache : caches_)
+      empty(*cache);
+   std::uint64_t used = 0, usedBytes = 0;
    std::uint32_t covered = 1;
    for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
       const std::uint8_t sizeClass = slabClass_[slab];
@@ -539,6 +646,7 @@ void Pool::verify(const std::unordered_set<Ref>& nodes) {
             if (!nodes.contains(slab * slabUnits))
                bad("lost blob", std::uint64_t{slab} * slabUnits);
             ++used;
+            usedBytes += info.run * slabBytes;
          }
          continue;
       }
@@ -554,10 +662,13 @@ void Pool::verify(const std::unordered_set<Ref>& nodes) {
       }
       if (free + info.used != info.capacity)
          bad("wrong count of nodes", std::uint64_t{slab} * slabUnits);
-      if (info.listed != (free != 0) || (info.listed && info.listedIn != hotList && info.listedIn != listFor(info)))
+      if (info.listed != (free != 0) || (info.listed && info.listedIn != hotList && info.listedIn != listFor(slab)))
          bad("slab with room is not where it belongs", std::uint64_t{slab} * slabUnits);
       used += info.used;
+      usedBytes += info.used * classBytes(sizeClass);
    }
+   if (usedBytes != usedBytes_)
+      bad("wrong count of bytes", 0);
    if (used != nodes.size())
       bad("wrong count of nodes", 0);
    for (const auto& [first, length] : freeSlabs_) {

@@ -52,6 +52,8 @@ public:
          Ref refs[binMax];
       };
       Bin bins[slabClass];
+      /// In which it was filled; what is left of it in a later one goes back first, for it may lie anywhere.
+      std::uint32_t epoch = 0;
    };
 
    /// Takes the file as it is; of one opened for reading only, changes stay in memory. `fileBytesMax` is at most 256
@@ -90,13 +92,32 @@ public:
 
    // Of a checkpoint, one at a time.
 
-   /// What is made from here on belongs to a later one.
-   void beginEpoch();
+   /// What is made from here on belongs to a later one. Lets the file become shorter: cuts off free slabs at its end,
+   /// on the disk too if `cutFile`, and has others there become free.
+   void beginEpoch(bool cutFile);
    /// The node has its final bytes, which the next writeBack() is to bring to the file.
    void changed(Ref ref);
+   /// Bytes of the nodes that were changed() since the last write.
+   std::uint64_t changedBytes() const { return changedBytes_; }
    /// Writes what changed to the file, not durably yet. Others may change other nodes meanwhile. Throws Fault; then
    /// what was not written is still taken for changed.
    void writeBack();
+   /// Writes all slabs in use to another file, not durably yet, which has no superblock then. Others may change other
+   /// nodes than those that changed().
+   void writeWhole(File& to);
+   /// Goes on with that file, which is of the same length at least.
+   void moveTo(File file);
+
+   struct Amounts {
+      /// Of nodes, in caches included; what they have grown by since the last checkpoint was begun or, if that was
+      /// less, at any time since; of the slabs that they lie in.
+      std::uint64_t usedBytes, grownBytes, usedSlabBytes;
+      /// What writeBack() would write now, if the nodes lie as those did that it wrote last.
+      std::uint64_t writeBackBytes;
+      /// All of the file is held in memory.
+      bool held;
+   };
+   Amounts amounts();
 
    std::unique_ptr<Cache> takeCache();
    void giveCache(std::unique_ptr<Cache> cache);
@@ -135,23 +156,30 @@ private:
       std::uint64_t free[slabUnits / 64] = {};
    };
 
-   /// Lists of slabs that have room: those of this epoch; then those of earlier ones, by quarters in use.
-   static constexpr std::uint8_t hotList = 0, coldLists = 4, listCount = 1 + coldLists;
+   /// Lists of slabs that have room: those of this epoch; then those of earlier ones, by quarters in use; then those at
+   /// the end of the file, which are to become free.
+   static constexpr std::uint8_t hotList = 0, coldLists = 4, tailList = 1 + coldLists, listCount = tailList + 1;
 
    static std::uint32_t indexIn(std::uint8_t sizeClass, std::uint32_t unit);
    void list(std::uint32_t slab) REQUIRES(mutex_);
    void unlist(std::uint32_t slab) REQUIRES(mutex_);
-   std::uint8_t listFor(const Slab& info) const REQUIRES(mutex_);
+   std::uint8_t listFor(std::uint32_t slab) const REQUIRES(mutex_);
+   /// Cuts off the slabs from `count` on, which are free.
+   void cut(std::uint32_t count) REQUIRES(mutex_);
+   /// So many at the end of the file may well be free.
+   std::uint32_t spareSlabs() const REQUIRES(mutex_);
    /// A slab with room. One of this epoch, the last of which something became free, is best: it is near, and the next
    /// checkpoint writes it anyhow. Else the emptiest, so that what changes between two checkpoints lies together.
    std::uint32_t slabToFill(std::uint8_t sizeClass) REQUIRES(mutex_);
    void format(std::uint32_t slab, std::uint8_t sizeClass) REQUIRES(mutex_);
    std::uint32_t takeSlabs(std::uint32_t count) REQUIRES(mutex_);
+   /// One that is empty and not listed.
+   void giveSlab(std::uint32_t slab) REQUIRES(mutex_);
    void giveSlabs(std::uint32_t first, std::uint32_t count) REQUIRES(mutex_);
    void grow(std::uint32_t slabs) REQUIRES(mutex_);
-   void refill(Cache::Bin& bin, std::uint8_t sizeClass) REQUIRES(mutex_);
+   void refill(Cache& cache, std::uint8_t sizeClass) REQUIRES(mutex_);
    void freeLocked(Ref ref) REQUIRES(mutex_);
-   void emptyCaches() REQUIRES(mutex_);
+   void empty(Cache& cache) REQUIRES(mutex_);
    void map(std::uint64_t fromByte, std::uint64_t toByte);
    /// How far slabs should have their pages by now: no further ahead than what was taken, so that a small store stays
    /// small.
@@ -165,17 +193,28 @@ private:
    std::uint8_t* slabClass_;
    const std::uint32_t slabsMax_;
    const std::uint64_t heldBytes_;
-   /// A bit for each page of the held part. The checkpoint's.
+   /// So much of the file nobody but checkpoints writes: what is held and, after a moveTo(), what was mapped from the
+   /// file before, which has no name any more and only lends its pages. The checkpoint's.
+   std::uint64_t writtenBytes_;
+   /// A bit for each page of that; bytes of the nodes on them. The checkpoint's.
    std::vector<std::uint64_t> changed_;
+   std::uint64_t changedBytes_ = 0;
 
    Mutex mutex_;
    Slab* slabs_ GUARDED_BY(mutex_);
    std::uint32_t slabCount_ GUARDED_BY(mutex_) = 0;
+   /// Bytes of nodes in use or in caches; the least of them since a checkpoint was begun.
+   std::uint64_t usedBytes_ GUARDED_BY(mutex_) = 0, usedBytesLeast_ GUARDED_BY(mutex_) = 0;
+   /// Bytes that the last writeBack() wrote for each byte of its nodes.
+   double writtenPerByte_ GUARDED_BY(mutex_) = 1;
    std::vector<std::uint32_t> partial_[slabClass][listCount] GUARDED_BY(mutex_);
    /// Count of checkpoints begun. At opening all slabs are of an earlier one.
    std::uint32_t epoch_ GUARDED_BY(mutex_) = 1;
    /// First slab of a run of free ones, and its length.
    std::map<std::uint32_t, std::uint32_t> freeSlabs_ GUARDED_BY(mutex_);
+   std::uint32_t freeSlabCount_ GUARDED_BY(mutex_) = 0;
+   /// From here on the file is longer than what is in use needs.
+   std::uint32_t tailFrom_ GUARDED_BY(mutex_) = UINT32_MAX;
    std::vector<std::unique_ptr<Cache>> caches_ GUARDED_BY(mutex_);
    /// Slabs were there at opening, were handed out since, and have their pages, as far as these.
    std::uint32_t openedTo_ GUARDED_BY(mutex_) = 0, takenTo_ GUARDED_BY(mutex_) = 0, touchedTo_ GUARDED_BY(mutex_) = 0;

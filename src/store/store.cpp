@@ -23,18 +23,51 @@ constexpr std::uint64_t numberMax = std::uint64_t{1} << 62;
 /// The record of a checkpoint belongs to no generation.
 constexpr std::uint64_t recordBirth = 0;
 
+/// A file that is to take the place of a store's own, or be its first.
+class FreshFile {
+public:
+   FreshFile(const std::filesystem::path& folder, FileWatch* watch)
+      : folder_(folder), watch_(watch), file_(pathIn(folder), O_RDWR | O_CREAT | O_TRUNC, watch) {}
+   ~FreshFile() {
+      if (!placed_)
+         removeFrom(folder_);
+   }
+   FreshFile(const FreshFile&) = delete;
+   FreshFile& operator=(const FreshFile&) = delete;
+
+   File& file() { return file_; }
+   /// Makes it, which is durable, the store's own. When it throws, nobody knows which one that is.
+   File place() {
+      const auto path = folder_ / "data";
+      std::error_code error;
+      std::filesystem::rename(pathIn(folder_), path, error);
+      if (error)
+         throw Fault("rename " + pathIn(folder_).string() + ": " + error.message());
+      placed_ = true;
+      syncFolder(folder_);
+      return File(path, O_RDWR, watch_);
+   }
+   /// Does away with what was not placed.
+   static void removeFrom(const std::filesystem::path& folder) {
+      std::error_code ignored;
+      std::filesystem::remove(pathIn(folder), ignored);
+   }
+
+private:
+   static std::filesystem::path pathIn(const std::filesystem::path& folder) { return folder / "data.new"; }
+
+   std::filesystem::path folder_;
+   FileWatch* watch_;
+   File file_;
+   bool placed_ = false;
+};
+
 File createFile(const std::filesystem::path& folder, FileWatch* watch) {
-   const auto fresh = folder / "data.new", path = folder / "data";
-   File file(fresh, O_RDWR | O_CREAT | O_TRUNC, watch);
-   file.allocate(0, slabBytes);
-   Superblocks::create(file);
-   file.sync();
-   std::error_code error;
-   std::filesystem::rename(fresh, path, error);
-   if (error)
-      throw Fault("rename " + fresh.string() + ": " + error.message());
-   syncFolder(folder);
-   return File(path, O_RDWR, watch);
+   FreshFile fresh(folder, watch);
+   fresh.file().allocate(0, slabBytes);
+   Superblocks::create(fresh.file());
+   fresh.file().sync();
+   return fresh.place();
 }
 
 /// Where nobody ever wrote there may be nothing to lock for reading, and nothing is made then.
@@ -51,22 +84,30 @@ File lockFolder(const std::filesystem::path& folder, bool readOnly) {
 } // namespace
 
 struct Store::State {
-   State(File lockFile, File dataFile, const Options& options)
-      : lock(std::move(lockFile)), superblocks(dataFile),
+   State(std::filesystem::path folderPath, File lockFile, File dataFile, const Options& options)
+      : folder(std::move(folderPath)), watch(options.watch), name((folder / "data").string()),
+        lock(std::move(lockFile)), superblocks(dataFile),
         generations(std::move(dataFile),
                     std::clamp<std::uint64_t>(options.fileBytesMax, slabBytes, std::uint64_t{256} << 30),
                     options.heldBytesMax.value_or(availableMemory() / 2), options.hashCacheBytesMax) {}
 
+   const std::filesystem::path folder;
+   FileWatch* const watch;
+   const std::string name;
    File lock;
    /// One checkpoint at a time; taken before `mutex`.
    Mutex checkpointing;
    Superblocks superblocks GUARDED_BY(checkpointing);
    Generations generations;
    Mutex mutex;
-   std::optional<Checkpoint> held GUARDED_BY(mutex);
-   /// All versions of the checkpoint, those included that have no name and only tell how the others are related.
-   std::vector<Version> heldAll GUARDED_BY(mutex);
-   /// The checkpoint's blob.
+   std::optional<Checkpoint> opened GUARDED_BY(mutex);
+   /// Nothing that the last checkpoint reaches changes in memory, so that the next one may be written beside it. Else
+   /// that one is written to a file of its own.
+   bool keeps GUARDED_BY(mutex) = true;
+   /// All versions of the checkpoint if it is kept, those included that have no name and only tell how the others are
+   /// related.
+   std::vector<Version> keptAll GUARDED_BY(mutex);
+   /// The blob of a checkpoint that is kept.
    Ref record GUARDED_BY(mutex) = 0;
    std::uint64_t sequence GUARDED_BY(mutex) = 0;
    std::string notice GUARDED_BY(mutex);
@@ -75,6 +116,29 @@ struct Store::State {
    /// Of the one that failed.
    std::vector<Version> failedAll GUARDED_BY(mutex);
 };
+
+namespace {
+
+/// Whether so much has changed that a checkpoint kept beside would make the file long for what it holds.
+bool isMuch(std::uint64_t changedBytes, std::uint64_t ofBytes) { return changedBytes * 5 > ofBytes * 2; }
+
+Ref makeBlob(Pool& pool, ByteView value) {
+   auto cache = pool.takeCache();
+   Ref ref;
+   try {
+      ref = pool.allocate(*cache, Kind::blob, sizeof(Blob) + value.size(), recordBirth);
+   } catch (const Fault&) {
+      pool.giveCache(std::move(cache));
+      throw;
+   }
+   pool.giveCache(std::move(cache));
+   pool.blob(ref)->spare = 0;
+   pool.blob(ref)->length = static_cast<std::uint32_t>(value.size());
+   std::memcpy(pool.blob(ref)->value(), value.data(), value.size());
+   return ref;
+}
+
+} // namespace
 
 Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Store::~Store() = default;
@@ -89,7 +153,7 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& folder, const Op
    File file = std::filesystem::exists(path) ? File(path, options.readOnly ? O_RDONLY : O_RDWR, options.watch)
                                              : createFile(folder, options.watch);
    ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_WILLNEED);
-   std::unique_ptr<Store> store(new Store(std::make_unique<State>(std::move(lock), std::move(file), options)));
+   std::unique_ptr<Store> store(new Store(std::make_unique<State>(folder, std::move(lock), std::move(file), options)));
    State& s = *store->state_;
    Pool& pool = s.generations.pool();
    Lock only(s.checkpointing);
@@ -99,13 +163,17 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& folder, const Op
    s.notice = s.superblocks.notice();
    if (s.record)
       try {
-         s.held = readRecord(s.generations, s.record, s.heldAll);
+         s.opened = readRecord(s.generations, s.record, s.keptAll);
       } catch (const Fault& fault) {
          throw Fault(path.string() + ": " + fault.what());
       }
    // All that the newest names is whole. Where something else is not, what may tell of it stays.
-   if (!options.readOnly)
+   if (!options.readOnly) {
       s.superblocks.settle(pool.file());
+      // Its name may be no further than the memory of the system yet, when a process was killed.
+      syncFolder(folder);
+      FreshFile::removeFrom(folder);
+   }
    pool.startUse(!options.readOnly && s.notice.empty());
    return store;
 }
@@ -183,7 +251,7 @@ Version Store::empty() { return Version(state_->generations, nullptr); }
 
 std::optional<Checkpoint> Store::lastCheckpoint() {
    Lock lock(state_->mutex);
-   return state_->held;
+   return state_->opened;
 }
 
 void Store::checkpoint(const Checkpoint& next) {
@@ -193,38 +261,45 @@ void Store::checkpoint(const Checkpoint& next) {
    ASSERT(next.user.size() <= userBytesMax);
    Lock only(s.checkpointing);
    if (!pool.file().writable())
-      throw Fault(pool.file().name() + " is open for reading only");
+      throw Fault(s.name + " is open for reading only");
+   bool beside;
    {
       Lock lock(s.mutex);
       if (s.failed)
-         throw Fault(pool.file().name() + ": an earlier checkpoint failed");
+         throw Fault(s.name + ": an earlier checkpoint failed");
+      beside = s.keeps;
    }
-   pool.beginEpoch();
+   pool.beginEpoch(beside);
    std::vector<Version> all;
    const Bytes record = makeRecord(s.generations, next, all);
-   auto cache = pool.takeCache();
-   Ref ref;
-   try {
-      ref = pool.allocate(*cache, Kind::blob, sizeof(Blob) + record.size(), recordBirth);
-   } catch (const Fault&) {
-      pool.giveCache(std::move(cache));
-      throw;
-   }
-   pool.giveCache(std::move(cache));
-   pool.blob(ref)->spare = 0;
-   pool.blob(ref)->length = static_cast<std::uint32_t>(record.size());
-   std::memcpy(pool.blob(ref)->value(), record.data(), record.size());
+   const Ref ref = makeBlob(pool, record);
    sealTree(pool, ref);
    for (const Version& version : all)
       sealTree(pool, version.root_);
+   const Pool::Amounts amounts = pool.amounts();
+   const std::uint64_t changed = pool.changedBytes();
+   const bool keep = !amounts.held || !isMuch(changed, amounts.usedBytes - (beside ? changed : 0));
 
-   // From here on the checkpoint before must stay whole until the new one is certain.
-   Checkpoint copy = next;
+   // Only what is kept must stay whole in memory until the new one is certain.
+   bool uncertain = beside;
    try {
-      pool.writeBack();
-      pool.file().sync();
-      s.superblocks.write(pool.file(), ref);
+      if (beside) {
+         pool.writeBack();
+         pool.file().sync();
+         s.superblocks.write(pool.file(), ref);
+      } else {
+         FreshFile fresh(s.folder, s.watch);
+         pool.writeWhole(fresh.file());
+         s.superblocks.writeAfresh(fresh.file(), ref);
+         fresh.file().sync();
+         uncertain = true;
+         pool.moveTo(fresh.place());
+      }
    } catch (const Fault&) {
+      if (!uncertain) {
+         pool.free(ref, nullptr);
+         throw;
+      }
       // Either may be the one on disk: neither is ever freed.
       Lock lock(s.mutex);
       s.failed = true;
@@ -232,23 +307,36 @@ void Store::checkpoint(const Checkpoint& next) {
       throw;
    }
    Ref oldRecord;
-   std::optional<Checkpoint> old;
+   std::optional<Checkpoint> opened;
+   if (!keep)
+      all.clear();
    {
       Lock lock(s.mutex);
-      old = std::exchange(s.held, std::move(copy));
-      all.swap(s.heldAll);
-      oldRecord = std::exchange(s.record, ref);
+      opened = std::exchange(s.opened, std::nullopt);
+      all.swap(s.keptAll);
+      oldRecord = std::exchange(s.record, keep ? ref : 0);
+      s.keeps = keep;
       s.sequence = s.superblocks.sequence();
       s.notice.clear();
    }
    if (oldRecord)
       pool.free(oldRecord, nullptr);
+   if (!keep)
+      pool.free(ref, nullptr);
+}
+
+bool Store::checkpointDue(std::uint64_t logBytes) {
+   const Pool::Amounts amounts = state_->generations.pool().amounts();
+   Lock lock(state_->mutex);
+   if (!state_->keeps)
+      return amounts.usedSlabBytes <= 2 * logBytes;
+   return amounts.writeBackBytes <= 2 * logBytes || isMuch(amounts.grownBytes, amounts.usedBytes - amounts.grownBytes);
 }
 
 void Store::copyTo(const std::filesystem::path& folder) {
    const auto from = lastCheckpoint();
    if (!from)
-      throw Fault(state_->generations.pool().file().name() + ": no checkpoint was ever made here");
+      throw Fault(state_->name + ": no checkpoint was opened here");
    if (std::filesystem::exists(folder / "data"))
       throw Fault(folder.string() + ": there is a store already");
    std::vector<Generation*> named;
@@ -316,10 +404,10 @@ void Store::verify(std::span<const Version* const> alive) {
    std::unordered_set<Ref> others;
    {
       Lock lock(s.mutex);
-      if (s.held)
-         for (const auto& [name, version] : s.held->versions)
+      if (s.opened)
+         for (const auto& [name, version] : s.opened->versions)
             add(version);
-      for (const Version& version : s.heldAll)
+      for (const Version& version : s.keptAll)
          add(version);
       if (s.record)
          others.insert(s.record);

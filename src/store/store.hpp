@@ -75,16 +75,22 @@ public:
    /// The state without entries.
    Version empty();
 
-   /// The newest durable checkpoint; none in a new store.
+   /// The checkpoint that was opened; none in a new store, and none once another was made, whose versions the store
+   /// need not keep.
    std::optional<Checkpoint> lastCheckpoint();
 
    /// Makes `next` the checkpoint: durable when this returns, and all or nothing after a crash. Writers and readers
-   /// go on meanwhile. Versions are kept alive by the checkpoint until the next one. One at a time; a second caller
-   /// waits.
+   /// go on meanwhile. One at a time; a second caller waits. After a Fault the one before, or this one, is on the disk.
+   /// Needs room on the disk for what has changed since the one before or, when that was much, for all there is.
    void checkpoint(const Checkpoint& next);
 
-   /// Writes the last checkpoint afresh, as dense as can be, to `folder`, where there is no store yet. What versions
-   /// share there they share again. Faults: no checkpoint was made; a store is there.
+   /// Whether it is time for a checkpoint when `logBytes` went to a log since the last one: it would write no more than
+   /// twice as much, or the file becomes long for what is in it. Made earlier it writes more for each change; made
+   /// later file and log take more room.
+   bool checkpointDue(std::uint64_t logBytes);
+
+   /// Writes lastCheckpoint() afresh, as dense as can be, to `folder`, where there is no store yet. What versions
+   /// share there they share again. Faults: there is none; a store is there.
    void copyTo(const std::filesystem::path& folder);
 
    /// Puts a dense copy of the last checkpoint of a store, which nobody has open, in its place. Whatever interrupts it,

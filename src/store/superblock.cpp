@@ -116,6 +116,13 @@ void Superblocks::settle(File& file) {
       }
 }
 
+void Superblocks::writeAfresh(File& file, Ref record) {
+   ++sequence_;
+   record_ = record;
+   put(file, 0);
+   put(file, 1);
+}
+
 void Superblocks::write(File& file, Ref record) {
    ++sequence_;
    record_ = record;

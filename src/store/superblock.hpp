@@ -43,6 +43,8 @@ public:
    void settle(File& file);
    /// Notes the next checkpoint, whose nodes are durable, at both places. After a Fault either may be the newest.
    void write(File& file, Ref record);
+   /// Notes it in a file that is to take the place of that one, not durably.
+   void writeAfresh(File& file, Ref record);
 
 private:
    Superblocks() = default;
