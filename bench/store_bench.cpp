@@ -505,7 +505,8 @@ private:
       const double given = givenBytes(), device = deviceBytes(folder_);
       payload = blocks(p_.durableBlocks, true, keepTimes);
       goOn();
-      engine_->settle();
+      if (!engine_->settled())
+         engine_->settle();
       say("block_durable", "given_to_payload", (givenBytes() - given) / payload, "1");
       // True when nobody else writes.
       say("block_durable", "written_to_payload", (deviceBytes(folder_) - device) / payload, "1");
