@@ -102,8 +102,8 @@ private:
    bool replaying_ = false;
 
    Mutex checkpointMutex_;
-   store::JournalPosition checkpointAt_ GUARDED_BY(checkpointMutex_) = 0;
    /// There is one at this position.
+   store::JournalPosition checkpointAt_ GUARDED_BY(checkpointMutex_) = 0;
 
    Mutex queueMutex_;
    std::set<std::uint64_t> runningRows_ GUARDED_BY(queueMutex_);

@@ -10,14 +10,6 @@
 namespace polis::store {
 namespace {
 
-Map contents(const Version& version) {
-   Map out;
-   auto cursor = version.cursor();
-   for (bool more = cursor.first(); more; more = cursor.next())
-      out.emplace(toBytes(cursor.entry().key), toBytes(cursor.entry().value));
-   return out;
-}
-
 /// Rows of about 230 bytes, and what a store should say of them.
 struct Rows {
    void put(Writer& writer, std::uint64_t row) {

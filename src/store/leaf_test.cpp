@@ -18,14 +18,6 @@ namespace {
 
 using Pair = std::pair<Bytes, Bytes>;
 
-Map contents(const Version& version) {
-   Map out;
-   auto cursor = version.cursor();
-   for (bool more = cursor.first(); more; more = cursor.next())
-      out.emplace(toBytes(cursor.entry().key), toBytes(cursor.entry().value));
-   return out;
-}
-
 std::optional<Pair> pairOf(std::optional<Entry> entry) {
    return entry ? std::optional(Pair(toBytes(entry->key), toBytes(entry->value))) : std::nullopt;
 }

@@ -8,6 +8,7 @@
 #include "store/file.hpp"
 #include "store/journal.hpp"
 #include "store/long_run.hpp"
+#include "store/random_map.hpp"
 #include "store/store.hpp"
 #include "store/test_folder.hpp"
 
@@ -24,8 +25,6 @@
 
 namespace polis::store {
 namespace {
-
-using Map = std::map<Bytes, Bytes>;
 
 constexpr std::size_t sectorBytes = 512;
 
@@ -122,14 +121,6 @@ private:
    /// Of cut(): its memory is used again.
    std::string image_;
 };
-
-Map contents(const Version& version) {
-   Map out;
-   auto cursor = version.cursor();
-   for (bool more = cursor.first(); more; more = cursor.next())
-      out.emplace(toBytes(cursor.entry().key), toBytes(cursor.entry().value));
-   return out;
-}
 
 void change(Writer& writer, Map& model, std::mt19937_64& random) {
    const Bytes key = toBytes("key" + std::to_string(random() % 300));

@@ -2,14 +2,25 @@
 // writer. For tests.
 #pragma once
 
+#include "store/version.hpp"
 #include "store/writer.hpp"
 
+#include <gtest/gtest.h>
 #include <map>
 #include <random>
 
 namespace polis::store {
 
 using Map = std::map<Bytes, Bytes>;
+
+/// Each key once.
+inline Map contents(const Version& version) {
+   Map out;
+   auto cursor = version.cursor();
+   for (bool more = cursor.first(); more; more = cursor.next())
+      EXPECT_TRUE(out.emplace(toBytes(cursor.entry().key), toBytes(cursor.entry().value)).second);
+   return out;
+}
 
 class RandomKeys {
 public:

@@ -5,6 +5,7 @@
 #include "base/mutex.hpp"
 #include "store/file.hpp"
 #include "store/long_run.hpp"
+#include "store/random_map.hpp"
 #include "store/test_folder.hpp"
 
 #include <gtest/gtest.h>
@@ -16,8 +17,6 @@
 
 namespace polis::store {
 namespace {
-
-using Map = std::map<Bytes, Bytes>;
 
 constexpr Options small{.fileBytesMax = std::uint64_t{4} << 30};
 /// Mapped, held in memory, or both.
@@ -39,14 +38,6 @@ std::optional<std::pair<std::string, std::string>> text(std::optional<Entry> ent
 using Pair = std::pair<std::string, std::string>;
 
 void verify(Store& store, std::initializer_list<const Version*> alive) { store.verify({alive.begin(), alive.size()}); }
-
-Map contents(const Version& version) {
-   Map out;
-   auto cursor = version.cursor();
-   for (bool more = cursor.first(); more; more = cursor.next())
-      EXPECT_TRUE(out.emplace(toBytes(cursor.entry().key), toBytes(cursor.entry().value)).second);
-   return out;
-}
 
 TEST(Store, ReadsWhatWasWritten) {
    const TestFolder folder;

@@ -15,14 +15,6 @@
 namespace polis::store {
 namespace {
 
-Map contents(const Version& version) {
-   Map out;
-   auto cursor = version.cursor();
-   for (bool more = cursor.first(); more; more = cursor.next())
-      out.emplace(toBytes(cursor.entry().key), toBytes(cursor.entry().value));
-   return out;
-}
-
 Map within(const Map& rows, const std::vector<KeyRange>& ranges) {
    Map out;
    for (const auto& row : rows)
