@@ -29,6 +29,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -95,6 +96,15 @@ double residentBytes() {
    for (std::string line; std::getline(in, line);)
       if (line.starts_with("VmRSS:"))
          return std::stod(line.substr(6)) * 1024;
+   return 0;
+}
+
+/// What processes may still take without harm to others.
+std::uint64_t availableBytes() {
+   std::ifstream in("/proc/meminfo");
+   for (std::string line; std::getline(in, line);)
+      if (line.starts_with("MemAvailable:"))
+         return std::stoull(line.substr(13)) * 1024;
    return 0;
 }
 
@@ -327,51 +337,66 @@ private:
 
    /// One thread of each, and each beside one that has nothing to do with it, which tells what the machine alone takes.
    void both() {
-      const double seconds = static_cast<double>(p_.operations) / 500'000;
-      const auto writing = [&](const std::atomic<bool>& stop) {
-         Random random{6};
+      constexpr int besideTurns = 8;
+      using Work = std::function<std::uint64_t(const std::atomic<bool>&)>;
+      const double turnSeconds = static_cast<double>(p_.operations) / 500'000 / besideTurns;
+      Random written{6};
+      std::uint64_t read = 0;
+      const Work writing = [&](const std::atomic<bool>& stop) {
          std::uint64_t puts = 0;
          for (; !stop; puts += 100)
-            upserts(100, [&](std::uint64_t) { return random() % rows_; });
+            upserts(100, [&](std::uint64_t) { return written() % rows_; });
          return puts;
       };
-      const auto reading = [&](const std::atomic<bool>& stop) {
+      const Work reading = [&](const std::atomic<bool>& stop) {
          auto reader = engine_->reader();
-         std::uint64_t count = 0;
-         for (; !stop; count += 1000)
-            gets(*reader, 1000, count);
-         return count;
+         const std::uint64_t from = read;
+         for (; !stop; read += 1000)
+            gets(*reader, 1000, read);
+         return read - from;
       };
       // Waits for memory of its own, as much as the rows have.
       std::vector<std::uint64_t> memory(static_cast<std::size_t>(rawBytes_) / 8);
       for (std::size_t i = 0; i < memory.size(); ++i)
          memory[i] = mix(i);
-      const auto elsewhere = [&](const std::atomic<bool>& stop) {
+      const Work elsewhere = [&](const std::atomic<bool>& stop) {
          std::uint64_t at = 1;
          while (!stop)
             for (int i = 0; i < 1000; ++i)
                at = mix(at ^ memory[at % memory.size()]);
          return at;
       };
-      const auto beside = [&](auto&& first, auto&& second, const char* firstName, const char* secondName) {
-         std::atomic<bool> stop = false;
+      struct Pair {
+         const Work& first;
+         const Work& second;
+         const char* firstName;
+         const char* secondName;
          std::uint64_t counts[2] = {};
-         const double from = polis::bench::seconds();
-         std::thread other([&] { counts[1] = second(stop); });
-         std::thread end([&] {
-            std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
-            stop = true;
-         });
-         counts[0] = first(stop);
-         end.join();
-         other.join();
-         rate(firstName, static_cast<double>(counts[0]), from);
-         if (secondName)
-            rate(secondName, static_cast<double>(counts[1]), from);
+         double seconds = 0;
       };
-      beside(reading, elsewhere, "get_beside_other", nullptr);
-      beside(writing, elsewhere, "write_beside_other", nullptr);
-      beside(writing, reading, "write_beside_reader", "get_beside_writer");
+      Pair pairs[] = {{reading, elsewhere, "get_beside_other", nullptr},
+                      {writing, elsewhere, "write_beside_other", nullptr},
+                      {writing, reading, "write_beside_reader", "get_beside_writer"}};
+      // In turns, since machines are slower and faster by turns too.
+      for (int turn = 0; turn < besideTurns; ++turn)
+         for (Pair& pair : pairs) {
+            std::atomic<bool> stop = false;
+            const double from = seconds();
+            std::thread other([&] { pair.counts[1] += pair.second(stop); });
+            std::thread end([&] {
+               std::this_thread::sleep_for(std::chrono::duration<double>(turnSeconds));
+               stop = true;
+            });
+            pair.counts[0] += pair.first(stop);
+            end.join();
+            other.join();
+            pair.seconds += seconds() - from;
+         }
+      for (const Pair& pair : pairs) {
+         say(pair.firstName, "ops_per_s", static_cast<double>(pair.counts[0]) / pair.seconds, "1/s");
+         if (pair.secondName)
+            say(pair.secondName, "ops_per_s", static_cast<double>(pair.counts[1]) / pair.seconds, "1/s");
+      }
    }
 
    /// Returns the bytes of the keys and values that were put and kept.
@@ -534,6 +559,23 @@ private:
    int blocksDone_ = 0;
 };
 
+/// Memory that the machine has not used for a while may first have to be found by a machine beneath it, and large pages
+/// to be cleared of small ones; the first to take it would pay for both. Takes so much and gives it back.
+void warmMemory(std::size_t bytes) {
+   const pid_t child = ::fork();
+   ASSERT(child >= 0);
+   if (child == 0) {
+      void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      ASSERT(memory != MAP_FAILED);
+      ::madvise(memory, bytes, MADV_HUGEPAGE);
+      for (std::size_t at = 0; at < bytes; at += 4096)
+         static_cast<volatile std::uint8_t*>(memory)[at] = 1;
+      ::_exit(0);
+   }
+   int status = 0;
+   ASSERT(::waitpid(child, &status, 0) == child && status == 0);
+}
+
 int run(const Parameters& p) {
    const std::pair<const char*, Open> engines[] = {
        {"polis", openPolis},
@@ -545,6 +587,7 @@ int run(const Parameters& p) {
       for (const auto& [name, open] : engines) {
          if (!p.only.empty() && std::find(p.only.begin(), p.only.end(), name) == p.only.end())
             continue;
+         warmMemory(std::min(availableBytes() / 2, rows * 1024));
          std::fflush(stdout);
          const pid_t child = ::fork();
          ASSERT(child >= 0);

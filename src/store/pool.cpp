@@ -474,6 +474,8 @@ Ref Pool::allocate(Cache& cache, Kind kind, std::size_t bytes, std::uint64_t bir
          refill(cache, sizeClass);
       }
       ref = bin.refs[--bin.count];
+      if (bin.count)
+         prefetchToWrite(bin.refs[bin.count - 1], classBytes(sizeClass));
    }
    UNPOISON(at(ref), run ? run * slabBytes : classBytes(sizeClass));
    *node(ref) = {kind, sizeClass, 0, 0, birth};

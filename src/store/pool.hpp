@@ -83,6 +83,11 @@ public:
       for (std::size_t at = 0; at < bytes; at += 64)
          __builtin_prefetch(base_ + std::size_t{ref} * unitBytes + at);
    }
+   /// The same of a place that is soon written.
+   void prefetchToWrite(Ref ref, std::size_t bytes) const {
+      for (std::size_t at = 0; at < std::min<std::size_t>(bytes, 1024); at += 64)
+         __builtin_prefetch(base_ + std::size_t{ref} * unitBytes + at, 1);
+   }
 
    /// A node of at least `bytes`, its head filled in, not sealed.
    Ref allocate(Cache& cache, Kind kind, std::size_t bytes, std::uint64_t birth);
