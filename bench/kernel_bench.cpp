@@ -134,6 +134,7 @@ private:
          host.wakes.wait(seen);
          seen = host.wakes;
          kernel.flush();
+         kernel.checkpointIfDue();
          flushed_ = seen;
          flushed_.notify_all();
       }

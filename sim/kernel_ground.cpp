@@ -236,7 +236,10 @@ public:
          throw polis::Fault("consensus commits a block that is not there");
    }
    std::uint64_t end() const override { return machine_.journal().end(); }
-   void sync(std::uint64_t) override { (void)machine_->flush(); }
+   void sync(std::uint64_t) override {
+      (void)machine_->flush();
+      machine_->checkpointIfDue();
+   }
    std::optional<Bytes> stateAt(const BlockId& id) const override {
       const auto state = machine_->retained(id);
       return state ? std::optional(format::pack(kernel::stateChecksum(*state))) : std::nullopt;

@@ -74,6 +74,7 @@ Outcome verify(const Options& options) {
       if (const std::int64_t now = clock.monotonicNs(); now - told > 1'000'000'000) {
          told = now;
          fresh.kernel.flush();
+         fresh.kernel.checkpointIfDue();
          std::cerr << "   " << num << " of " << head->num << " blocks, " << out.transactions << " transactions"
                    << (::isatty(2) ? "\r" : "\n") << std::flush;
       }

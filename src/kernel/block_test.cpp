@@ -732,6 +732,26 @@ CHAIN_TEST(BlockTest, restartReplaysJournal) {
    EXPECT_EQ(one(alice, Program()), "");
 }
 
+CHAIN_TEST(BlockTest, blocksBecomeFinalWhileACheckpointIsDue) {
+   options.checkpointBytesMin = options.checkpointBytesMax = 1000;
+   reopen();
+   boot();
+   const auto fill = [&](const char* key) {
+      EXPECT_EQ(one(alice, Program().open(db::service, prefixOf(alice), 2).put(0, key, std::string(2000, 'x'))), "");
+   };
+   fill("a");
+   const std::uint64_t before = store_->stat().checkpoint;
+   EXPECT_EQ(kernel->flush(), journal_->end());
+   EXPECT_EQ(kernel->irreversible()->id, kernel->head()->id);
+   EXPECT_EQ(store_->stat().checkpoint, before); // one that is to be made makes nobody wait
+   EXPECT_TRUE(kernel->checkpointIfDue());
+   EXPECT_GT(store_->stat().checkpoint, before);
+   EXPECT_FALSE(kernel->checkpointIfDue());
+   fill("b");
+   kernel->flush();
+   EXPECT_TRUE(kernel->checkpointIfDue());
+}
+
 CHAIN_TEST(BlockTest, killedProcess) {
    installLocal({alice});
    boot();

@@ -6,6 +6,7 @@
 #include "kernel/machine.hpp"
 #include "kernel/open_block.hpp"
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -47,8 +48,12 @@ public:
    // ---- store thread ----
 
    store::JournalPosition flush();
-   void checkpoint();
    void tellFinal(std::uint32_t num);
+
+   // ---- checkpoint thread ----
+
+   bool checkpointIfDue();
+   void checkpoint();
 
    // ---- query threads ----
 
@@ -101,9 +106,10 @@ private:
    store::JournalPosition memoryEnd_ GUARDED_BY(mutex_) = 0;
    bool replaying_ = false;
 
+   /// Held while one is made.
    Mutex checkpointMutex_;
    /// There is one at this position.
-   store::JournalPosition checkpointAt_ GUARDED_BY(checkpointMutex_) = 0;
+   std::atomic<store::JournalPosition> checkpointAt_ = 0;
 
    Mutex queueMutex_;
    std::set<std::uint64_t> runningRows_ GUARDED_BY(queueMutex_);

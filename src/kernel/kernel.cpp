@@ -92,10 +92,7 @@ Kernel::Impl::Impl(store::Store& storeIn, store::Journal& journalIn, vm::Engine&
       recordEnd_[start->id] = note.chain;
       memory_ = std::move(note.memory);
    }
-   {
-      Lock lock(checkpointMutex_);
-      checkpointAt_ = note.chain;
-   }
+   checkpointAt_ = note.chain;
    replaying_ = true;
    std::uint64_t blocks = 0;
    journal.replay(note.chain, [&](store::JournalPosition after, ByteView bytes) {
@@ -506,16 +503,16 @@ store::JournalPosition Kernel::Impl::flush() {
       if (const std::uint32_t num = newest->num; moveIrreversible(std::move(newest)))
          tellFinal(num);
    store.prepare();
-   const KernelOptions& options = machine.options;
-   bool due;
-   {
-      Lock lock(checkpointMutex_);
-      const std::uint64_t logged = journal.end() - checkpointAt_;
-      due = logged > options.checkpointBytesMax || (logged > options.checkpointBytesMin && store.checkpointDue(logged));
-   }
-   if (due)
-      checkpoint();
    return durable;
+}
+
+bool Kernel::Impl::checkpointIfDue() {
+   const KernelOptions& options = machine.options;
+   const std::uint64_t logged = journal.end() - checkpointAt_.load();
+   if (logged <= options.checkpointBytesMin || (logged <= options.checkpointBytesMax && !store.checkpointDue(logged)))
+      return false;
+   checkpoint();
+   return true;
 }
 
 void Kernel::Impl::checkpoint() {
@@ -888,6 +885,7 @@ bool Kernel::setIrreversible(const format::Checksum256& id, Bytes proof) {
 store::JournalPosition Kernel::flush() { return impl_->flush(); }
 void Kernel::remindFinal() { impl_->tellFinal(impl_->irreversible()->num); }
 void Kernel::checkpoint() { impl_->checkpoint(); }
+bool Kernel::checkpointIfDue() { return impl_->checkpointIfDue(); }
 
 namespace {
 

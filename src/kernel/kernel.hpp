@@ -239,11 +239,16 @@ public:
 
    /// Syncs the journal, and returns the position up to which it is durable. The newest synced block that a single
    /// producer sealed here becomes irreversible; the kernel then tells `transact+1` (see `onFinal` below). Also
-   /// prepares memory of the store for the blocks to come, and writes a checkpoint when one is due.
+   /// prepares memory of the store for the blocks to come.
    store::JournalPosition flush();
    /// Tells `transact+1` of the newest irreversible block once more, so that time passes there while none follows.
    void remindFinal();
-   /// Writes a checkpoint now; call at a clean shutdown after the other threads have stopped.
+
+   // ---- checkpoint thread ----
+
+   /// Writes a checkpoint when one is due, and says whether it did. Blocks are made and become final meanwhile.
+   bool checkpointIfDue();
+   /// Writes a checkpoint now, as at a clean shutdown.
    void checkpoint();
 
    // ---- query threads ----

@@ -229,6 +229,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          nameThread("store");
          guarded(fault, [this] { flushLoop(); });
       });
+      checkpointer = vm::ExecutionThread([this, fault] {
+         nameThread("checkpoint");
+         guarded(fault, [this] { checkpointLoop(); });
+      });
       // Of a first start that went well.
       if (!std::filesystem::exists(configFile()))
          saveConfig(configFile(), config);
@@ -464,6 +468,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
             const store::JournalPosition durable = theKernel->flush();
             held.release(durable);
             peers->durable(durable);
+            checkpointWake.signal();
          }
          if (const auto now = monotonicNs(); now - remindedNs > remindEveryNs) {
             theKernel->remindFinal();
@@ -471,6 +476,12 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
          }
       }
       held.release(theKernel->flush());
+   }
+
+   void checkpointLoop() {
+      for (std::uint64_t seen = 0; !ending.load();)
+         if (checkpointWake.waitUntil(seen, std::chrono::steady_clock::now() + std::chrono::seconds(10)))
+            theKernel->checkpointIfDue();
    }
 
    void onFault(const char* text) {
@@ -519,6 +530,9 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
       flushWake.signal();
       if (flusher.joinable())
          flusher.join();
+      checkpointWake.signal();
+      if (checkpointer.joinable())
+         checkpointer.join();
       if (theKernel && exitCode.load() != 1) {
          try {
             vm::onExecutionStack([&] { theKernel->checkpoint(); });
@@ -995,7 +1009,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    LogAllowance kernelLines;
    LogFeed feed; ///< outlives every thread that logs
 
-   Wake end, runWake, flushWake;
+   Wake end, runWake, flushWake, checkpointWake;
    HeldReplies held{[this] { flushWake.signal(); }};
    std::atomic<bool> ending = false, stoppingNow = false;
    std::atomic<bool> making = false; ///< a chain
@@ -1023,7 +1037,7 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    std::unique_ptr<ChainThread> chain;
    std::unique_ptr<PeerThread> peers;
    std::vector<vm::ExecutionThread> runners;
-   vm::ExecutionThread compiler, flusher;
+   vm::ExecutionThread compiler, flusher, checkpointer;
 };
 
 Node::Node(NodeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
