@@ -6,7 +6,7 @@
 namespace polis::store::detail {
 namespace {
 
-/// Freed at once by the thread that drops; more is left to the reclaimer.
+/// Left to whoever needs places, or walked at once by the thread that drops; more is for the reclaimer.
 constexpr std::size_t inlineNodesMax = 2048, inlineWalkMax = 64;
 /// The reclaimer takes the pool's lock for so many nodes at a time.
 constexpr std::size_t batchNodes = 256;
@@ -187,7 +187,7 @@ void Generations::reclaim(Gone gone) {
    Gone later;
    while (!gone.empty()) {
       if (gone.nodes.size() <= inlineNodesMax)
-         pool_.free(gone.nodes);
+         pool_.leave(std::exchange(gone.nodes, {}));
       else
          later.nodes.insert(later.nodes.end(), gone.nodes.begin(), gone.nodes.end());
       gone.nodes.clear();

@@ -41,6 +41,9 @@ constexpr std::uint32_t growSlabsMin = 64, growSlabsMax = 1024;
 /// So many slabs are prepared ahead of the writers; at a time so few that none of them waits long for the map.
 constexpr std::uint32_t prepareAhead = 128, prepareStep = 4;
 
+/// So many of those that were left are freed by whoever needs places, and at most so many are left.
+constexpr std::size_t freedAtOnce = 64, leftMax = 65'536;
+
 constexpr std::size_t pageBytes = 4096;
 /// Written back at once.
 constexpr std::size_t runPagesMax = 256;
@@ -235,6 +238,8 @@ std::uint32_t Pool::takeSlabs(std::uint32_t count) {
       return run;
    };
    auto run = find();
+   if (run == freeSlabs_.end() && freeLeft(SIZE_MAX))
+      run = find();
    if (run == freeSlabs_.end()) {
       grow(count);
       run = find();
@@ -319,6 +324,7 @@ void Pool::unlist(std::uint32_t slab) {
 
 void Pool::beginEpoch(bool cutFile) {
    Lock lock(mutex_);
+   freeLeft(SIZE_MAX);
    ++epoch_;
    usedBytesLeast_ = usedBytes_;
    for (auto& cache : caches_)
@@ -374,6 +380,8 @@ std::uint32_t Pool::slabToFill(std::uint8_t sizeClass) {
    if (from < coldLists || (from < listCount && !freeSlab)) {
       slab = partial[from].back();
       unlist(slab);
+   } else if (freeLeft(SIZE_MAX)) {
+      return slabToFill(sizeClass);
    } else {
       slab = takeSlabs(1);
       format(slab, sizeClass);
@@ -397,6 +405,7 @@ void Pool::refill(Cache& cache, std::uint8_t sizeClass) {
    if (cache.epoch != epoch_)
       empty(cache);
    cache.epoch = epoch_;
+   freeLeft(freedAtOnce);
    Cache::Bin& bin = cache.bins[sizeClass];
    const std::uint32_t units = classUnits[sizeClass];
    // Large nodes are taken one by one, so that caches do not hold much memory.
@@ -508,6 +517,39 @@ void Pool::free(std::span<const Ref> refs) {
    }
 }
 
+void Pool::leave(std::vector<Ref> refs) {
+   for (const Ref ref : refs)
+      if (const std::uint8_t sizeClass = slabClass_[ref / slabUnits]; sizeClass != slabClass)
+         POISON(at(ref), classBytes(sizeClass));
+   std::size_t count;
+   {
+      Lock lock(leftMutex_);
+      if (left_.empty())
+         left_.swap(refs);
+      else
+         left_.insert(left_.end(), refs.begin(), refs.end());
+      count = left_.size();
+   }
+   if (count > leftMax) {
+      Lock lock(mutex_);
+      freeLeft(SIZE_MAX);
+   }
+}
+
+bool Pool::freeLeft(std::size_t atMost) {
+   if (leftTaken_.empty()) {
+      Lock lock(leftMutex_);
+      leftTaken_.swap(left_);
+   }
+   if (leftTaken_.empty())
+      return false;
+   for (; atMost && !leftTaken_.empty(); --atMost) {
+      freeLocked(leftTaken_.back());
+      leftTaken_.pop_back();
+   }
+   return true;
+}
+
 std::unique_ptr<Pool::Cache> Pool::takeCache() {
    {
       Lock lock(mutex_);
@@ -528,6 +570,7 @@ void Pool::giveCache(std::unique_ptr<Cache> cache) {
 Pool::Usage Pool::usage() {
    Usage out{};
    Lock lock(mutex_);
+   freeLeft(SIZE_MAX);
    out.fileBytes = slabCount_ * slabBytes;
    out.usedBytes = usedBytes_;
    for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {
@@ -635,6 +678,7 @@ void Pool::verify(const std::unordered_set<Ref>& nodes) {
    // What lies in idle caches counts as free.
    for (auto& cache : caches_)
       empty(*cache);
+   freeLeft(SIZE_MAX);
    std::uint64_t used = 0, usedBytes = 0;
    std::uint32_t covered = 1;
    for (std::uint32_t slab = 1; slab < slabCount_; ++slab) {

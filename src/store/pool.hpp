@@ -94,6 +94,8 @@ public:
    /// Frees one node, nothing below it. `cache` may be null.
    void free(Ref ref, Cache* cache);
    void free(std::span<const Ref> refs);
+   /// They are free as soon as somebody needs a place: who drops a version neither waits for writers nor has them wait.
+   void leave(std::vector<Ref> refs);
 
    // Of a checkpoint, one at a time.
 
@@ -184,6 +186,8 @@ private:
    void grow(std::uint32_t slabs) REQUIRES(mutex_);
    void refill(Cache& cache, std::uint8_t sizeClass) REQUIRES(mutex_);
    void freeLocked(Ref ref) REQUIRES(mutex_);
+   /// Frees as many of those that were left; false when there were none.
+   bool freeLeft(std::size_t atMost) REQUIRES(mutex_);
    void empty(Cache& cache) REQUIRES(mutex_);
    void map(std::uint64_t fromByte, std::uint64_t toByte);
    /// How far slabs should have their pages by now: no further ahead than what was taken, so that a small store stays
@@ -221,6 +225,11 @@ private:
    /// From here on the file is longer than what is in use needs.
    std::uint32_t tailFrom_ GUARDED_BY(mutex_) = UINT32_MAX;
    std::vector<std::unique_ptr<Cache>> caches_ GUARDED_BY(mutex_);
+   /// Locked after mutex_.
+   Mutex leftMutex_;
+   std::vector<Ref> left_ GUARDED_BY(leftMutex_);
+   /// What was taken of them and not freed yet.
+   std::vector<Ref> leftTaken_ GUARDED_BY(mutex_);
    /// Slabs were there at opening, were handed out since, and have their pages, as far as these.
    std::uint32_t openedTo_ GUARDED_BY(mutex_) = 0, takenTo_ GUARDED_BY(mutex_) = 0, touchedTo_ GUARDED_BY(mutex_) = 0;
 };
