@@ -27,6 +27,12 @@ const std::vector<format::Producer>* soleSet(const kernel::BlockState& block) {
    return std::visit([](const auto& data) { return &data.producers; }, (ended ? next->consensus : current).data);
 }
 
+/// Whether the block after this one is made by `producer` without asking anybody.
+bool isAloneOn(const kernel::BlockState& parent, format::AccountNumber producer) {
+   const auto* set = soleSet(parent);
+   return set && (set->empty() || (set->size() == 1 && set->front().name == producer));
+}
+
 } // namespace
 
 ChainThread::ChainThread(kernel::Kernel& kernel, Options options, std::function<void(const char*)> onFault)
@@ -117,9 +123,16 @@ void ChainThread::run() {
 
 // ---- what consensus asks for ---------------------------------------------------------------------------------------
 
-bool ChainThread::alone(format::AccountNumber producer) const {
-   const auto* set = soleSet(*kernel_.head());
-   return set && (set->empty() || (set->size() == 1 && set->front().name == producer));
+bool ChainThread::alone(format::AccountNumber producer) const { return isAloneOn(*kernel_.head(), producer); }
+
+/// A sole producer goes on by itself, ahead of what consensus has heard. Among several, or where the sets change, one
+/// block is made by an order, and consensus may have to do without it.
+bool ChainThread::isAhead() const {
+   const auto head = kernel_.head();
+   if (!unknown_.contains(head->id))
+      return false;
+   const auto parent = kernel_.retained(head->header->previous);
+   return parent && isAloneOn(*parent, head->header->producer);
 }
 
 void ChainThread::produce(consensus::Produce order) {
@@ -144,11 +157,7 @@ void ChainThread::stopProducing() {
 }
 
 void ChainThread::setHead(const format::Checksum256& id) {
-   const auto head = kernel_.head();
-   if (head->id == id)
-      return;
-   // A sole producer goes on by itself, ahead of what consensus has heard.
-   if (order_ && unknown_.contains(head->id) && alone(order_->producer))
+   if (kernel_.head()->id == id || isAhead())
       return;
    stopProducing();
    if (const auto done = kernel_.switchHead(id); !done)
@@ -233,6 +242,7 @@ bool ChainThread::pull() {
 void ChainThread::seal() {
    // Whatever did not fit may still be there.
    const bool full = kernel_.openBlockTransactions() > 0;
+   const bool decides = alone(order_->producer);
    auto sealed = kernel_.sealBlock(
        [&](ByteView preimage) {
           if (!order_->claim.service)
@@ -251,8 +261,9 @@ void ChainThread::seal() {
    waiting_ = waiting_ || full;
    unknown_.insert(sealed->id);
    options_.sealed(*sealed);
-   // Of a sole producer nobody else may think otherwise; with several, consensus has to know the block first.
-   if (alone(order_->producer))
+   // Of a sole producer nobody else may think otherwise; with several, consensus has to know the block first. So it has
+   // to where the sets change: whose key signs the next block, and what it has to tell, is in another order.
+   if (decides && alone(order_->producer))
       order_->parent = sealed->id;
    else
       stopProducing();

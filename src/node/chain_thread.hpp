@@ -68,6 +68,7 @@ private:
    void runTasks();
    /// Whether the block after head is made by `producer` without asking anybody.
    bool alone(format::AccountNumber producer) const;
+   bool isAhead() const;
    void work(bool woken);
    void open(std::int64_t now, std::int64_t blockTimeUs);
    bool pull();
