@@ -62,6 +62,10 @@ public:
 
    /// Flag changes wait for the outermost commit.
    void deferFlags(const SocketFlagChange& change) { flags_.push_back(change); }
+   /// The owner, whose context ran in the present level, goes away, and with it the locks that they are about.
+   void forgetFlags(const SocketOwner& owner) {
+      std::erase_if(flags_, [&](const SocketFlagChange& change) { return change.owner == &owner; });
+   }
 
 private:
    struct Level {

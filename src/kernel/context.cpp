@@ -99,6 +99,8 @@ Context::~Context() {
    while (checkout_->levels() > levelsAtStart_)
       checkout_->drop();
 }
+   if (options_.within)
+      checkout_->forgetFlags(sockets_);
 
 void Context::setCpuLimit(std::uint64_t ns) {
    if (options_.producing)

@@ -1286,3 +1286,14 @@ CHAIN_TEST(LocalTest, rememberedReadsAreBounded) {
 }
 
 } // namespace polis::kernel
+CHAIN_TEST(LocalTest, requestsOfTheNodeMayLockTheirSockets) {
+   // Such flags wait for the commit of all the requests; by then the socket is gone, and whose lock it was.
+   constexpr std::uint32_t autoClose = 2, lockClose = 8;
+   format::HttpReply reply;
+   reply.status = 200;
+   store(xHttp, 1, Program().ownFlags(autoClose | lockClose, autoClose | lockClose).reply(format::pack(reply)));
+   const auto done = kernel->askItself({{"h", "GET", "/x", "", {}, {}}, {"h", "GET", "/y", "", {}, {}}});
+   ASSERT_TRUE(done) << done.error().reason;
+   EXPECT_EQ(done->size(), 2u);
+}
+
