@@ -124,6 +124,26 @@ TEST(Checkout, whoConflictsOftenHasATurn) {
 
 CHAIN_TEST(LocalTest, checkoutIsNeeded) {
    for (const std::uint32_t database : {64u, 65u, 66u, 67u})
+TEST(CommitTurn, isFollowedByATimeWithoutOne) {
+   CommitTurn turn;
+   const int one = 0, other = 0;
+   turn.take(&one);
+   EXPECT_TRUE(turn.has(&one));
+   turn.await(&other); // to its end: who has it does not give it back
+   // Neither of them has another now, however often they try.
+   for (const int* who : {&other, &one}) {
+      turn.take(who);
+      turn.await(who == &one ? &other : &one); // nothing to wait for
+      EXPECT_FALSE(turn.has(&other));
+   }
+   // Four times as long, and whoever asks is let in.
+   for (unsigned tries = 0; !turn.has(&other) && tries < 100; ++tries)
+      turn.take(&other);
+   EXPECT_TRUE(turn.has(&other));
+   turn.giveBack(&other);
+   EXPECT_FALSE(turn.has(&other));
+}
+
       for (auto p : {Program().open(database, {}, 3).get(0, "k"), Program().open(database, {}, 3).put(0, "k", "v"),
                      Program().open(database, {}, 3).remove(0, "k"), Program().open(database, {}, 3).max(0, ""),
                      Program().open(database, {}, 3).greaterEqual(0, "", 0),
