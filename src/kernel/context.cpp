@@ -55,7 +55,8 @@ Context::Context(Machine& machine, ChainState& state, ContextOptions options)
    : consoleBytesLeft(machine.options.consoleBytes), machine_(machine), state_(state), options_(options),
      limits_(readLimits()), sockets_(machine.sockets), own_(machine.local, machine.sockets, options.view),
      checkout_(options.within ? options.within : &own_), levelsAtStart_(checkout_->levels()),
-     startedNs_(machine.host.monotonicNs()), limited_(options.producing), traceBytesLeft_(machine.options.traceBytes) {
+     startedNs_(machine.host.monotonicNs()), limited_(options.producing), traceBytesLeft_(machine.options.traceBytes),
+     againInstructions_(instructionsIn(static_cast<std::uint64_t>(machine.options.transactionCpuNs))) {
    machine.counters.contexts.fetch_add(1, std::memory_order_relaxed);
    budget_.stackBytes = limits_.wasm.vmOptions.max_stack_bytes;
    if (!options_.record)
@@ -98,9 +99,9 @@ Context::~Context() {
    instances_.clear();
    while (checkout_->levels() > levelsAtStart_)
       checkout_->drop();
-}
    if (options_.within)
       checkout_->forgetFlags(sockets_);
+}
 
 void Context::setCpuLimit(std::uint64_t ns) {
    if (options_.producing)
@@ -251,28 +252,35 @@ Bytes Context::runSwitched(ActionNode& node, const Callee& callee) {
    }
    if (record.next >= record.entries.size())
       throw Abort("missing subjective data");
-   if (callee.mode == Mode::callback) {
-      // What it does here may differ from what it did where the block was made, and decides nothing: it is limited.
-      const auto mark = state_.mark();
-      const std::uint64_t limit = budget_.instructionLimit;
-      budget_.instructionLimit =
-          budget_.instructions + instructionsIn(static_cast<std::uint64_t>(machine_.options.transactionCpuNs));
-      limited_ = true;
-      try {
-         runCallee(node, callee);
-         state_.keep(mark);
-      } catch (const Abort&) {
-         state_.rollBack(mark);
-         node.error.reset();
-         node.inner.clear();
-      }
-      limited_ = options_.producing;
-      budget_.instructionLimit = limit;
-      dropSwitched();
-   }
+   if (callee.mode == Mode::callback)
+      runAgain(node, callee);
    restore();
    node.retval = record.entries[record.next++];
    return node.retval;
+}
+
+void Context::runAgain(ActionNode& node, const Callee& callee) {
+   constexpr unsigned failuresMax = 8;
+   if (againInstructions_ == 0 || againFailures_ == failuresMax)
+      return;
+   const auto mark = state_.mark();
+   const std::uint64_t limit = budget_.instructionLimit, before = budget_.instructions;
+   budget_.instructionLimit =
+       againInstructions_ < vm::Budget::unlimited - before ? before + againInstructions_ : vm::Budget::unlimited;
+   limited_ = true;
+   try {
+      runCallee(node, callee);
+      state_.keep(mark);
+   } catch (const Abort&) {
+      state_.rollBack(mark);
+      node.error.reset();
+      node.inner.clear();
+      dropSwitched(); // they were stopped in the middle
+      ++againFailures_;
+   }
+   limited_ = options_.producing;
+   budget_.instructionLimit = limit;
+   againInstructions_ -= std::min(againInstructions_, budget_.instructions - before);
 }
 
 void Context::dropSwitched() {

@@ -167,6 +167,10 @@ private:
    void execute(ActionNode& node, Entry entry, const Callee& callee);
    void enter(ServiceInstance& instance, ActionNode& node, Entry entry);
    ServiceInstance& instance(format::AccountNumber service, const Callee& callee, Frame& frame);
+   /// Runs a switched call whose result is known. What it does may differ from what it did where the block was made,
+   /// and decides nothing: all of a transaction together are limited, and so is how many fail, for each that did has
+   /// its instances made anew. The others are left out.
+   void runAgain(ActionNode& node, const Callee& callee);
    void dropSwitched();
    bool verifyNatively(ActionNode& node);
    [[noreturn]] void fail(const vm::Trap& trap);
@@ -207,6 +211,9 @@ private:
    /// Whether what one node may decide for itself is limited: not where a block is replayed.
    bool limited_;
    std::size_t traceBytesLeft_;
+   /// What `runAgain` may still use, and how often it failed.
+   std::uint64_t againInstructions_;
+   unsigned againFailures_ = 0;
    std::uint64_t heldBytes_ = 0, writtenBytes_ = 0, writtenMark_ = 0;
 };
 

@@ -3,10 +3,12 @@
 #include "base/temporary_folder.hpp"
 #include "kernel/abort.hpp"
 #include "kernel/checkout.hpp"
+#include "kernel/commit_turn.hpp"
 #include "kernel/databases.hpp"
 #include "kernel/node_local.hpp"
 #include "kernel/test/test_chain.hpp"
 #include "store/journal.hpp"
+#include "vm/wat.hpp"
 
 #include <thread>
 
@@ -122,8 +124,6 @@ TEST(Checkout, whoConflictsOftenHasATurn) {
       thread.join();
 }
 
-CHAIN_TEST(LocalTest, checkoutIsNeeded) {
-   for (const std::uint32_t database : {64u, 65u, 66u, 67u})
 TEST(CommitTurn, isFollowedByATimeWithoutOne) {
    CommitTurn turn;
    const int one = 0, other = 0;
@@ -144,6 +144,8 @@ TEST(CommitTurn, isFollowedByATimeWithoutOne) {
    EXPECT_FALSE(turn.has(&other));
 }
 
+CHAIN_TEST(LocalTest, checkoutIsNeeded) {
+   for (const std::uint32_t database : {64u, 65u, 66u, 67u})
       for (auto p : {Program().open(database, {}, 3).get(0, "k"), Program().open(database, {}, 3).put(0, "k", "v"),
                      Program().open(database, {}, 3).remove(0, "k"), Program().open(database, {}, 3).max(0, ""),
                      Program().open(database, {}, 3).greaterEqual(0, "", 0),
@@ -744,6 +746,93 @@ CHAIN_TEST(LocalTest, recordedCalls) {
    EXPECT_TRUE(other.applyBlock(good));
 }
 
+CHAIN_TEST(LocalTest, whatOthersWriteMeanwhileDecidesNothingInATransaction) {
+   // What a switched call writes below a level that the transaction opened itself is committed by the transaction.
+   // Whether that conflicts differs from node to node, and services must not see it.
+   const format::CodeRow replacement{bob, CodeRow::isPrivileged | CodeRow::isReplacement,
+                                     format::sha256(ByteView(puppetCode())), 0, 0};
+   putNative(db::nativeSubjective, replacement.key(), format::pack(replacement));
+   const Action writes = action(
+       bob,
+       Program().checkout().open(db::subjective, prefixOf(alice), 3).get(0, "k").put(0, "k", "mine").commit().random(1),
+       alice);
+   const auto meddle = [&](Kernel& where) {
+      vm::ExecutionThread other([&] {
+         EXPECT_FALSE(where.runAction(RunMode::rpc, action(alice, local().put(0, "k", "theirs").commit())).error);
+      });
+      other.join();
+   };
+   const Program commits = Program().checkout().call(writes, 2).commit();
+   Program fills = commits; // all levels there are, if the commit left none open
+   for (std::size_t i = 0; i < Checkout::levelsMax; ++i)
+      fills.checkout();
+   startBlock();
+   host.onRandom = [&] { meddle(*kernel); };
+   EXPECT_HAS(push({action(alice, commits)}), "has changed meanwhile");
+   host.onRandom = nullptr;
+   EXPECT_EQ(push({action(alice, fills)}), "");
+   (void)seal();
+   EXPECT_EQ(read("k"), "mine");
+
+   OtherNode node(folder);
+   LocalTemplate template_;
+   template_.services = {{alice, CodeRow::isPrivileged, puppetCode()}, {bob, replacement.flags, puppetCode()}};
+   ASSERT_TRUE(node.kernel.firstStart(template_, {}, {"test", "{}"}));
+   unsigned meddled = 0;
+   node.host.onRandom = [&] {
+      ++meddled;
+      meddle(node.kernel);
+   };
+   node.follow(*kernel, kernel->head()->num);
+   EXPECT_EQ(meddled, 1u);
+   EXPECT_EQ(node.kernel.head()->id, kernel->head()->id);
+}
+
+CHAIN_TEST(LocalTest, replayedCallsOfATransactionAreLimitedTogether) {
+   // Each asks for a random byte, when it starts and when it is called, and fails unless that is 7.
+   const auto code = vm::fromText(R"((module (import "env" "getRandom" (func $random (param i32 i32))) (memory 1)
+      (func $work (local i32)
+         (call $random (i32.const 0) (i32.const 1))
+         (local.set 0 (i32.const 1000000))
+         (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+      (func (export "start") (param i64) (call $work))
+      (func (export "called") (param i64 i64)
+         (call $work)
+         (if (i32.ne (i32.load8_u (i32.const 0)) (i32.const 7)) (then (unreachable))))))");
+   ASSERT_TRUE(code) << code.error();
+   const AccountNumber heavy = "heavy"_a;
+   EXPECT_EQ(one(alice, deploying(heavy, 0, *code)), "");
+   constexpr unsigned calls = 40;
+   Program many;
+   for (unsigned i = 0; i < calls; ++i)
+      many.call(action(heavy, Program(), plain), 2);
+   unsigned made = 0;
+   host.onRandom = [&] { ++made; };
+   startBlock();
+   EXPECT_EQ(push({action(plain, many)}), "");
+   (void)seal();
+   EXPECT_EQ(made, calls + 1); // one instance for all
+
+   const auto runsElsewhere = [&](std::int64_t cpuNs, std::uint8_t byte) {
+      std::filesystem::create_directories(folder / "elsewhere");
+      KernelOptions otherOptions;
+      otherOptions.transactionCpuNs = cpuNs;
+      unsigned runs = 0;
+      {
+         OtherNode node(folder / "elsewhere", otherOptions);
+         node.host.randomByte = byte;
+         node.host.onRandom = [&] { ++runs; };
+         node.follow(*kernel, kernel->head()->num);
+         EXPECT_EQ(node.kernel.head()->id, kernel->head()->id);
+      }
+      std::filesystem::remove_all(folder / "elsewhere");
+      return runs;
+   };
+   EXPECT_EQ(runsElsewhere(options.transactionCpuNs, 7), calls + 1);
+   EXPECT_LE(runsElsewhere(20'000'000, 7), 10u);               // together they take no more than one transaction may
+   EXPECT_LE(runsElsewhere(options.transactionCpuNs, 8), 20u); // who fails again and again is made no more
+}
+
 CHAIN_TEST(LocalTest, whatServicesAnotherNodeHasDecidesNothing) {
    // Switched calls reach services of the node. Where the block is executed again, there may be others, or none: what
    // was recorded counts, whatever would become of the calls there.
@@ -1269,6 +1358,17 @@ CHAIN_TEST(LocalTest, askItself) {
    EXPECT_EQ(read("asked"), "yes");
 }
 
+CHAIN_TEST(LocalTest, requestsOfTheNodeMayLockTheirSockets) {
+   // Such flags wait for the commit of all the requests; by then the socket is gone, and whose lock it was.
+   constexpr std::uint32_t autoClose = 2, lockClose = 8;
+   format::HttpReply reply;
+   reply.status = 200;
+   store(xHttp, 1, Program().ownFlags(autoClose | lockClose, autoClose | lockClose).reply(format::pack(reply)));
+   const auto done = kernel->askItself({{"h", "GET", "/x", "", {}, {}}, {"h", "GET", "/y", "", {}, {}}});
+   ASSERT_TRUE(done) << done.error().reason;
+   EXPECT_EQ(done->size(), 2u);
+}
+
 CHAIN_TEST(LocalTest, cancel) {
    std::atomic<bool> done{false};
    std::string error;
@@ -1306,14 +1406,3 @@ CHAIN_TEST(LocalTest, rememberedReadsAreBounded) {
 }
 
 } // namespace polis::kernel
-CHAIN_TEST(LocalTest, requestsOfTheNodeMayLockTheirSockets) {
-   // Such flags wait for the commit of all the requests; by then the socket is gone, and whose lock it was.
-   constexpr std::uint32_t autoClose = 2, lockClose = 8;
-   format::HttpReply reply;
-   reply.status = 200;
-   store(xHttp, 1, Program().ownFlags(autoClose | lockClose, autoClose | lockClose).reply(format::pack(reply)));
-   const auto done = kernel->askItself({{"h", "GET", "/x", "", {}, {}}, {"h", "GET", "/y", "", {}, {}}});
-   ASSERT_TRUE(done) << done.error().reason;
-   EXPECT_EQ(done->size(), 2u);
-}
-

@@ -124,6 +124,12 @@ private:
 
    /// One entry found by a range function.
    u32 setFound(const Handle& handle, const std::optional<store::Entry>& entry);
+   /// The outermost commit of a transaction. All that it commits comes from switched calls, which differ from node to
+   /// node, as does whether it conflicts: where the block is made, that fails the transaction; elsewhere it decides
+   /// nothing. So services only ever see that it was done.
+   u32 commitInTransaction();
+   /// After a commit that was done.
+   void announceCommit(bool outermost);
    /// Runs transact::kvNotify before an accounted write.
    void notifyWrite(u32 database, std::size_t keyBytes, std::optional<std::size_t> oldBytes,
                     std::optional<std::size_t> newBytes);

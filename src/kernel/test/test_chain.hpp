@@ -50,10 +50,16 @@ public:
    std::function<bool(std::function<void()>)> onCompile;
    std::optional<std::string> configError;
    std::mutex mutex;
+   std::uint8_t randomByte = 7;
+   std::function<void()> onRandom; ///< runs whenever a service asks for randomness
 
    std::int64_t realtimeNs() override { return now; }
    std::int64_t monotonicNs() override { return monotonic; }
-   void random(std::span<std::uint8_t> out) override { std::ranges::fill(out, std::uint8_t{7}); }
+   void random(std::span<std::uint8_t> out) override {
+      std::ranges::fill(out, randomByte);
+      if (onRandom)
+         onRandom();
+   }
    void log(Severity, std::string_view message, std::optional<AccountNumber>) override {
       std::lock_guard lock(mutex);
       lines.emplace_back(message);
