@@ -150,28 +150,6 @@ POLIS_TEST(tokens_queries_show_balances) {
    expectEqual(f.chain.get("tokens", "/api/pending?account=bob").status, 401);
 }
 
-namespace {
-
-/// Headers of a request of somebody who has logged in.
-std::vector<HttpHeader> loggedIn(TestChain& chain, const TestAccount& who) {
-   Transaction login;
-   login.tapos.expiration = {std::int64_t{1} << 32};
-   login.tapos.flags = Tapos::doNotBroadcast;
-   login.actions.push_back({who, "transact"_a, MethodNumber{"loginSys"}, pack(std::tuple<std::string>{"psibase.io"})});
-   SignedTransaction whole;
-   whole.transaction = Nested<Transaction>(login);
-   const auto reply = chain.post("transact", "/login", "application/octet-stream", asText(pack(whole)));
-   const std::string body(asText(reply.body));
-   const std::string_view before = R"("access_token":")";
-   const auto at = body.find(before);
-   if (!expect(at != body.npos, "a login token: " + body))
-      return {};
-   const auto begin = at + before.size();
-   return {{"Authorization", "Bearer " + body.substr(begin, body.find('"', begin) - begin)}};
-}
-
-} // namespace
-
 POLIS_TEST(tokens_graphql_tells_what_is_public) {
    Fixture f;
    f.alice.to<Tokens>().setTokenConf(f.token, std::uint8_t{0}, true).succeeds();
@@ -211,7 +189,7 @@ POLIS_TEST(tokens_graphql_tells_private_things_to_the_account_itself) {
    f.alice.to<Tokens>().credit(f.token, f.bob, Quantity{300}, "").succeeds();
    f.alice.to<Tokens>().toSub(f.token, "rent", Quantity{25}).succeeds();
    f.alice.to<Tokens>().createSub("spare").succeeds();
-   const auto alice = loggedIn(f.chain, f.alice), bob = loggedIn(f.chain, f.bob);
+   const auto alice = f.chain.login(f.alice), bob = f.chain.login(f.bob);
    for (const auto* query :
         {R"({ userPending(user: "alice") { creditor } })", R"({ userBalances(user: "alice") { edges { cursor } } })",
          R"({ userBalance(user: "alice", tokenId: "1") { balance } })",
@@ -250,7 +228,7 @@ POLIS_TEST(tokens_graphql_tells_how_balances_changed) {
    f.alice.to<Tokens>().credit(f.token, carol, Quantity{20}, "tea").succeeds();
    f.bob.to<Tokens>().debit(f.token, f.alice, Quantity{100}, "").succeeds();
    f.alice.to<Tokens>().uncredit(f.token, f.bob, Quantity{50}, "too much").succeeds();
-   const auto alice = loggedIn(f.chain, f.alice);
+   const auto alice = f.chain.login(f.alice);
    const auto ask = [&](const std::string& arguments, const std::string& fields) {
       return f.chain.graphql("tokens", "{ balChanges(account: \"alice\"" + arguments + ") { " + fields + " } }", alice);
    };

@@ -3,6 +3,7 @@
 #include "../service/transact.hpp"
 #include "http/service/http.hpp"
 #include "setcode/service/setcode.hpp"
+#include "vserver/service/vserver.hpp"
 #include "x-admin/service/x_admin.hpp"
 #include "x-run/service/x_run.hpp"
 #include "x-transact/service/x_transact.hpp"
@@ -973,6 +974,11 @@ std::uint64_t verifySequence() {
    return row ? row->seq : 0;
 }
 
+bool isMonitoring() {
+   const auto row = openOf<Transact::MonitoringTable>(Transact::account).get();
+   return row && row->enabled;
+}
+
 /// The next transaction's bytes, with the offset word of a present optional before them; nothing when none waits.
 std::optional<Bytes> nextPacked() {
    const StatusView status;
@@ -984,6 +990,9 @@ std::optional<Bytes> nextPacked() {
       cursor.blockBytes = 0;
    }
    if (cursor.blockBytes >= blockBytesMax)
+      return std::nullopt;
+   // of a block's first transaction it is not asked, so that there is always a next one
+   if (cursor.blockBytes > 0 && isMonitoring() && !to<VirtualServer>().can_push_tx())
       return std::nullopt;
    constexpr std::int64_t second = 1'000'000;
    struct Found {

@@ -2,7 +2,7 @@
 
 #include "accounts/service/accounts.hpp"
 #include "cpu-limit/service/cpu_limit.hpp"
-#include "vserver_interface.hpp"
+#include "vserver/service/vserver.hpp"
 
 #include <algorithm>
 
@@ -282,7 +282,7 @@ void runTransaction(ByteView packed, bool speculative) {
 
    const bool billed = enforceAuth && isMonitoring();
    if (billed)
-      to<VServerInterface>().prestartTx(first.sender);
+      to<VirtualServer>().prestartTx(first.sender);
    execution.startsBlock = startsBlock;
 
    const auto claims = kept.claims();
@@ -291,10 +291,10 @@ void runTransaction(ByteView packed, bool speculative) {
       const auto action = ActionView::of(bytes);
       if (enforceAuth) {
          if (billed && i == 0)
-            to<VServerInterface>().setBillableAcc(first.sender);
+            to<VirtualServer>().setBillableAcc(first.sender);
          authorizeTopAction(action, i == 0, false, claims);
          if (billed && i == 0)
-            to<VServerInterface>().useNetSys(first.sender, packed.size());
+            to<VirtualServer>().useNetSys(first.sender, packed.size());
       }
       callPacked(bytes);
    }
@@ -307,8 +307,8 @@ void runTransaction(ByteView packed, bool speculative) {
          callRaw(action);
 
    if (billed) {
-      to<VServerInterface>().useCpuSys(first.sender, static_cast<std::uint64_t>(to<CpuLimit>().getCpuTime()));
-      to<VServerInterface>().finishTx();
+      to<VirtualServer>().useCpuSys(first.sender, static_cast<std::uint64_t>(to<CpuLimit>().getCpuTime()));
+      to<VirtualServer>().finishTx();
    }
    saveEventRoot(status.eventMerkleRoot());
    check(!execution.unbilledWrites, "skipBilling without endSkipBilling");
@@ -380,10 +380,10 @@ void notify(std::uint64_t service, std::uint32_t db, std::uint32_t keyLen, std::
       check(execution.running, "a write outside a transaction has no payer");
       payer = execution.firstSender;
    }
-   // the billing service's own rows are not billed through itself
-   const auto saved = execution.unbilledWrites;
-   to<VServerInterface>().useDiskSys(payer, db, delta);
-   execution.unbilledWrites = saved;
+   // Only these are billed; and what vserver counts by, it writes in place.
+   if (delta == 0 || (db != static_cast<std::uint32_t>(Db::service) && db != static_cast<std::uint32_t>(Db::native)))
+      return;
+   to<VirtualServer>().useDiskSys(payer, db, delta);
 }
 
 } // namespace
@@ -457,7 +457,7 @@ void Transact::startBlock(std::optional<std::uint32_t>) {
       snapshots.put(*snapshot);
    }
    if (isMonitoring())
-      to<VServerInterface>().notifyBlock(status.blockNum());
+      to<VirtualServer>().notifyBlock(status.blockNum());
 }
 
 void Transact::execTrx(Bytes transaction, bool speculative) {
@@ -585,13 +585,13 @@ bool checkFirst(const Checksum256& id, ByteView packed) {
 } // namespace
 
 void Transact::resMonitoring(bool enable) {
-   check(getSender() == VServerInterface::account, "only vserver may switch resource monitoring");
+   check(getSender() == VirtualServer::account, "only vserver may switch resource monitoring");
    open<MonitoringTable>(Mode::readWrite).put({enable});
    monitoring = enable ? 1 : 0;
 }
 
 void Transact::systemWrite(std::uint64_t numBytes) {
-   check(getSender() == VServerInterface::account, "only vserver may write for the system");
+   check(getSender() == VirtualServer::account, "only vserver may write for the system");
    execution.systemBytes = numBytes;
 }
 

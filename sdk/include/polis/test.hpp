@@ -428,6 +428,27 @@ public:
       return std::string(asText(post(service, "/graphql", "application/graphql", query, std::move(headers)).body));
    }
 
+   /// Headers of a request of somebody who has logged in.
+   std::vector<HttpHeader> login(AccountNumber who, Where where = Where::current()) {
+      Transaction login;
+      login.tapos.expiration = {std::int64_t{1} << 32};
+      login.tapos.flags = Tapos::doNotBroadcast;
+      login.actions.push_back(
+          {who, AccountNumber{"transact"}, MethodNumber{"loginSys"}, pack(std::tuple<std::string>{"psibase.io"})});
+      SignedTransaction whole;
+      whole.transaction = Nested<Transaction>(login);
+      const auto reply = post("transact", "/login", "application/octet-stream", asText(pack(whole)));
+      const std::string body(asText(reply.body));
+      const std::string_view before = R"("access_token":")";
+      const auto at = body.find(before);
+      if (at == body.npos) {
+         fail("no login of " + who.str() + ": " + body, where);
+         return {};
+      }
+      const auto begin = at + before.size();
+      return {{"Authorization", "Bearer " + body.substr(begin, body.find('"', begin) - begin)}};
+   }
+
    // ---- rows ----
 
    /// The row of a service's table with this primary key.
