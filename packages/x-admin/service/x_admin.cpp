@@ -104,12 +104,20 @@ void applyLines(AdminOptions& options, std::string_view text) {
    }
 }
 
-/// {"host": {…}, "service": {"argv": […], "config": {…} or text}}
+/// {"host": {…}, "service": {"argv": […], "config": {…} or text}}. Suites for the protocol name their hosts in the
+/// first.
 AdminOptions parseOptions(std::string_view json) {
    AdminOptions options;
    std::vector<std::string> arguments;
    JsonReader reader(json);
    const bool good = forEachMember(reader, [&](std::string_view name) {
+      if (name == "host")
+         return forEachMember(reader, [&](std::string_view part) {
+            if (part == "hosts")
+               return readTexts(reader, options.hosts);
+            reader.skip();
+            return true;
+         });
       if (name != "service") {
          reader.skip();
          return true;
@@ -176,6 +184,10 @@ HttpReply getConfig() {
             return true;
          }
          return forEachMember(reader, [&](std::string_view member) {
+            if (member == "hosts") { // among the others already
+               reader.skip();
+               return true;
+            }
             writer.key(shownName(member));
             return copyJson(reader, writer);
          });
