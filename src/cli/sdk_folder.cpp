@@ -7,7 +7,7 @@
 
 namespace polis::cli {
 
-std::filesystem::path sdkFolder() {
+std::optional<std::filesystem::path> findSdkFolder() {
    std::vector<std::filesystem::path> candidates;
    if (const char* given = std::getenv("POLIS_SDK"); given && *given)
       candidates.emplace_back(given);
@@ -17,6 +17,12 @@ std::filesystem::path sdkFolder() {
    for (const auto& candidate : candidates)
       if (std::filesystem::exists(candidate / "cmake/polis_sdk.cmake"))
          return std::filesystem::canonical(candidate);
+   return std::nullopt;
+}
+
+std::filesystem::path sdkFolder() {
+   if (const auto folder = findSdkFolder())
+      return *folder;
    throw Fault("the SDK is not there: set POLIS_SDK to the folder that holds cmake/polis_sdk.cmake");
 }
 

@@ -43,17 +43,25 @@ std::uint32_t codeBegin(ByteView code) {
    return 0;
 }
 
+/// Where the repository's own sources are, if they are here.
+std::optional<fs::path> repository() {
+   const auto sdk = findSdkFolder();
+   return sdk ? std::optional(sdk->parent_path()) : std::nullopt;
+}
+
 fs::path realPath(std::string_view name) {
    const std::string path = fs::path(name).lexically_normal().string();
    if (path.starts_with(repositoryName))
-      return sdkFolder().parent_path() / path.substr(repositoryName.size());
+      if (const auto own = repository())
+         return *own / path.substr(repositoryName.size());
    return path;
 }
 
 std::string shown(const fs::path& file) {
-   for (const fs::path& folder : {fs::current_path(), sdkFolder().parent_path()})
-      if (const fs::path inside = file.lexically_relative(folder); !inside.empty() && *inside.begin() != "..")
-         return inside.string();
+   for (const auto& folder : {std::optional(fs::current_path()), repository()})
+      if (folder)
+         if (const fs::path inside = file.lexically_relative(*folder); !inside.empty() && *inside.begin() != "..")
+            return inside.string();
    return file.string();
 }
 

@@ -52,6 +52,22 @@ TEST_F(Tester, runsServicesAsPackagedWhenTold) {
    EXPECT_EQ(result.output.find("hello.cpp:"), std::string::npos) << result.output;
 }
 
+TEST_F(Tester, failuresComeAloneWhereTheSourcesAreNot) {
+   const TemporaryFolder folder("elsewhere");
+   fs::create_directories(folder.path() / "bin");
+   const auto polis = folder.path() / "bin/polis";
+   fs::copy_file(harness::polisBinary(), polis);
+   const auto packages = harness::dataFolder() / "packages";
+   const auto result = harness::run({.words = {polis, "test", "--packages", packages, program()},
+                                     .folder = folder.path(),
+                                     .environment = {"POLIS_SDK="}});
+   EXPECT_EQ(result.status, 1);
+   EXPECT_NE(result.output.find("aborted with message: a greeting has 1 to 80 bytes"), std::string::npos);
+   EXPECT_EQ(result.output.find("SDK"), std::string::npos) << result.output;
+   EXPECT_EQ(result.output.find("hello.cpp:"), std::string::npos) << result.output;
+   EXPECT_TRUE(result.output.ends_with("0 passed, 1 failed\n")) << result.output;
+}
+
 TEST_F(Tester, countsTheLinesThatWereRun) {
    const TemporaryFolder folder("coverage");
    const auto file = folder.path() / "hello.info";
