@@ -186,7 +186,7 @@ void SocketTable::close(std::vector<Closing>& closing) {
       c.socket->close({c.error});
       if (c.notify)
          onClose_(c.fd);
-      else
+      else if (!c.socket->lingers())
          forget(c.fd);
    }
 }

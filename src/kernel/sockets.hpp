@@ -76,6 +76,9 @@ public:
    /// The kernel has forgotten the descriptor: answer what is unanswered, then close. Called exactly once.
    virtual void close(const CloseReason& reason) = 0;
 
+   /// Whether the descriptor and its row stay after `close`, until whoever made the socket forgets it.
+   virtual bool lingers() const { return false; }
+
    /// A service has turned this WebSocket into a peer connection (table 14, WebSocket → P2P).
    virtual void becamePeer() {}
 };

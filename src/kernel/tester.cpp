@@ -46,7 +46,20 @@ private:
 /// One request of the test.
 class RequestSocket final : public Socket, public TestReply {
 public:
-   explicit RequestSocket(std::string target) : target_(std::move(target)) {}
+   /// sockets: of the chain, which may end before the answer is taken.
+   RequestSocket(std::string target, std::weak_ptr<SocketTable> sockets)
+      : target_(std::move(target)), sockets_(std::move(sockets)) {}
+
+   void attached(std::int32_t fd) override { fd_ = fd; }
+   bool lingers() const override { return true; }
+   /// Nobody waits for the answer any more.
+   void done() {
+      const auto sockets = sockets_.lock();
+      if (!sockets)
+         return;
+      sockets->hangUp(fd_);
+      sockets->forget(fd_);
+   }
 
    format::SocketInfo info() const override {
       return format::HttpSocketInfo{format::SocketEndpoint(format::LocalEndpoint{}), std::nullopt};
@@ -57,6 +70,8 @@ public:
       const auto reply = format::unpack<format::HttpReply>(data);
       if (!reply)
          return {socketError::none, "malformed HTTP reply"};
+      if (reply->status < 100 || reply->status > 599)
+         return {socketError::none, "HTTP response code not allowed: " + std::to_string(reply->status)};
       if (!reply_)
          reply_ = format::pack(*reply);
       return {};
@@ -82,6 +97,8 @@ public:
 
 private:
    std::string target_;
+   std::weak_ptr<SocketTable> sockets_;
+   std::int32_t fd_ = -1;
    std::optional<Bytes> reply_;
 };
 
@@ -156,6 +173,7 @@ public:
         machine(engine, host, kernelOptions(options), *files.store, std::move(kept),
                 [this](std::int32_t fd) { host.submit([this, fd] { runClose(fd); }); }),
         checkout(machine.local, machine.sockets, Checkout::View::shared), head(std::move(start)) {
+      sockets = std::shared_ptr<SocketTable>(&machine.sockets, [](SocketTable*) {});
       machine.sockets.addFixed(0, std::make_shared<MulticastSocket>());
       machine.sockets.addFixed(1, std::make_shared<LogSocket>(host));
       retained[head->id] = head;
@@ -168,6 +186,30 @@ public:
           packAction(format::AccountNumber(), xHttp, format::MethodNumber(), format::pack(std::tuple(fd))),
           Entry::close);
       machine.sockets.forget(fd);
+   }
+
+   /// As a node tells its services that a block is irreversible.
+   void tellFinal(std::uint32_t num) {
+      const LocalState now = machine.local.state();
+      const Bytes key = storeKey(db::nativeSubjective, format::NotifyRow::key(format::NotifyType{notifyFinal}));
+      const auto packed = num ? now.kept.get(key) : std::nullopt;
+      const auto row = packed ? format::unpack<format::NotifyRow>(*packed)
+                              : std::unexpected(format::FracError{format::FracRule::truncated, 0});
+      if (!row)
+         return;
+      for (const format::Action& action : row->actions) {
+         if (action.sender || !action.rawData.empty())
+            continue;
+         ChainState state(head->version, ChainState::Writable());
+         Context context(machine, state,
+                         {.mode = Mode::callback, .view = Checkout::View::shared, .cpuNs = machine.options.queryCpuNs});
+         const ActionNode node = context.run(
+             packAction(format::AccountNumber(), action.service, action.method, format::pack(std::tuple(num))),
+             Entry::called);
+         if (node.error)
+            host.log(Severity::warning, action.service.str() + "::" + action.method.str() + ": " + *node.error,
+                     std::nullopt);
+      }
    }
 
    /// What is read outside of blocks, also before commitState.
@@ -261,6 +303,8 @@ public:
    std::map<format::Checksum256, BlockStatePtr> retained;
    std::unique_ptr<OpenBlock> open;
    std::optional<ChainState> loose;
+   /// The machine's, as long as the chain is there.
+   std::shared_ptr<SocketTable> sockets;
 };
 
 TestChain::TestChain(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -348,6 +392,7 @@ void TestChain::finishBlock() {
    if (const auto id = block->finish(); !id)
       throw TesterError{id.error().reason};
    impl_->makeHead(block->complete({}, std::nullopt).second);
+   impl_->tellFinal(impl_->head->header->commitNum);
    impl_->host.runWork();
 }
 
@@ -402,7 +447,7 @@ format::TransactionTrace TestChain::runAction(format::RunMode runMode, bool onHe
 
 std::shared_ptr<TestReply> TestChain::serve(const format::HttpRequest& request) {
    Impl& own = *impl_;
-   auto socket = std::make_shared<RequestSocket>(request.target);
+   auto socket = std::make_shared<RequestSocket>(request.target, own.sockets);
    {
       ChainState state(own.head->version);
       Context context(own.machine, state, {.mode = Mode::rpc, .cpuNs = own.machine.options.queryCpuNs});
@@ -412,7 +457,8 @@ std::shared_ptr<TestReply> TestChain::serve(const format::HttpRequest& request) 
           Entry::serve);
    }
    own.host.runWork();
-   return socket;
+   RequestSocket* const reply = socket.get();
+   return {reply, [socket = std::move(socket)](TestReply*) { socket->done(); }};
 }
 
 void TestChain::checkoutSubjective() {

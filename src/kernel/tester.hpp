@@ -29,7 +29,7 @@ struct TesterOptions {
    std::function<void(bool failed)> ran = nullptr;
 };
 
-/// The answer to a test's request, which may come later.
+/// The answer to a test's request, which may come later. Services see its descriptor as long as this is kept.
 class TestReply {
 public:
    virtual ~TestReply() = default;

@@ -251,7 +251,16 @@ CHAIN_TEST(TesterTest, requests) {
    const std::uint32_t first = serve(Program().reply(format::pack(reply)), "/");
    const std::uint32_t second = serve(Program().abort("oops"), "/");
    EXPECT_NE(first, second);
+   // Its row stands until the answer is taken; then the descriptor is free for the next one.
+   const auto rowOf = [&](std::int32_t fd) {
+      return get(chain, db::nativeSession, toText(format::SocketRow::key(fd)));
+   };
+   EXPECT_TRUE(rowOf(2));
+   EXPECT_TRUE(rowOf(3));
    EXPECT_EQ(answer(first), reply);
+   EXPECT_FALSE(rowOf(2));
+   EXPECT_EQ(answer(serve(Program().reply(format::pack(reply)), "/")), reply);
+   EXPECT_FALSE(rowOf(2));
    EXPECT_EQ(calls->socketRecv(first, size), 8u);
    EXPECT_EQ(calls->socketRecv(99, size), 8u);
    EXPECT_EQ(toText(answer(second).body), "service 'x-http' aborted with message: oops");
@@ -260,6 +269,10 @@ CHAIN_TEST(TesterTest, requests) {
    // Later: not ready.
    const std::uint32_t late = serve(Program().ownFlags(socketFlag::autoClose, 0), "/");
    EXPECT_EQ(calls->socketRecv(late, size), 6u);
+   format::HttpReply odd;
+   odd.status = 600;
+   EXPECT_HAS(toText(answer(serve(Program().reply(format::pack(odd)), "/")).body),
+              "HTTP response code not allowed: 600");
    // It comes from this machine, as its row says; descriptor 2 is the one that waits.
    const std::uint32_t row = serve(Program()
                                        .checkout()
