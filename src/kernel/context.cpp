@@ -445,7 +445,7 @@ bool Context::verifyNatively(ActionNode& node) {
    machine_.counters.verifiedNatively.fetch_add(1, std::memory_order_relaxed);
    if (verdict != Verdict::good)
       throw Abort("service '" + node.action.service.str() + "' aborted with message: " +
-                  (verdict == Verdict::badKey ? "invalid public key" : "incorrect signature"));
+                  (verdict == Verdict::badKey ? "invalid public key" : "signature invalid"));
    return true;
 }
 

@@ -11,7 +11,7 @@ namespace polis::kernel {
 enum class Verdict : std::uint8_t {
    good,
    badKey,       ///< aborts with "invalid public key"
-   badSignature, ///< aborts with "incorrect signature"
+   badSignature, ///< aborts with "signature invalid"
    unknown,      ///< the arguments are not frac(VerifyArgs): the service itself must say
 };
 

@@ -10,8 +10,7 @@ namespace {
 
 AccountNumber ownerOf(AccountNumber account) {
    const auto record = open<AuthDelegate::Records>().get(account);
-   if (!record)
-      abortMessage("account " + account.str() + " has no owner");
+   check(record.has_value(), "account does not have an owning account");
    return record->owner;
 }
 
@@ -28,9 +27,7 @@ bool AuthDelegate::checkAuthSys(std::uint32_t flags, AccountNumber requester, Ac
        .checkAuthSys(flags, requester, owner, action, std::move(allowedActions), std::move(claims));
 }
 
-void AuthDelegate::canAuthUserSys(AccountNumber user) {
-   check(open<Records>().contains(user), "account " + user.str() + " has no owner");
-}
+void AuthDelegate::canAuthUserSys(AccountNumber user) { ownerOf(user); }
 
 std::vector<AccountNumber> AuthDelegate::getDlgsSys(AccountNumber sender, std::optional<ServiceMethod>) {
    return {ownerOf(sender)};
@@ -48,7 +45,7 @@ bool AuthDelegate::isRejectSys(AccountNumber sender, std::vector<AccountNumber> 
 
 void AuthDelegate::setOwner(AccountNumber owner) {
    const auto sender = getSender();
-   check(owner != sender, "an account cannot own itself");
+   check(owner != sender, "circular ownership");
    const auto records = open<Records>(Mode::readWrite);
    const auto ownersOwner = records.get(owner);
    check(!ownersOwner || ownersOwner->owner != sender, "circular ownership");
@@ -57,7 +54,7 @@ void AuthDelegate::setOwner(AccountNumber owner) {
 }
 
 bool AuthDelegate::newAccount(AccountNumber name, AccountNumber owner, bool requireMatch) {
-   check(to<Accounts>().exists(owner), "unknown owner");
+   check(to<Accounts>().exists(owner), "owner account does not exist");
    check(owner != name, "an account cannot own itself");
    const auto records = open<Records>(Mode::readWrite);
    if (!to<Accounts>().newAccount(name, account, requireMatch)) {

@@ -29,11 +29,11 @@ RateLimit ownLimitOf(std::uint32_t nft) {
    return limit;
 }
 
-void checkWindow(std::uint32_t seconds) { check(seconds > 0, "window_seconds must be greater than 0"); }
+void checkWindow(std::uint32_t seconds) { check(seconds > 0, "window seconds must be above 0"); }
 void checkTargets(std::uint32_t least, std::uint32_t most) {
    check(least <= most, "target_min must not exceed target_max");
 }
-void checkDecrease(std::uint32_t ppm) { check(ppm <= DiffAdj::million, "decrease_ppm must be at most 1000000"); }
+void checkDecrease(std::uint32_t ppm) { check(ppm <= DiffAdj::million, "decrease_ppm must not exceed 1_000_000"); }
 
 } // namespace
 

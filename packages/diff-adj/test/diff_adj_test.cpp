@@ -47,15 +47,15 @@ struct Fixture {
 POLIS_TEST(diff_adj_settings_are_checked) {
    TestChain chain("DiffAdjust");
    const auto alice = chain.account("alice");
-   alice.to<DiffAdj>().create(1, 0, 1, 2, 0, 1, 1).fails("window_seconds must be greater than 0");
+   alice.to<DiffAdj>().create(1, 0, 1, 2, 0, 1, 1).fails("window seconds must be above 0");
    alice.to<DiffAdj>().create(1, 1, 3, 2, 0, 1, 1).fails("target_min must not exceed target_max");
-   alice.to<DiffAdj>().create(1, 1, 1, 2, 0, 1, 1'000'001).fails("decrease_ppm must be at most 1000000");
+   alice.to<DiffAdj>().create(1, 1, 1, 2, 0, 1, 1'000'001).fails("decrease_ppm must not exceed 1_000_000");
    const auto nft = alice.to<DiffAdj>().create(1, 1, 0, 0, 0, 5'000'000, 1'000'000).value();
    expectEqual(alice.to<Nfts>().getNft(nft).value().owner, DiffAdj::account); // credited, not yet debited
    alice.to<Nfts>().debit(nft, "").succeeds();
-   alice.to<DiffAdj>().set_window(nft, 0).fails("window_seconds must be greater than 0");
+   alice.to<DiffAdj>().set_window(nft, 0).fails("window seconds must be above 0");
    alice.to<DiffAdj>().set_targets(nft, 3, 2).fails("target_min must not exceed target_max");
-   alice.to<DiffAdj>().set_ppm(nft, 1, 1'000'001).fails("decrease_ppm must be at most 1000000");
+   alice.to<DiffAdj>().set_ppm(nft, 1, 1'000'001).fails("decrease_ppm must not exceed 1_000_000");
    alice.to<DiffAdj>().get_diff(nft + 1).fails("no difficulty belongs to this NFT");
    expect(!alice.to<DiffAdj>().get(nft + 1).value(), "none belongs to it");
 }

@@ -1,5 +1,7 @@
 #include "events.hpp"
 
+#include "packages/service/packages.hpp"
+
 #include <algorithm>
 
 namespace polis::services {
@@ -40,6 +42,31 @@ Checksum256 rootOf(const EventMerkle& tree) {
    return root;
 }
 
+/// How many members the events of this name have, by the service's schema. Nothing: it has no such events.
+std::optional<std::size_t> columnsOf(EventDb log, AccountNumber service, MethodNumber event) {
+   const auto schema = to<Packages>().getSchema(service);
+   if (!schema)
+      return std::nullopt;
+   const auto& events = log == EventDb::history ? schema->history : schema->merkle;
+   const auto found = std::ranges::find_if(
+       events, [&](const auto& entry) { return MethodNumber{std::string_view(entry.first)} == event; });
+   if (found == events.end())
+      return std::nullopt;
+   const format::AnyType* type = &found->second.type;
+   for (std::size_t names = 0; names <= schema->types.size(); ++names) {
+      const auto* name = std::get_if<format::TypeName>(&type->kind);
+      const auto named = name ? schema->types.find(name->name) : schema->types.end();
+      if (named == schema->types.end())
+         break;
+      type = &named->second;
+   }
+   if (const auto* object = std::get_if<format::ObjectType>(&type->kind))
+      return object->members.size();
+   if (const auto* plain = std::get_if<format::StructType>(&type->kind))
+      return plain->members.size();
+   return std::nullopt;
+}
+
 void checkLog(std::uint8_t db) { check(db <= static_cast<std::uint8_t>(EventDb::merkle), "unknown event log"); }
 
 } // namespace
@@ -48,7 +75,10 @@ void Events::init() {}
 
 void Events::addIndex(std::uint8_t db, AccountNumber service, MethodNumber event, std::uint8_t column) {
    checkLog(db);
-   check(getSender() == service, "only " + service.str() + " may ask for indexes of its events");
+   check(getSender() == service, "Wrong sender");
+   const auto columns = columnsOf(static_cast<EventDb>(db), service, event);
+   check(columns.has_value(), "Unknown event");
+   check(column < *columns, "Unknown column");
    auto table = open<Indexes>(Mode::readWrite);
    auto row = table.get(db, service, event).value_or(SecondaryIndex{db, service, event, {}});
    if (std::ranges::contains(row.indexes, EventColumn{column}))

@@ -233,8 +233,21 @@ POLIS_TEST(events_numbers_are_the_protocols) {
    expectEqual(alice.to<Events>().event(1, "made"_m, Bytes{}).value(), merkle + 1);
    alice.to<Events>().event(2, "made"_m, Bytes{}).fails("unknown event log");
    alice.to<Events>().init().succeeds();
-   alice.to<Events>().addIndex(0, alice, "made"_m, 0).succeeds();
-   alice.to<Events>().addIndex(0, alice, "made"_m, 0).succeeds();
-   alice.to<Events>().addIndex(1, "bob"_a, "made"_m, 0).fails("only bob may ask for indexes of its events");
+}
+
+POLIS_TEST(events_indexes_are_of_the_senders_own_events_and_their_members) {
+   TestChain chain("Events,Nft");
+   const auto alice = chain.account("alice"), nft = chain.as("nft"_a);
+   const auto events = nft.to<Events>();
+   events.addIndex(0, "nft"_a, "minted"_m, 0).succeeds();
+   events.addIndex(0, "nft"_a, "minted"_m, 0).succeeds(); // as it is already
+   events.addIndex(0, "nft"_a, "minted"_m, 1).succeeds();
+   events.addIndex(0, "nft"_a, "minted"_m, 2).fails("Unknown column");
+   events.addIndex(1, "nft"_a, "transferred"_m, 3).succeeds();
+   events.addIndex(1, "nft"_a, "minted"_m, 0).fails("Unknown event");
+   events.addIndex(0, "nft"_a, "missing"_m, 0).fails("Unknown event");
+   events.addIndex(2, "nft"_a, "minted"_m, 0).fails("unknown event log");
+   alice.to<Events>().addIndex(0, "nft"_a, "minted"_m, 0).fails("Wrong sender");
+   alice.to<Events>().addIndex(0, alice, "made"_m, 0).fails("Unknown event");
 }
 POLIS_TEST_MAIN()

@@ -6,6 +6,8 @@ namespace polis::services {
 
 namespace {
 
+constexpr const char* nothingToUncredit = "Nothing to uncredit. Must first credit.";
+
 std::optional<NftCredit> creditOf(std::uint32_t nftId) { return open<Nfts::CreditTable>().get(nftId); }
 
 void transfer(Nft nft, AccountNumber receiver, const Memo& memo) {
@@ -31,18 +33,18 @@ std::uint32_t Nfts::mint() {
 
 void Nfts::burn(std::uint32_t nftId) {
    const auto nft = getNft(nftId);
-   check(nft.owner == getSender(), "only the owner may burn an NFT");
-   check(!creditOf(nftId), "a credited NFT cannot be burned");
+   check(nft.owner == getSender(), "Missing required authority");
+   check(!creditOf(nftId), "cannot burn nft while credited");
    open<NftTable>(Mode::readWrite).remove(nft);
    emitHistory(NftBurned{nftId, nft.owner});
 }
 
 void Nfts::credit(std::uint32_t nftId, AccountNumber debitor, Memo memo) {
    const auto nft = getNft(nftId);
-   check(nft.owner == getSender(), "only the owner may credit an NFT");
-   check(debitor != nft.owner, "the debitor is the owner already");
-   check(to<Accounts>().exists(debitor), "the debitor does not exist");
-   check(!creditOf(nftId), "this NFT is credited already");
+   check(nft.owner == getSender(), "Missing required authority");
+   check(!creditOf(nftId), "NFT already credited to an account");
+   check(debitor != nft.owner, "Creditor and debitor cannot be the same");
+   check(to<Accounts>().exists(debitor), "Receiver DNE");
    emitHistory(NftCredited{nftId, nft.owner, debitor, memo});
    if (getUserConf(debitor, autoDebit))
       transfer(nft, debitor, memo);
@@ -51,21 +53,20 @@ void Nfts::credit(std::uint32_t nftId, AccountNumber debitor, Memo memo) {
 }
 
 void Nfts::uncredit(std::uint32_t nftId, Memo memo) {
-   const auto nft = getNft(nftId);
    const auto credit = creditOf(nftId);
-   check(credit.has_value(), "this NFT is not credited");
-   check(nft.owner == getSender(), "only the owner may uncredit an NFT");
+   check(credit.has_value(), nothingToUncredit);
+   check(getNft(nftId).owner == getSender(), "Only the creditor may perform this action");
    open<CreditTable>(Mode::readWrite).remove(*credit);
    emitHistory(NftUncredited{nftId, credit->creditor, credit->debitor, memo});
 }
 
 void Nfts::debit(std::uint32_t nftId, Memo memo) {
-   const auto nft = getNft(nftId);
    const auto credit = creditOf(nftId);
-   check(credit.has_value(), "this NFT is not credited");
-   check(credit->debitor == getSender(), "only the debitor may debit an NFT");
+   if (!credit)
+      abortMessage(getSender().str() + " has no pending nft " + std::to_string(nftId) + " to debit.");
+   check(credit->debitor == getSender(), "Missing required authority");
    open<CreditTable>(Mode::readWrite).remove(*credit);
-   transfer(nft, credit->debitor, memo);
+   transfer(getNft(nftId), credit->debitor, memo);
 }
 
 void Nfts::setUserConf(std::uint8_t index, bool enabled) {
@@ -90,7 +91,7 @@ NftHolder Nfts::getNftHolder(AccountNumber account) {
 
 CreditRecord Nfts::getCredRecord(std::uint32_t nftId) {
    const auto credit = creditOf(nftId);
-   check(credit.has_value(), "this NFT is not credited");
+   check(credit.has_value(), nothingToUncredit);
    return {nftId, credit->creditor, credit->debitor};
 }
 

@@ -18,16 +18,16 @@ POLIS_TEST(nft_an_offer_waits_for_debit) {
    TestChain chain("Nft");
    const auto alice = chain.account("alice"), bob = chain.account("bob"), carol = chain.account("carol");
    alice.to<Nfts>().mint().succeeds();
-   bob.to<Nfts>().credit(1, carol, "").fails("only the owner may credit an NFT");
-   alice.to<Nfts>().credit(1, alice, "").fails("the debitor is the owner already");
-   alice.to<Nfts>().credit(1, "nobody"_a, "").fails("the debitor does not exist");
+   bob.to<Nfts>().credit(1, carol, "").fails("Missing required authority");
+   alice.to<Nfts>().credit(1, alice, "").fails("Creditor and debitor cannot be the same");
+   alice.to<Nfts>().credit(1, "nobody"_a, "").fails("Receiver DNE");
    alice.to<Nfts>().credit(1, bob, "for you").succeeds();
-   alice.to<Nfts>().credit(1, carol, "").fails("this NFT is credited already");
-   alice.to<Nfts>().burn(1).fails("a credited NFT cannot be burned");
-   carol.to<Nfts>().debit(1, "").fails("only the debitor may debit an NFT");
+   alice.to<Nfts>().credit(1, carol, "").fails("NFT already credited to an account");
+   alice.to<Nfts>().burn(1).fails("cannot burn nft while credited");
+   carol.to<Nfts>().debit(1, "").fails("Missing required authority");
    bob.to<Nfts>().debit(1, "thanks").succeeds();
    expect(bob.to<Nfts>().getNft(1).value().owner == bob.name(), "bob owns it");
-   bob.to<Nfts>().debit(1, "again").fails("this NFT is not credited");
+   bob.to<Nfts>().debit(1, "again").fails("bob has no pending nft 1 to debit.");
 }
 
 // Services of the protocol ask for both.
@@ -35,7 +35,7 @@ POLIS_TEST(nft_offers_and_settings_are_told) {
    TestChain chain("Nft");
    const auto alice = chain.account("alice"), bob = chain.account("bob");
    alice.to<Nfts>().mint().succeeds();
-   alice.to<Nfts>().getCredRecord(1).fails("this NFT is not credited");
+   alice.to<Nfts>().getCredRecord(1).fails("Nothing to uncredit. Must first credit.");
    alice.to<Nfts>().credit(1, bob, "").succeeds();
    const auto offer = alice.to<Nfts>().getCredRecord(1).value();
    expect(offer.creditor == alice.name() && offer.debitor == bob.name(), "from alice to bob");

@@ -13,19 +13,20 @@ void onlySelf() { check(getSender() == Symbols::account, "only symbol itself may
 
 TokenId systemToken() {
    const auto token = to<Tokens>().getSysToken();
-   check(token.has_value(), "there is no system token yet");
+   check(token.has_value(), "system token must be defined");
    return token->id;
 }
 
 SymbolLength lengthOf(std::size_t length) {
    const auto row = open<Symbols::LengthTable>().get(static_cast<std::uint8_t>(length));
-   check(row.has_value(), "symbols of this length are not for sale");
+   if (!row)
+      abortMessage("symbol length of " + std::to_string(length) + " not supported");
    return *row;
 }
 
 Symbol symbolOf(AccountNumber symbol) {
    const auto row = open<Symbols::SymbolTable>().get(symbol);
-   check(row.has_value(), "symbol does not exist");
+   check(row.has_value(), "Symbol does not exist");
    return *row;
 }
 
@@ -34,10 +35,10 @@ void record(AccountNumber symbol, SymbolAction action) {
 }
 
 void checkUnused(AccountNumber symbol) {
-   check(!open<Symbols::SymbolTable>().contains(symbol), "symbol exists already");
+   check(!open<Symbols::SymbolTable>().contains(symbol), "Symbol already exists");
    const auto text = symbol.str();
    check(!text.empty() && std::ranges::all_of(text, [](char c) { return c >= 'a' && c <= 'z'; }),
-         "a symbol has lower-case letters only");
+         "Symbol may only contain lowercase alphabetic characters");
 }
 
 /// Whether the symbol, or the token that it belongs to, is the account's.
@@ -55,8 +56,7 @@ void charge(AccountNumber buyer, const SymbolLength& length) {
    const Quantity price{to<DiffAdj>().increment(length.nftId, 1)};
    if (price.value > 0)
       to<Tokens>().debit(token, buyer, price, Memo{"Purchase of a symbol"});
-   if (to<Tokens>().getSharedBal(token, buyer, getReceiver()).value > 0)
-      to<Tokens>().reject(token, buyer, Memo{"Change"});
+   to<Tokens>().reject(token, buyer, Memo{"Change"});
 }
 
 void make(AccountNumber symbol, AccountNumber recipient) {
@@ -74,11 +74,11 @@ void Symbols::init() {}
 void Symbols::sellLength(std::uint8_t length, Quantity initial_price, std::uint32_t target, Quantity floor_price) {
    onlySelf();
    systemToken();
-   check(length >= lengthMin && length <= lengthMax, "only symbols of 3 to 7 letters are sold");
+   check(length >= lengthMin && length <= lengthMax, "symbol length must be between 3 - 7 chars");
    const auto lengths = open<LengthTable>(Mode::readWrite);
    if (const auto row = lengths.get(length)) {
       check(to<DiffAdj>().get_targets(row->nftId) == std::tuple(target, target),
-            "symbols of this length are for sale already");
+            "sale of symbol length already exists");
       return;
    }
    const auto nft =
@@ -96,7 +96,9 @@ void Symbols::delLength(std::uint8_t length) {
 
 void Symbols::create(AccountNumber symbol) {
    checkUnused(symbol);
-   charge(getSender(), lengthOf(symbol.str().size()));
+   const auto length = open<LengthTable>().get(static_cast<std::uint8_t>(symbol.str().size()));
+   check(length.has_value(), "Symbol length is not for sale");
+   charge(getSender(), *length);
    make(symbol, getSender());
 }
 
@@ -111,12 +113,11 @@ void Symbols::admin_create(AccountNumber symbol, AccountNumber recipient) {
 void Symbols::mapSymbol(TokenId token_id, AccountNumber symbol) {
    const auto row = symbolOf(symbol);
    const auto mappings = open<MappingTable>(Mode::readWrite);
-   check(!mappings.index<1>().get(symbol), "the symbol belongs to a token already");
+   check(!mappings.index<1>().get(symbol), "Symbol is already mapped to a token");
    check(!mappings.contains(token_id), "the token has a symbol already");
    const auto sender = getSender();
-   check(to<Nfts>().getNft(to<Tokens>().getToken(token_id).nft_id).owner == sender,
-         "only the token's owner may do this");
-   check(to<Nfts>().getNft(row.ownerNft).owner == sender, "only the symbol's owner may do this");
+   check(to<Nfts>().getNft(to<Tokens>().getToken(token_id).nft_id).owner == sender, "Missing required authority");
+   check(to<Nfts>().getNft(row.ownerNft).owner == sender, "Missing required authority");
    if (sender != getReceiver())
       to<Nfts>().debit(row.ownerNft, Memo{"Mapping a symbol to a token"});
    to<Nfts>().burn(row.ownerNft);
@@ -134,7 +135,7 @@ bool Symbols::exists(AccountNumber symbol) { return open<SymbolTable>().contains
 
 AccountNumber Symbols::getTokenSym(TokenId token_id) {
    const auto mapping = getByToken(token_id);
-   check(mapping.has_value(), "the token has no symbol");
+   check(mapping.has_value(), "mapping does not exist");
    return mapping->symbolId;
 }
 

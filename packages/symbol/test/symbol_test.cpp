@@ -63,19 +63,21 @@ POLIS_TEST(symbol_lengths_are_sold_by_the_service_alone) {
    sell(f.alice, 4).fails("only symbol itself may do this");
    f.alice.to<Symbols>().delLength(std::uint8_t{3}).fails("only symbol itself may do this");
    f.alice.to<Symbols>().admin_create("abc"_a, f.alice).fails("only symbol itself may do this");
-   sell(f.self, 2).fails("only symbols of 3 to 7 letters are sold");
-   sell(f.self, 8).fails("only symbols of 3 to 7 letters are sold");
-   sell(f.self, 3).fails("symbols of this length are for sale already");
+   sell(f.self, 2).fails("symbol length must be between 3 - 7 chars");
+   sell(f.self, 8).fails("symbol length must be between 3 - 7 chars");
+   sell(f.self, 3).fails("sale of symbol length already exists");
    sell(f.self, 7).succeeds();
    sell(f.self, 7).succeeds(); // nothing changes
-   f.self.to<Symbols>().sellLength(std::uint8_t{7}, Quantity{10}, 6u, Quantity{1}).fails("for sale already");
+   f.self.to<Symbols>()
+       .sellLength(std::uint8_t{7}, Quantity{10}, 6u, Quantity{1})
+       .fails("sale of symbol length already exists");
    expectEqual(f.alice.to<Symbols>().getPrice(std::uint8_t{7}).value().value, 10u);
-   f.alice.to<Symbols>().getPrice(std::uint8_t{4}).fails("symbols of this length are not for sale");
-   f.self.to<Symbols>().delLength(std::uint8_t{4}).fails("symbols of this length are not for sale");
+   f.alice.to<Symbols>().getPrice(std::uint8_t{4}).fails("symbol length of 4 not supported");
+   f.self.to<Symbols>().delLength(std::uint8_t{4}).fails("symbol length of 4 not supported");
    const auto row = f.alice.to<Symbols>().getSymbolType(std::uint8_t{7}).value();
    expectEqual(f.alice.to<Nfts>().getNft(row.nftId).value().owner, symbolService);
    f.self.to<Symbols>().delLength(std::uint8_t{7}).succeeds();
-   f.alice.to<Symbols>().getPrice(std::uint8_t{7}).fails("symbols of this length are not for sale");
+   f.alice.to<Symbols>().getPrice(std::uint8_t{7}).fails("symbol length of 7 not supported");
    f.alice.to<DiffAdj>().get_diff(row.nftId).fails("no difficulty belongs to this NFT");
 }
 
@@ -84,12 +86,12 @@ POLIS_TEST(symbol_nothing_is_sold_without_a_system_token) {
    chain.as(symbolService)
        .to<Symbols>()
        .sellLength(std::uint8_t{3}, Quantity{1}, 1u, Quantity{1})
-       .fails("there is no system token yet");
+       .fails("system token must be defined");
 }
 
 POLIS_TEST(symbol_is_paid_for_and_the_rest_comes_back) {
    Fixture f;
-   f.buy("abc", 99).fails("insufficient token balance waits between");
+   f.buy("abc", 99).fails("Insufficient shared balance");
    expectEqual(f.waiting(), 99u); // a failed purchase takes nothing
    f.buy("abc", 51).succeeds();
    expectEqual(f.waiting(), 0u);
@@ -98,7 +100,7 @@ POLIS_TEST(symbol_is_paid_for_and_the_rest_comes_back) {
    expectEqual(f.alice.to<Nfts>().getNft(f.nft("abc")).value().owner, f.alice.name());
    expect(f.alice.to<Symbols>().exists("abc"_a).value(), "it exists");
    expect(!f.alice.to<Symbols>().exists("abd"_a).value(), "this one does not");
-   f.alice.to<Symbols>().getSymbol("abd"_a).fails("symbol does not exist");
+   f.alice.to<Symbols>().getSymbol("abd"_a).fails("Symbol does not exist");
 }
 
 POLIS_TEST(symbol_price_rises_with_demand_and_falls_with_time) {
@@ -107,7 +109,7 @@ POLIS_TEST(symbol_price_rises_with_demand_and_falls_with_time) {
    expectEqual(f.alice.to<Symbols>().getPrice(std::uint8_t{3}).value().value, 100u);
    f.buy("aab", 100).succeeds(); // the second of a day is above the target of one
    expectEqual(f.alice.to<Symbols>().getPrice(std::uint8_t{3}).value().value, 105u);
-   f.buy("aac", 100).fails("insufficient token balance waits between");
+   f.buy("aac", 100).fails("Insufficient shared balance");
    f.chain.advance(3 * 24 * 60 * 60 + 2);
    expectEqual(f.alice.to<Symbols>().getPrice(std::uint8_t{3}).value().value, 89u); // 99.75, 94.05, 89.3
    f.chain.advance(100 * 24 * 60 * 60);
@@ -117,13 +119,15 @@ POLIS_TEST(symbol_price_rises_with_demand_and_falls_with_time) {
 POLIS_TEST(symbol_names_are_checked) {
    Fixture f;
    f.buy("abc", 100).succeeds();
-   f.buy("abc", 100).fails("symbol exists already");
-   f.alice.to<Symbols>().create("ab1"_a).fails("a symbol has lower-case letters only");
-   f.alice.to<Symbols>().create("a-b"_a).fails("a symbol has lower-case letters only");
-   f.alice.to<Symbols>().create(AccountNumber{"abd"}.sub(1)).fails("a symbol has lower-case letters only");
-   f.alice.to<Symbols>().create(AccountNumber{}).fails("a symbol has lower-case letters only");
-   f.alice.to<Symbols>().create("abcd"_a).fails("symbols of this length are not for sale");
-   f.self.to<Symbols>().admin_create("abc"_a, f.bob).fails("symbol exists already");
+   f.buy("abc", 100).fails("Symbol already exists");
+   f.alice.to<Symbols>().create("ab1"_a).fails("Symbol may only contain lowercase alphabetic characters");
+   f.alice.to<Symbols>().create("a-b"_a).fails("Symbol may only contain lowercase alphabetic characters");
+   f.alice.to<Symbols>()
+       .create(AccountNumber{"abd"}.sub(1))
+       .fails("Symbol may only contain lowercase alphabetic characters");
+   f.alice.to<Symbols>().create(AccountNumber{}).fails("Symbol may only contain lowercase alphabetic characters");
+   f.alice.to<Symbols>().create("abcd"_a).fails("Symbol length is not for sale");
+   f.self.to<Symbols>().admin_create("abc"_a, f.bob).fails("Symbol already exists");
 }
 
 POLIS_TEST(symbol_may_be_given_away_by_the_service) {
@@ -138,14 +142,14 @@ POLIS_TEST(symbol_may_be_given_away_by_the_service) {
    f.chain.as(Tokens::account).to<Tokens>().setSysToken(f.money).succeeds();
    f.chain.as(Tokens::account).to<Tokens>().setSysToken(other).fails("the system token is set already");
    f.self.to<Symbols>().admin_create("xy"_a, f.bob).succeeds();
-   f.self.to<Symbols>().admin_create("xy"_a, f.alice).fails("symbol exists already");
-   f.self.to<Symbols>().admin_create("lost"_a, "nobody"_a).fails("the debitor does not exist");
+   f.self.to<Symbols>().admin_create("xy"_a, f.alice).fails("Symbol already exists");
+   f.self.to<Symbols>().admin_create("lost"_a, "nobody"_a).fails("Receiver DNE");
 }
 
 POLIS_TEST(symbol_free_ones_cost_nothing) {
    Fixture f;
    f.self.to<Symbols>().sellLength(std::uint8_t{5}, Quantity{0}, 5u, Quantity{0}).succeeds();
-   f.alice.to<Symbols>().create("gratis"_a).fails("symbols of this length are not for sale");
+   f.alice.to<Symbols>().create("gratis"_a).fails("Symbol length is not for sale");
    f.alice.to<Symbols>().create("freed"_a).succeeds();
    f.buy("given", 7).succeeds();
    expectEqual(f.money_of(f.alice), 1000u);
@@ -156,16 +160,16 @@ POLIS_TEST(symbol_maps_to_one_token_for_good) {
    const auto token = f.token(f.alice), other = f.token(f.alice);
    f.buy("abc", 100).succeeds();
    f.buy("abd", 100).succeeds();
-   f.alice.to<Symbols>().getTokenSym(token).fails("the token has no symbol");
+   f.alice.to<Symbols>().getTokenSym(token).fails("mapping does not exist");
    expect(!f.alice.to<Symbols>().getByToken(token).value(), "no mapping");
-   f.alice.to<Symbols>().mapSymbol(token, "abc"_a).fails("this NFT is not credited");
+   f.alice.to<Symbols>().mapSymbol(token, "abc"_a).fails("has no pending nft");
    f.map(token, "abc").succeeds();
    expectEqual(f.alice.to<Symbols>().getTokenSym(token).value(), "abc"_a);
    expectEqual(f.alice.to<Symbols>().getByToken(token).value().value().symbolId, "abc"_a);
    expectEqual(f.alice.to<Symbols>().getMapBySym("abc"_a).value().value().tokenId, token);
    expect(!f.alice.to<Symbols>().getMapBySym("abd"_a).value(), "no mapping of another");
    f.alice.to<Nfts>().getNft(f.nft("abc")).fails("NFT was burned");
-   f.alice.to<Symbols>().mapSymbol(other, "abc"_a).fails("the symbol belongs to a token already");
+   f.alice.to<Symbols>().mapSymbol(other, "abc"_a).fails("Symbol is already mapped to a token");
    f.map(token, "abd").fails("the token has a symbol already");
    f.alice.to<Symbols>().mapSymbol(other, "abd"_a).succeeds();
    expectEqual(f.alice.to<Symbols>().getTokenSym(other).value(), "abd"_a);
@@ -175,10 +179,10 @@ POLIS_TEST(symbol_is_mapped_by_the_owner_of_both) {
    Fixture f;
    const auto token = f.token(f.bob);
    f.buy("abc", 100).succeeds();
-   f.alice.to<Symbols>().mapSymbol(token, "xyz"_a).fails("symbol does not exist");
-   f.alice.to<Symbols>().mapSymbol(99u, "abc"_a).fails("token does not exist");
-   f.map(token, "abc").fails("only the token's owner may do this");
-   f.bob.to<Symbols>().mapSymbol(token, "abc"_a).fails("only the symbol's owner may do this");
+   f.alice.to<Symbols>().mapSymbol(token, "xyz"_a).fails("Symbol does not exist");
+   f.alice.to<Symbols>().mapSymbol(99u, "abc"_a).fails("Token DNE");
+   f.map(token, "abc").fails("Missing required authority");
+   f.bob.to<Symbols>().mapSymbol(token, "abc"_a).fails("Missing required authority");
 }
 
 POLIS_TEST(symbol_queries) {

@@ -410,11 +410,16 @@ public:
           table<Tokens::SubTable>().index<0>(), page,
           [](const SubAccount& row) { return SubAccountInfo{row.name, row.kept}; }, user);
    }
-   std::optional<SubBalanceInfo> subaccountBalance(AccountNumber user, std::string subAccount,
-                                                   std::string tokenId) const {
-      const auto id = mayRead(user) ? tokenOf(tokenId) : std::nullopt;
-      const auto row = id ? table<Tokens::SubBalanceTable>().get(user, subAccount, *id) : std::nullopt;
-      return row ? std::optional(infoOf(*row)) : std::nullopt;
+   std::optional<SubBalanceInfo> subaccountBalance(AccountNumber user, std::string subAccount, TokenId tokenId) const {
+      if (!mayRead(user))
+         return std::nullopt;
+      if (!table<Tokens::SubTable>().contains(user, subAccount)) {
+         graphql::current->fail("Sub-account '" + subAccount + "' not found");
+         return std::nullopt;
+      }
+      return infoOf(table<Tokens::SubBalanceTable>()
+                        .get(user, subAccount, tokenId)
+                        .value_or(SubAccountBalance{user, subAccount, tokenId, {}}));
    }
    Connection<SubBalanceInfo> subaccountBalances(AccountNumber user, std::string subAccount, Page<TokenId> page) const {
       if (!mayRead(user))

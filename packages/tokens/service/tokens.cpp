@@ -27,7 +27,7 @@ void checkTokenFlag(std::uint8_t index) {
 
 Token tokenOf(TokenId id) {
    auto token = open<Tokens::TokenTable>().get(id);
-   check(token.has_value(), "token does not exist");
+   check(token.has_value(), "Token DNE");
    return *token;
 }
 
@@ -35,7 +35,7 @@ AccountNumber ownerOf(const Token& token) { return to<Nfts>().getNft(token.nft_i
 
 Token ownTokenOf(TokenId id) {
    auto token = tokenOf(id);
-   check(ownerOf(token) == getSender(), "only the token's owner may do this");
+   check(ownerOf(token) == getSender(), "Missing required authority");
    return token;
 }
 
@@ -47,12 +47,17 @@ std::uint8_t settingsOf(AccountNumber account, TokenId token) {
    return general ? general->flags : 0;
 }
 
-void checkAmount(Quantity amount) { check(amount.value > 0, "quantity must be greater than 0"); }
+void checkAmount(Quantity amount, const char* what) { check(amount.value > 0, what); }
+
+[[noreturn]] void insufficient(AccountNumber account, TokenId token) {
+   abortMessage(account.str() + " has insufficient balance (tid " + std::to_string(token) + ")");
+}
 
 void take(AccountNumber account, TokenId token, Quantity amount) {
    const auto balances = open<Tokens::BalanceTable>(Mode::readWrite);
    auto row = balances.get(account, token);
-   check(row && row->balance >= amount, "insufficient token balance");
+   if (!row || row->balance < amount)
+      insufficient(account, token);
    row->balance.value -= amount.value;
    if (row->balance.value == 0 && !has(settingsOf(account, token), BalanceFlag::keepZero))
       balances.remove(*row);
@@ -105,8 +110,9 @@ private:
 void takeShared(AccountNumber creditor, AccountNumber debitor, TokenId token, Quantity amount) {
    const auto shared = open<Tokens::SharedTable>(Mode::readWrite);
    auto row = shared.get(creditor, debitor, token);
-   check(row && row->balance >= amount,
-         "insufficient token balance waits between " + creditor.str() + " and " + debitor.str());
+   if (!row || row->balance < amount)
+      abortMessage("Insufficient shared balance (tid " + std::to_string(token) + ") between " + creditor.str() +
+                   " and " + debitor.str());
    row->balance.value -= amount.value;
    if (row->balance.value == 0)
       shared.remove(*row);
@@ -120,7 +126,8 @@ Quantity sharedBetween(AccountNumber creditor, AccountNumber debitor, TokenId to
 }
 
 void checkSubName(const std::string& name) {
-   check(!name.empty() && name.size() <= Tokens::subNameBytesMax, "a sub-account's name has 1 to 80 bytes");
+   check(!name.empty() && name.size() <= Tokens::subNameBytesMax,
+         "Sub-account key must be 80 bytes or less, and not empty");
 }
 
 bool subIsEmpty(AccountNumber account, const std::string& name) {
@@ -130,7 +137,7 @@ bool subIsEmpty(AccountNumber account, const std::string& name) {
 void takeFromSub(AccountNumber account, const std::string& name, TokenId token, Quantity amount) {
    const auto balances = open<Tokens::SubBalanceTable>(Mode::readWrite);
    auto row = balances.get(account, name, token);
-   check(row && row->balance >= amount, "insufficient balance in the sub-account");
+   check(row && row->balance >= amount, "Insufficient sub-account balance");
    row->balance.value -= amount.value;
    if (row->balance.value == 0)
       balances.remove(*row);
@@ -147,7 +154,7 @@ void Tokens::init() {}
 
 TokenId Tokens::create(std::uint8_t precision, Quantity max_issued_supply) {
    check(precision <= precisionMax, "precision must be at most 8");
-   check(max_issued_supply.value > 0, "max issued supply must be greater than 0");
+   check(max_issued_supply.value > 0, "Max issued supply must be greater than 0");
    const auto counterTable = open<CounterTable>(Mode::readWrite);
    auto counters = counterTable.get().value_or(TokenCounters{});
    const auto id = ++counters.lastToken;
@@ -171,8 +178,8 @@ TokenId Tokens::create(std::uint8_t precision, Quantity max_issued_supply) {
 
 void Tokens::mint(TokenId token_id, Quantity amount, Memo memo) {
    auto token = ownTokenOf(token_id);
-   checkAmount(amount);
-   check(amount.value <= token.max_issued_supply.value - token.issued_supply.value, "max issued supply exceeded");
+   checkAmount(amount, "mint quantity must be greater than 0");
+   check(amount.value <= token.max_issued_supply.value - token.issued_supply.value, "Max issued supply exceeded");
    token.issued_supply.value += amount.value;
    open<TokenTable>(Mode::readWrite).put(token);
    const auto sender = getSender();
@@ -184,7 +191,7 @@ void Tokens::mint(TokenId token_id, Quantity amount, Memo memo) {
 
 void Tokens::burn(TokenId token_id, Quantity amount, Memo memo) {
    auto token = tokenOf(token_id);
-   checkAmount(amount);
+   checkAmount(amount, "burn quantity must be greater than 0");
    const auto sender = getSender();
    take(sender, token_id, amount);
    token.burned_supply.value += amount.value;
@@ -199,8 +206,8 @@ namespace {
 /// `takeIt` takes the amount from where it is.
 void recallFrom(AccountNumber from, TokenId id, Quantity amount, const Memo& memo, auto&& takeIt) {
    auto token = ownTokenOf(id);
-   check(!has(token.settings_value, TokenFlag::unrecallable), "token is unrecallable");
-   checkAmount(amount);
+   check(!has(token.settings_value, TokenFlag::unrecallable), "Token unrecallable");
+   checkAmount(amount, "burn quantity must be greater than 0");
    takeIt();
    token.burned_supply.value += amount.value;
    open<Tokens::TokenTable>(Mode::readWrite).put(token);
@@ -227,12 +234,13 @@ void Tokens::recallShared(TokenId token_id, AccountNumber creditor, AccountNumbe
 
 void Tokens::credit(TokenId token_id, AccountNumber debitor, Quantity amount, Memo memo) {
    const auto sender = getSender();
-   checkAmount(amount);
-   check(debitor != sender, "sender cannot credit itself");
+   checkAmount(amount, "credit quantity must be greater than 0");
+   if (debitor == sender)
+      abortMessage("Sender " + sender.str() + " cannot also be receiver");
    const auto token = open<TokenTable>(Mode::readWrite).get(token_id);
-   check(token.has_value(), "token does not exist");
+   check(token.has_value(), "Token DNE");
    if (has(token->settings_value, TokenFlag::untransferable))
-      check(ownerOf(*token) == sender, "token is untransferable");
+      check(ownerOf(*token) == sender, "Token untradeable");
    take(sender, token_id, amount);
    History history;
    if (has(settingsOf(debitor, token_id), BalanceFlag::autoDebit)) {
@@ -253,9 +261,10 @@ void Tokens::credit(TokenId token_id, AccountNumber debitor, Quantity amount, Me
 
 void Tokens::uncredit(TokenId token_id, AccountNumber debitor, Quantity amount, Memo memo) {
    const auto sender = getSender();
-   checkAmount(amount);
+   checkAmount(amount, "uncredit quantity must be greater than 0");
    const auto taken = std::min(amount, sharedBetween(sender, debitor, token_id));
-   check(taken.value > 0, "nothing is waiting for " + debitor.str());
+   if (taken.value == 0)
+      return;
    takeShared(sender, debitor, token_id, taken);
    give(sender, token_id, taken);
    History().add(sender, token_id, TokenAction::uncredited, Direction::in, debitor, taken, memo);
@@ -263,7 +272,7 @@ void Tokens::uncredit(TokenId token_id, AccountNumber debitor, Quantity amount, 
 
 void Tokens::debit(TokenId token_id, AccountNumber creditor, Quantity amount, Memo memo) {
    const auto sender = getSender();
-   checkAmount(amount);
+   checkAmount(amount, "debit quantity must be greater than 0");
    takeShared(creditor, sender, token_id, amount);
    give(sender, token_id, amount);
    History().add(sender, token_id, TokenAction::debited, Direction::in, creditor, amount, memo);
@@ -272,7 +281,8 @@ void Tokens::debit(TokenId token_id, AccountNumber creditor, Quantity amount, Me
 void Tokens::reject(TokenId token_id, AccountNumber creditor, Memo memo) {
    const auto sender = getSender();
    const auto amount = sharedBetween(creditor, sender, token_id);
-   check(amount.value > 0, "nothing is waiting from " + creditor.str());
+   if (amount.value == 0)
+      return;
    takeShared(creditor, sender, token_id, amount);
    give(creditor, token_id, amount);
    History history;
@@ -283,7 +293,7 @@ void Tokens::reject(TokenId token_id, AccountNumber creditor, Memo memo) {
 void Tokens::setTokenConf(TokenId token_id, std::uint8_t index, bool enabled) {
    checkTokenFlag(index);
    auto token = ownTokenOf(token_id);
-   check(enabled || index != static_cast<std::uint8_t>(TokenFlag::unrecallable), "unrecallable cannot be cleared");
+   check(enabled || index != static_cast<std::uint8_t>(TokenFlag::unrecallable), "Invalid configuration update");
    token.settings_value = with(token.settings_value, index, enabled);
    open<TokenTable>(Mode::readWrite).put(token);
    const std::string name =
@@ -331,20 +341,20 @@ void Tokens::createSub(std::string sub_account) {
    checkSubName(sub_account);
    const auto subs = open<SubTable>(Mode::readWrite);
    const auto row = subs.get(getSender(), sub_account);
-   check(!row || !row->kept, "sub-account exists already");
+   check(!row || !row->kept, "Sub-account was 'created' twice");
    subs.put({.account = getSender(), .name = std::move(sub_account), .kept = true});
 }
 
 void Tokens::deleteSub(std::string sub_account) {
    const auto subs = open<SubTable>(Mode::readWrite);
-   check(subs.contains(getSender(), sub_account), "sub-account does not exist");
-   check(subIsEmpty(getSender(), sub_account), "sub-account is not empty");
+   check(subs.contains(getSender(), sub_account), getSender().str() + " has no sub-account '" + sub_account + "'");
+   check(subIsEmpty(getSender(), sub_account), "Sub-account with non-zero balances cannot be deleted");
    subs.erase(getSender(), sub_account);
 }
 
 void Tokens::toSub(TokenId token_id, std::string sub_account, Quantity amount) {
    checkSubName(sub_account);
-   checkAmount(amount);
+   checkAmount(amount, "credit quantity must be greater than 0");
    const auto sender = getSender();
    take(sender, token_id, amount);
    const auto subs = open<SubTable>(Mode::readWrite);
@@ -359,7 +369,7 @@ void Tokens::toSub(TokenId token_id, std::string sub_account, Quantity amount) {
 }
 
 void Tokens::fromSub(TokenId token_id, std::string sub_account, Quantity amount) {
-   checkAmount(amount);
+   checkAmount(amount, "debit quantity must be greater than 0");
    takeFromSub(getSender(), sub_account, token_id, amount);
    give(getSender(), token_id, amount);
 }

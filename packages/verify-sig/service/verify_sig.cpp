@@ -11,7 +11,7 @@ void VerifySig::verifySys(Checksum256 transactionHash, Claim claim, Bytes proof)
    case crypto::Verdict::badKey:
       abortMessage("invalid public key");
    case crypto::Verdict::badSignature:
-      abortMessage("incorrect signature");
+      abortMessage("signature invalid");
    }
 }
 

@@ -11,8 +11,7 @@ std::uint32_t XDb::open(std::uint32_t db, Bytes prefix, std::uint8_t mode) {
    case Db::session:
    case Db::temporary: {
       const auto key = polis::sdk::detail::bigEndian(sender.value);
-      check(prefix.size() >= 8 && __builtin_memcmp(prefix.data(), &key, 8) == 0,
-            "database prefix belongs to another account");
+      check(prefix.size() >= 8 && __builtin_memcmp(prefix.data(), &key, 8) == 0, "key prefix must match service");
       if (writes)
          check(isPrivilegedOnChain(sender) || isLocal(sender),
                "only local and privileged services may write node-local databases");

@@ -30,9 +30,9 @@ POLIS_TEST(x_db_a_prefix_begins_with_its_account) {
             else
                outcome.succeeds();
          }
-         opens(chain, sender, db, toKey(AccountNumber{"alice"}), reads).fails("another account");
-         opens(chain, sender, db, toKey(sender.sub(1)), reads).fails("another account");
-         opens(chain, sender, db, {}, reads).fails("another account");
+         opens(chain, sender, db, toKey(AccountNumber{"alice"}), reads).fails("key prefix must match service");
+         opens(chain, sender, db, toKey(sender.sub(1)), reads).fails("key prefix must match service");
+         opens(chain, sender, db, {}, reads).fails("key prefix must match service");
       }
    }
 }
