@@ -208,8 +208,8 @@ public:
          return std::nullopt;
       }
       const auto settings = settingsOf(account);
-      return UserResources{decimal(to<VirtualServer>().get_resources(account).value),
-                           decimal(settings.buffer_capacity), settings.auto_fill_threshold_percent};
+      return UserResources{decimal(to<VirtualServer>().get_resources(account).value), decimal(settings.buffer_capacity),
+                           settings.auto_fill_threshold_percent};
    }
    /// Private. resource: a number of the protocol; all without.
    Connection<ConsumedInfo> consumedHistory(AccountNumber account, std::optional<std::uint8_t> resource,
@@ -244,12 +244,12 @@ public:
                        : connectionOf(table.index<2>(), page, describe, *recipient);
    }
    Connection<UsageInfo> blockUsageHistory(Page<std::uint64_t> page) const {
-      return connectionOf(
-          openVServer<VirtualServer::SummaryTable>().index<0>(), page, [](const EventLine<UsageSummary>& line) {
-             const auto& event = line.event;
-             return UsageInfo{percent(event.net_usage_ppm), percent(event.cpu_usage_ppm),
-                              percent(event.disk_usage_ppm), line.block()};
-          });
+      return connectionOf(openVServer<VirtualServer::SummaryTable>().index<0>(), page,
+                          [](const EventLine<UsageSummary>& line) {
+                             const auto& event = line.event;
+                             return UsageInfo{percent(event.net_usage_ppm), percent(event.cpu_usage_ppm),
+                                              percent(event.disk_usage_ppm), line.block()};
+                          });
    }
 
 private:
@@ -273,11 +273,10 @@ private:
 
    std::optional<AccountNumber> reader_;
 };
-POLIS_GRAPHQL(Query, field(getBillingConfig), field(getServerSpecs), field(getNetworkVariables),
-              field(getNetworkSpecs), field(networkPricing), field(cpuPricing), field(diskPricing), field(dbPrealloc),
-              field(diskCost, bytes), field(diskRefund, bytes), field(userResources, account),
-              field(consumedHistory, account, resource, page), field(subsidyHistory, purchaser, recipient, page),
-              field(blockUsageHistory, page))
+POLIS_GRAPHQL(Query, field(getBillingConfig), field(getServerSpecs), field(getNetworkVariables), field(getNetworkSpecs),
+              field(networkPricing), field(cpuPricing), field(diskPricing), field(dbPrealloc), field(diskCost, bytes),
+              field(diskRefund, bytes), field(userResources, account), field(consumedHistory, account, resource, page),
+              field(subsidyHistory, purchaser, recipient, page), field(blockUsageHistory, page))
 
 } // namespace
 

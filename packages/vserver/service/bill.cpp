@@ -100,9 +100,9 @@ bool Bill::hasCharged(AccountNumber account, const std::string& sub) const {
 
 void Bill::settle() const {
    if (diskBytes_ != 0 || toDisk_ != fromDisk_)
-      keepHistory<VirtualServer::ConsumedTable>(
-          ResourceConsumed{payer_, static_cast<std::uint8_t>(Resource::disk), diskBytes_,
-                           static_cast<std::int64_t>(toDisk_ - fromDisk_)});
+      keepHistory<VirtualServer::ConsumedTable>(ResourceConsumed{payer_, static_cast<std::uint8_t>(Resource::disk),
+                                                                 diskBytes_,
+                                                                 static_cast<std::int64_t>(toDisk_ - fromDisk_)});
    const auto config = open<VirtualServer::BillingTable>().get();
    if (!config)
       return;

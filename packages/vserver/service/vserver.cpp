@@ -146,9 +146,9 @@ void makeRate(Resource resource, std::uint64_t unit) {
                          .doubling_time_sec = 600,
                          .halving_time_sec = 1800,
                          .billable_unit = unit};
-   rate.diff_adjust_id = to<DiffAdj>().create(leastPrice, windowS, idlePpm, congestedPpm, leastPrice,
-                                              pricing::stepPpm(rate.doubling_time_sec),
-                                              pricing::stepPpm(rate.halving_time_sec));
+   rate.diff_adjust_id =
+       to<DiffAdj>().create(leastPrice, windowS, idlePpm, congestedPpm, leastPrice,
+                            pricing::stepPpm(rate.doubling_time_sec), pricing::stepPpm(rate.halving_time_sec));
    to<Nfts>().debit(rate.diff_adjust_id, Memo{});
    putRate(rate);
 }

@@ -143,11 +143,10 @@ public:
    using CapacityTable = Table<7, CapacityPricing, &CapacityPricing::resource_id>;
    using OverdraftTable = Singleton<8, DiskOverdraft>;
    using CountTable = Singleton<9, DiskCount>;
-   using ConsumedTable =
-       EventTable<0, ResourceConsumed, By<&ResourceConsumed::account>,
-                  By<&ResourceConsumed::account, &ResourceConsumed::resource>>;
-   using SubsidizedTable = EventTable<1, ResourcesSubsidized, By<&ResourcesSubsidized::purchaser>,
-                                      By<&ResourcesSubsidized::recipient>>;
+   using ConsumedTable = EventTable<0, ResourceConsumed, By<&ResourceConsumed::account>,
+                                    By<&ResourceConsumed::account, &ResourceConsumed::resource>>;
+   using SubsidizedTable =
+       EventTable<1, ResourcesSubsidized, By<&ResourcesSubsidized::purchaser>, By<&ResourcesSubsidized::recipient>>;
    using SummaryTable = EventTable<2, UsageSummary>;
    using Tables = std::tuple<InitTable, BillingTable, ServerTable, VariablesTable, SpecsTable, UserTable, RateTable,
                              CapacityTable, OverdraftTable, CountTable>;
@@ -243,16 +242,16 @@ public:
 };
 POLIS_SERVICE(VirtualServer, action(init), action(init_billing, fee_receiver), action(get_fee_receiver),
               action(set_specs, specs), action(set_network_variables, variables), action(count_disk, rows),
-              action(enable_billing, enabled),
-              action(is_billing_enabled), action(buy_res, amount), action(buy_res_for, amount, for_user, memo),
-              action(buy_res_sub, amount, sub_account), action(del_res_sub, sub_account),
-              action(bill_to_sub, sub_account), action(conf_buffer, config), action(std_buffer_cost),
-              action(net_thresholds, idle_ppm, congested_ppm), action(net_rates, doubling_time_sec, halving_time_sec),
-              action(net_blocks_avg, num_blocks), action(net_min_unit, bits), action(get_net_cost, bytes),
-              action(cpu_thresholds, idle_ppm, congested_ppm), action(cpu_rates, doubling_time_sec, halving_time_sec),
-              action(cpu_blocks_avg, num_blocks), action(cpu_min_unit, ns), action(get_cpu_cost, ns),
-              action(reduce_disk_budget, delta_supply), action(get_disk_cost, bytes), action(disk_ref_quote, bytes),
-              action(get_disk_reserve), action(get_resources, user), action(can_push_tx), action(prestartTx, actor),
+              action(enable_billing, enabled), action(is_billing_enabled), action(buy_res, amount),
+              action(buy_res_for, amount, for_user, memo), action(buy_res_sub, amount, sub_account),
+              action(del_res_sub, sub_account), action(bill_to_sub, sub_account), action(conf_buffer, config),
+              action(std_buffer_cost), action(net_thresholds, idle_ppm, congested_ppm),
+              action(net_rates, doubling_time_sec, halving_time_sec), action(net_blocks_avg, num_blocks),
+              action(net_min_unit, bits), action(get_net_cost, bytes), action(cpu_thresholds, idle_ppm, congested_ppm),
+              action(cpu_rates, doubling_time_sec, halving_time_sec), action(cpu_blocks_avg, num_blocks),
+              action(cpu_min_unit, ns), action(get_cpu_cost, ns), action(reduce_disk_budget, delta_supply),
+              action(get_disk_cost, bytes), action(disk_ref_quote, bytes), action(get_disk_reserve),
+              action(get_resources, user), action(can_push_tx), action(prestartTx, actor),
               action(setBillableAcc, account), action(useNetSys, user, amount_bytes),
               action(useCpuSys, user, amount_ns), action(useDiskSys, user, db_id, amount_bytes), action(finishTx),
               action(notifyBlock, block_num))

@@ -102,9 +102,8 @@ struct Fixture {
       std::uint64_t total = 0;
       Bytes key;
       for (;;) {
-         const auto size =
-             raw::polis_tester_kvGreaterEqual(chain.number(), static_cast<std::uint32_t>(db), key.data(),
-                                              static_cast<std::uint32_t>(key.size()), 0);
+         const auto size = raw::polis_tester_kvGreaterEqual(chain.number(), static_cast<std::uint32_t>(db), key.data(),
+                                                            static_cast<std::uint32_t>(key.size()), 0);
          if (size == env::none)
             return total;
          key.resize(raw::polis_tester_getKey(nullptr, 0));
@@ -116,9 +115,8 @@ struct Fixture {
    /// All that is stored, but the status.
    std::uint64_t stored() {
       const Bytes key = StatusRow::key();
-      const auto status =
-          raw::polis_tester_kvGet(chain.number(), static_cast<std::uint32_t>(Db::native), key.data(),
-                                  static_cast<std::uint32_t>(key.size()));
+      const auto status = raw::polis_tester_kvGet(chain.number(), static_cast<std::uint32_t>(Db::native), key.data(),
+                                                  static_cast<std::uint32_t>(key.size()));
       return bytesIn(Db::native) + bytesIn(Db::service) - key.size() - status;
    }
    /// What vserver believes to be stored is what is stored.
@@ -180,9 +178,8 @@ POLIS_TEST(vserver_has_its_defaults_from_the_start) {
    expectEqual(chain.read<VirtualServer>().get_net_cost(std::uint64_t{113}).value().value, 113u);
    expectEqual(chain.read<VirtualServer>().get_cpu_cost(std::uint64_t{1'000'001}).value().value, 2u);
    expectEqual(chain.read<VirtualServer>().get_net_cost(UINT64_MAX).value().value, UINT64_MAX / 8 + 1);
-   const auto disk =
-       chain.row<VirtualServer::CapacityTable>(vserver, static_cast<std::uint8_t>(Resource::disk)).value_or(
-           CapacityPricing{});
+   const auto disk = chain.row<VirtualServer::CapacityTable>(vserver, static_cast<std::uint8_t>(Resource::disk))
+                         .value_or(CapacityPricing{});
    expectEqual(disk.max_capacity, 19'000'000'000u);
    expectEqual(disk.max_reserve, UINT64_MAX);
    expectEqual(disk.curve_d, 15u);
@@ -458,8 +455,8 @@ POLIS_TEST(vserver_sub_accounts_pay_when_they_are_told_to) {
    f.alice.to<VirtualServer>().buy_res_sub(Quantity{1'000'000'000}, "games").succeeds();
    const auto sub = [&] {
       f.chain.finishBlock();
-      const auto row = f.chain.row<Tokens::SubBalanceTable>(Tokens::account, vserver, std::string("alice.games"),
-                                                            f.money);
+      const auto row =
+          f.chain.row<Tokens::SubBalanceTable>(Tokens::account, vserver, std::string("alice.games"), f.money);
       return row ? row->balance.value : 0;
    };
    expectEqual(sub(), 1'000'000'000u);
@@ -654,9 +651,9 @@ POLIS_TEST(vserver_queries_tell_prices_to_all_and_use_to_its_user) {
    const auto alice = f.chain.login(f.alice);
    expectContains(f.chain.graphql("vserver", R"({ userResources(account: "bob") { balance } })", alice),
                   "only the account itself");
-   expectContains(f.chain.graphql("vserver",
-                                  R"({ userResources(account: "alice") { balance autoFillThresholdPercent } })", alice),
-                  R"("autoFillThresholdPercent":20)");
+   expectContains(
+       f.chain.graphql("vserver", R"({ userResources(account: "alice") { balance autoFillThresholdPercent } })", alice),
+       R"("autoFillThresholdPercent":20)");
    const auto used = f.chain.graphql(
        "vserver", R"({ consumedHistory(account: "alice") { edges { node { resource amount cost } } } })", alice);
    for (const char* resource : {R"("resource":"CPU")", R"("resource":"Net")", R"("resource":"Disk")"})
@@ -665,9 +662,9 @@ POLIS_TEST(vserver_queries_tell_prices_to_all_and_use_to_its_user) {
        "vserver", R"({ consumedHistory(account: "alice", resource: 2) { nodes { resource } } })", alice);
    expect(disk.find("CPU") == disk.npos, "of one resource");
    expectContains(f.chain.graphql("vserver", "{ subsidyHistory { nodes { amount } } }", alice), "name the purchaser");
-   expectContains(f.chain.graphql("vserver",
-                                  R"({ subsidyHistory(recipient: "alice") { nodes { purchaser amount } } })", alice),
-                  R"({"purchaser":"prod","amount":"100000.0000"})");
+   expectContains(
+       f.chain.graphql("vserver", R"({ subsidyHistory(recipient: "alice") { nodes { purchaser amount } } })", alice),
+       R"({"purchaser":"prod","amount":"100000.0000"})");
    for (int i = 0; i < 11; ++i) {
       f.chain.startBlock();
       f.chain.finishBlock();

@@ -11,7 +11,10 @@ void configure(TestChain& chain, std::string_view config) {
    const auto row = pack(HostConfigRow{"suite", std::string(config)});
    raw::polis_tester_kvPut(chain.number(), static_cast<std::uint32_t>(Db::nativeSession), key.data(),
                            static_cast<std::uint32_t>(key.size()), row.data(), static_cast<std::uint32_t>(row.size()));
-   chain.run(RunMode::rpc, {AccountNumber(), AccountNumber("x-http"), MethodNumber("startSession"), pack(std::tuple<>())}).succeeds();
+   chain
+       .run(RunMode::rpc,
+            {AccountNumber(), AccountNumber("x-http"), MethodNumber("startSession"), pack(std::tuple<>())})
+       .succeeds();
 }
 
 HttpReply get(TestChain& chain, std::string_view host, std::string_view target) {
