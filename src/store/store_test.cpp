@@ -445,6 +445,34 @@ TEST(Store, DroppedVersionsAreReclaimed) {
    store->verify();
 }
 
+TEST(Store, WhatADroppedVersionLeavesIsTakenBeforeTheFileGrows) {
+   const TestFolder folder;
+   FullDisk disk;
+   Options options = small;
+   options.watch = &disk;
+   auto store = Store::open(folder.path(), options);
+   auto writer = std::make_unique<Writer>(store->empty());
+   Version newest;
+   const auto round = [&](int i) {
+      for (int key = 0; key < 1500; ++key)
+         writer->put(b("key" + std::to_string(key)), b(std::string(300, static_cast<char>('a' + i))));
+      newest = writer->snapshot(); // the one before goes
+   };
+   for (int i = 0; i < 3; ++i)
+      round(i);
+   disk.full = true;
+   // Another thread drops them, as readers do, and nobody drains or looks at the store meanwhile.
+   for (int i = 3; i < 20; ++i) {
+      std::thread reader([before = newest] { EXPECT_EQ(before.size(), 1500u); });
+      ASSERT_NO_THROW(round(i));
+      reader.join();
+   }
+   newest = Version();
+   writer.reset();
+   store->verify();
+   EXPECT_EQ(store->stat().nodes, 0u);
+}
+
 TEST(Store, CompactingKeepsVersionsAndWhatTheyShare) {
    const TestFolder folder;
    Map first, second;
