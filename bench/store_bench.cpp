@@ -18,6 +18,7 @@
 
 #include "base/assert.hpp"
 #include "bench/figures.hpp"
+#include "store/memory.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -96,15 +97,6 @@ double residentBytes() {
    for (std::string line; std::getline(in, line);)
       if (line.starts_with("VmRSS:"))
          return std::stod(line.substr(6)) * 1024;
-   return 0;
-}
-
-/// What processes may still take without harm to others.
-std::uint64_t availableBytes() {
-   std::ifstream in("/proc/meminfo");
-   for (std::string line; std::getline(in, line);)
-      if (line.starts_with("MemAvailable:"))
-         return std::stoull(line.substr(13)) * 1024;
    return 0;
 }
 
@@ -587,7 +579,7 @@ int run(const Parameters& p) {
       for (const auto& [name, open] : engines) {
          if (!p.only.empty() && std::find(p.only.begin(), p.only.end(), name) == p.only.end())
             continue;
-         warmMemory(std::min(availableBytes() / 2, rows * 1024));
+         warmMemory(std::min(store::detail::availableMemory() / 2, rows * 1024));
          std::fflush(stdout);
          const pid_t child = ::fork();
          ASSERT(child >= 0);
