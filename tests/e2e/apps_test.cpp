@@ -191,7 +191,7 @@ TEST_F(Apps, ownedAccounts) {
    expectRefused({action("ownedone", "accounts", "exists", "prod"_a)}, "first claim");
    expectDone({action("ownedone", "accounts", "exists", "prod"_a)}, &key);
    EXPECT_TRUE(says(api("accounts", "/api/account?name=ownedone"), "\"authSequence\":\"1\""));
-   expectRefused({action("ownerkey", "auth-delg", "setOwner", "ownerkey"_a)}, "own itself", &key);
+   expectRefused({action("ownerkey", "auth-delg", "setOwner", "ownerkey"_a)}, "circular ownership", &key);
    expectRefused({action("ownerkey", "auth-delg", "setOwner", "ownedone"_a)}, "circular", &key);
    expectRefused({action("prod", "auth-delg", "newAccount", "ownedone"_a, "prod"_a, true)}, "already exists");
    expectRefused({action("prod", "auth-delg", "newAccount", "ownedtwo"_a, "nobody-1"_a, true)},
@@ -214,8 +214,8 @@ TEST_F(Apps, tokensWaitUntilTheyAreDebited) {
       return action(who, "tokens", method, std::uint32_t{1}, format::AccountNumber{other}, Quantity{amount},
                     std::string{});
    };
-   expectRefused({with("waiter-1", "debit", "sender-1", 501)}, "insufficient");
-   expectRefused({with("waiter-1", "debit", "prod", 1)}, "insufficient");
+   expectRefused({with("waiter-1", "debit", "sender-1", 501)}, "Insufficient shared balance");
+   expectRefused({with("waiter-1", "debit", "prod", 1)}, "Insufficient shared balance");
    expectDone({with("waiter-1", "debit", "sender-1", 200)});
    EXPECT_TRUE(hasBalance("waiter-1", 200));
    // What is uncredited is at most what waits.
@@ -253,7 +253,7 @@ TEST_F(Apps, tokensMove) {
 
    expectRefused({credit("payer-one", "payee-one", drip)}, "insufficient");
    expectRefused({credit("payer-one", "payee-one", 0)}, "greater than 0");
-   expectRefused({credit("payer-one", "payer-one", 1)}, "itself");
+   expectRefused({credit("payer-one", "payer-one", 1)}, "cannot also be receiver");
    expectRefused({credit("payer-one", "nobody-1", 1)}, "does not exist");
    expectRefused({credit("payer-one", "payee-one", 1, std::string(81, 'x'))}, "");
    expectRefused({credit("payer-one", "payee-one", 1, "\xFF")}, "");
@@ -285,18 +285,18 @@ TEST_F(Apps, tokenOwners) {
    const auto start = list.rfind("\"id\":", end) + 5;
    const auto id = static_cast<std::uint32_t>(std::stoul(list.substr(start)));
 
-   expectRefused({act("holder-1", "mint", id, Quantity{1}, std::string{})}, "owner");
+   expectRefused({act("holder-1", "mint", id, Quantity{1}, std::string{})}, "Missing required authority");
    expectDone({act("issuer-1", "mint", id, Quantity{900}, std::string{})});
    expectRefused({act("issuer-1", "mint", id, Quantity{101}, std::string{})}, "Max issued supply");
    expectRefused({act("issuer-1", "mint", id, Quantity{UINT64_MAX}, std::string{})}, "Max issued supply");
    expectDone({act("issuer-1", "credit", id, "holder-1"_a, Quantity{100}, std::string{})});
-   expectRefused({act("holder-1", "setTokenConf", id, std::uint8_t{0}, true)}, "owner");
+   expectRefused({act("holder-1", "setTokenConf", id, std::uint8_t{0}, true)}, "Missing required authority");
    expectDone({act("issuer-1", "setTokenConf", id, std::uint8_t{0}, true)});
    EXPECT_TRUE(
        says(api("tokens", "/api/token?id=" + std::to_string(id)), "\"untransferable\":true,\"unrecallable\":false"));
-   expectRefused({act("holder-1", "credit", id, "issuer-1"_a, Quantity{1}, std::string{})}, "untransferable");
+   expectRefused({act("holder-1", "credit", id, "issuer-1"_a, Quantity{1}, std::string{})}, "Token untradeable");
    expectDone({act("issuer-1", "credit", id, "holder-1"_a, Quantity{1}, std::string{})});
-   expectRefused({act("holder-1", "recall", id, "issuer-1"_a, Quantity{1}, std::string{})}, "owner");
+   expectRefused({act("holder-1", "recall", id, "issuer-1"_a, Quantity{1}, std::string{})}, "Missing required authority");
    expectDone({act("issuer-1", "recall", id, "holder-1"_a, Quantity{51}, std::string{})});
    EXPECT_TRUE(hasBalance("holder-1", 50));
    expectDone({act("holder-1", "burn", id, Quantity{20}, std::string{})});
@@ -311,11 +311,11 @@ TEST_F(Apps, tokenOwners) {
    const std::string box = "savings";
    expectDone({act("holder-1", "toSub", id, box, Quantity{30})});
    EXPECT_TRUE(says(api("tokens", "/api/balances?account=holder-1"), "\"balances\":[]"));
-   expectRefused({action("holder-1", "tokens", "deleteSub", box)}, "not empty");
-   expectRefused({act("holder-1", "fromSub", id, box, Quantity{31})}, "insufficient");
+   expectRefused({action("holder-1", "tokens", "deleteSub", box)}, "non-zero balances");
+   expectRefused({act("holder-1", "fromSub", id, box, Quantity{31})}, "Insufficient sub-account balance");
    expectDone({act("holder-1", "fromSub", id, box, Quantity{30})});
    // It was made by toSub, and so went with its last token.
-   expectRefused({action("holder-1", "tokens", "deleteSub", box)}, "does not exist");
+   expectRefused({action("holder-1", "tokens", "deleteSub", box)}, "has no sub-account");
    expectDone({action("holder-1", "tokens", "createSub", box)});
    expectRefused({action("holder-1", "tokens", "createSub", box)}, "created' twice");
    expectDone({action("holder-1", "tokens", "deleteSub", box)});

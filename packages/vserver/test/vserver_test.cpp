@@ -358,7 +358,7 @@ POLIS_TEST(vserver_who_has_no_reserve_does_nothing_until_somebody_buys_for_him) 
    const auto left = f.reserve(f.alice);
    f.alice.to<VirtualServer>().buy_res(Quantity{500'000'000}).succeeds();
    expect(f.reserve(f.alice) > left + 400'000'000, "her reserve grew");
-   f.alice.to<VirtualServer>().buy_res(Quantity{1}).fails("insufficient token balance waits");
+   f.alice.to<VirtualServer>().buy_res(Quantity{1}).fails("Insufficient shared balance");
    f.prod.to<VirtualServer>().buy_res_for(Quantity{1}, "nobody"_a, noMemo).fails("no such account: nobody");
    f.act(f.bob).fails("bob" + poor);
 }
