@@ -982,6 +982,47 @@ bool isMonitoring() {
    return row && row->enabled;
 }
 
+/// What is next in the queue, and who is told that theirs is too late.
+struct Next {
+   std::optional<PendingTransaction> row;
+   std::vector<std::pair<Answer, Checksum256>> expired;
+   bool more = true; ///< where no row is given: whether some were not looked at
+};
+
+/// Takes out what is too late on the way, as much as one commit should hold. Within a subjective transaction.
+Next takeNext(const StatusView& status, std::uint64_t from) {
+   constexpr std::int64_t second = 1'000'000;
+   Next result;
+   const auto pending = open<TransactQuery::Pending>(Mode::readWrite).index<0>();
+   std::size_t late = 0, sentBack = 0;
+   while (late < expiredPerCall) {
+      const auto rest = pending.range().from(from);
+      const auto at = rest.begin();
+      if (at == rest.end()) {
+         to<XTransact>().removeCallback(nextTransactionType, nextCallback());
+         result.more = false;
+         break;
+      }
+      PendingTransaction row = *at;
+      from = row.sequence + 1;
+      if (status.time().microseconds >= row.expiration.seconds * second) {
+         ++late;
+         erasePending(row.sequence, row.id);
+         for (const auto& answer : expire(row.id))
+            result.expired.emplace_back(answer, row.id);
+      } else if (isIncluded(row.id, row.expiration)) {
+         continue; // another producer was faster
+      } else if (sentBack < sentBackPerCall && sendBack(row)) {
+         ++sentBack;
+      } else {
+         give(row.sequence);
+         result.row = std::move(row);
+         break;
+      }
+   }
+   return result;
+}
+
 /// The next transaction's bytes, with the offset word of a present optional before them; nothing when none waits.
 std::optional<Bytes> nextPacked() {
    const StatusView status;
@@ -997,43 +1038,13 @@ std::optional<Bytes> nextPacked() {
    // of a block's first transaction it is not asked, so that there is always a next one
    if (cursor.blockBytes > 0 && isMonitoring() && !to<VirtualServer>().can_push_tx())
       return std::nullopt;
-   constexpr std::int64_t second = 1'000'000;
-   struct Found {
-      std::optional<PendingTransaction> row;
-      std::vector<std::pair<Answer, Checksum256>> expired;
-   };
-   auto found = subjectively([&] {
-      Found result;
-      const auto pending = open<TransactQuery::Pending>(Mode::readWrite).index<0>();
-      std::size_t late = 0, sentBack = 0;
-      for (std::uint64_t from = cursor.nextSequence; late < expiredPerCall;) {
-         const auto rest = pending.range().from(from);
-         const auto at = rest.begin();
-         if (at == rest.end()) {
-            to<XTransact>().removeCallback(nextTransactionType, nextCallback());
-            break;
-         }
-         PendingTransaction row = *at;
-         from = row.sequence + 1;
-         if (status.time().microseconds >= row.expiration.seconds * second) {
-            ++late;
-            erasePending(row.sequence, row.id);
-            for (const auto& answer : expire(row.id))
-               result.expired.emplace_back(answer, row.id);
-         } else if (isIncluded(row.id, row.expiration)) {
-            continue; // another producer was faster
-         } else if (sentBack < sentBackPerCall && sendBack(row)) {
-            ++sentBack;
-         } else {
-            give(row.sequence);
-            result.row = std::move(row);
-            break;
-         }
-      }
-      return result;
-   });
-   for (const auto& [answer, id] : found.expired)
-      send(answer, traceOfError("Transaction expired"));
+   Next found;
+   // However much is too late: what lives does not wait for another block.
+   while (!found.row && found.more) {
+      found = subjectively([&] { return takeNext(status, cursor.nextSequence); });
+      for (const auto& [answer, id] : found.expired)
+         send(answer, traceOfError("Transaction expired"));
+   }
    if (!found.row)
       return std::nullopt;
    cursor.nextSequence = found.row->sequence + 1;

@@ -127,6 +127,51 @@ std::optional<std::string> errorOf(std::uint32_t request) {
    return unpack<TransactionTrace>(reply->body).value().error;
 }
 
+/// Pushes transactions, no two alike, that succeed in no block.
+class Pushes {
+public:
+   explicit Pushes(TestChain& chain) : chain_(chain), alice_(chain.account("alice")) {
+      // As late as the node's clock, by which it answers where a chain stands still.
+      chain.advance(std::time(nullptr) - chain.timeUs() / 1'000'000);
+      chain.startBlock();
+      chain.finishBlock();
+   }
+   /// Its id. It may be included for so many seconds.
+   Checksum256 queue(std::int64_t seconds) {
+      Transaction trx;
+      trx.tapos.expiration = ceilToSec({chain_.timeUs() + seconds * 1'000'000});
+      trx.tapos.refBlockIndex = chain_.headId()[3] & 0x7f;
+      std::memcpy(&trx.tapos.refBlockSuffix, chain_.headId().data() + 28, 4);
+      trx.actions.push_back({alice_, Transact::account, MethodNumber{"nothing"}, pack(++serial_)});
+      SignedTransaction whole;
+      whole.transaction = Nested<Transaction>(trx);
+      const Bytes packed = pack(whole);
+      const auto reply =
+          chain_.post("transact", "/push_transaction?wait_for=none", "application/octet-stream", asText(packed));
+      if (reply.status != 202 && !std::exchange(refused_, true))
+         fail(asText(reply.body));
+      return sha256(ByteView(whole.transaction.packed));
+   }
+
+private:
+   TestChain& chain_;
+   TestAccount alice_;
+   std::int64_t serial_ = 0;
+   bool refused_ = false;
+};
+
+/// What the node would run next.
+std::optional<Checksum256> next(TestChain& chain) {
+   const auto outcome =
+       chain.run(RunMode::callback, {AccountNumber(), TransactQuery::account, MethodNumber{"next"}, {}});
+   if (!outcome.succeeds())
+      return std::nullopt;
+   const auto given = unpack<std::optional<SignedTransaction>>(outcome.result());
+   if (!given || !*given)
+      return std::nullopt;
+   return sha256(ByteView((*given)->transaction.packed));
+}
+
 } // namespace
 
 POLIS_TEST(transact_suites_for_the_protocol_push_over_http) {
@@ -195,30 +240,11 @@ POLIS_TEST(transact_graphql_tells_when_the_state_was_signed) {
 
 POLIS_TEST(transact_what_is_too_late_leaves_the_queue_wherever_it_waits) {
    TestChain chain;
-   const auto alice = chain.account("alice");
-   chain.startBlock();
-   chain.finishBlock();
-   std::int64_t serial = 0;
-   bool refused = false;
-   const auto queue = [&](std::int64_t seconds) {
-      Transaction trx;
-      trx.tapos.expiration = ceilToSec({chain.timeUs() + seconds * 1'000'000});
-      trx.tapos.refBlockIndex = chain.headId()[3] & 0x7f;
-      std::memcpy(&trx.tapos.refBlockSuffix, chain.headId().data() + 28, 4);
-      trx.actions.push_back({alice, Transact::account, MethodNumber{"nothing"}, pack(++serial)});
-      SignedTransaction whole;
-      whole.transaction = Nested<Transaction>(trx);
-      const Bytes packed = pack(whole);
-      const auto reply =
-          chain.post("transact", "/push_transaction?wait_for=none", "application/octet-stream", asText(packed));
-      if (reply.status != 202 && !std::exchange(refused, true))
-         fail(asText(reply.body));
-      return sha256(ByteView(whole.transaction.packed));
-   };
+   Pushes push(chain);
    // More than are looked at in one block, with what lives on before, between and behind them.
    std::vector<Checksum256> late, living;
    for (int i = 0; i < 1000; ++i)
-      (i % 100 == 0 ? living : late).push_back(queue(i % 100 == 0 ? 3000 : 60));
+      (i % 100 == 0 ? living : late).push_back(push.queue(i % 100 == 0 ? 3000 : 60));
    for (const auto& id : late)
       if (!expect(isQueued(chain, id), "it waits"))
          return;
@@ -241,6 +267,18 @@ POLIS_TEST(transact_what_is_too_late_leaves_the_queue_wherever_it_waits) {
    for (const auto& id : living)
       if (!expect(isQueued(chain, id), "what may still be included stays"))
          return;
+}
+
+POLIS_TEST(transact_what_is_too_late_keeps_nobody_waiting) {
+   TestChain chain;
+   Pushes push(chain);
+   // More than one commit takes out.
+   for (int i = 0; i < 500; ++i)
+      push.queue(60);
+   const auto living = push.queue(3000);
+   chain.advance(100);
+   chain.startBlock();
+   expectEqual(next(chain).value_or(Checksum256{}), living);
 }
 
 POLIS_TEST_MAIN()
