@@ -1,5 +1,6 @@
 // Code of which the node has died, and code that is compiled before it runs.
 #include "kernel/code_guard.hpp"
+#include "kernel/context.hpp"
 #include "kernel/databases.hpp"
 #include "kernel/test/test_chain.hpp"
 
@@ -214,6 +215,20 @@ CHAIN_TEST(GuardedChain, stagedCodeIsCompiledMeanwhile) {
    EXPECT_NE(push({action(alice, settingCode(plain, puppetVariant(69), false)), action(alice, Program().abort("no"))}),
              "");
    EXPECT_EQ(toCompile.size(), 2u);
+   kernel->abortBlock();
+}
+
+CHAIN_TEST(GuardedChain, nothingWaitsForWhatNobodyCompiles) {
+   // The compile thread has too much to do: who sent the code is told at once, for nobody would wake the producer.
+   host.onCompile = [](const std::function<void()>&) { return false; };
+   const Bytes fresh = puppetVariant(72);
+   give({transaction({action(alice, settingCode(plain, fresh))})});
+   startBlock();
+   EXPECT_EQ(kernel->pushNext(), Pull::refused);
+   ASSERT_TRUE(
+       testEngine().compile(fresh, format::sha256(ByteView(fresh)), vmOptions(format::WasmConfigRow().vmOptions)));
+   EXPECT_EQ(kernel->pushNext(), Pull::nothing);
+   EXPECT_EQ(push({action(alice, settingCode(plain, fresh))}), "");
    kernel->abortBlock();
 }
 

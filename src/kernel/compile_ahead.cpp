@@ -9,23 +9,24 @@ bool CompileAhead::isReady(const format::Checksum256& hash, const vm::Options& o
    return refused_.contains({hash, options});
 }
 
-bool CompileAhead::ready(const format::Checksum256& hash, format::AccountNumber service, const vm::Options& options,
-                         const std::function<std::optional<Bytes>()>& code) {
+CompileAhead::Answer CompileAhead::request(const format::Checksum256& hash, format::AccountNumber service,
+                                           const vm::Options& options,
+                                           const std::function<std::optional<Bytes>()>& code) {
    if (isReady(hash, options))
-      return true;
+      return Answer::ready;
    const Key key{hash, options};
    {
       Lock lock(mutex_);
       if (underWay_.contains(key))
-         return false;
+         return Answer::underWay;
    }
    auto bytes = code();
    if (!bytes)
-      return true; // whoever runs it hears what is missing
+      return Answer::ready; // whoever runs it hears what is missing
    {
       Lock lock(mutex_);
       if (!underWay_.insert(key).second)
-         return false;
+         return Answer::underWay;
    }
    auto work = [this, key, service, bytes = std::move(*bytes)] {
       bool compiled = false;
@@ -48,9 +49,9 @@ bool CompileAhead::ready(const format::Checksum256& hash, format::AccountNumber 
    if (!host_.compile(std::move(work))) {
       Lock lock(mutex_);
       underWay_.erase(key); // tried again by whoever asks next
-      return false;
+      return Answer::full;
    }
-   return isReady(hash, options);
+   return isReady(hash, options) ? Answer::ready : Answer::underWay;
 }
 
 } // namespace polis::kernel

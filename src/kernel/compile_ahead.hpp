@@ -20,12 +20,16 @@ class CompileAhead {
 public:
    CompileAhead(vm::Engine& engine, Host& host, const CodeGuard& guard) : engine_(engine), host_(host), guard_(guard) {}
 
-   /// Whether using the code takes no compiling: it is compiled, or is known not to run.
-   /// Otherwise it is being compiled from now on, and the producer is woken when that is done.
+   enum class Answer {
+      ready,    ///< using the code takes no compiling: it is compiled, or is known not to run
+      underWay, ///< it is being compiled, and the producer is woken when that is done
+      full,     ///< too much is to be compiled: nobody is woken
+   };
+   /// Has the code compiled unless it is ready.
    /// code: gives the bytes when they are needed; nothing when there are none.
-   bool ready(const format::Checksum256& hash, format::AccountNumber service, const vm::Options& options,
-              const std::function<std::optional<Bytes>()>& code);
-   /// As `ready`, without beginning anything.
+   Answer request(const format::Checksum256& hash, format::AccountNumber service, const vm::Options& options,
+                  const std::function<std::optional<Bytes>()>& code);
+   /// Without beginning anything.
    bool isReady(const format::Checksum256& hash, const vm::Options& options);
 
 private:

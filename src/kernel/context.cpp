@@ -420,15 +420,20 @@ std::optional<Bytes> Context::storedCode(const format::Checksum256& hash) {
 void Context::checkCodeReady(const format::CodeRow& row) {
    if (!options_.awaitCode || row.codeHash == format::Checksum256{} || row.vmType != 0 || row.vmVersion != 0)
       return;
-   if (machine_.ahead.ready(row.codeHash, row.codeNum, codeOptions(), [&] { return storedCode(row.codeHash); }))
+   using Answer = CompileAhead::Answer;
+   const Answer answer =
+       machine_.ahead.request(row.codeHash, row.codeNum, codeOptions(), [&] { return storedCode(row.codeHash); });
+   if (answer == Answer::ready)
       return;
+   if (answer == Answer::full)
+      throw Abort("too much other code is being compiled; try again soon");
    waitsForCode_ = row.codeHash;
    throw Abort("the code of " + row.codeNum.str() + " is being compiled; try again soon");
 }
 
 void Context::compileStored() {
    for (const auto& hash : storedCode_)
-      (void)machine_.ahead.ready(hash, format::AccountNumber(), codeOptions(), [&] { return storedCode(hash); });
+      (void)machine_.ahead.request(hash, format::AccountNumber(), codeOptions(), [&] { return storedCode(hash); });
 }
 
 bool Context::verifyNatively(ActionNode& node) {

@@ -452,7 +452,10 @@ struct Node::Impl final : kernel::Host, http::Handler, NodeControl {
    }
 
    void compileLoop() {
-      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10); // of this thread; whatever runs goes first
+      // Of this thread; whatever else runs here goes first.
+      constexpr int lowest = 19, below = 10;
+      const int own = ::getpriority(PRIO_PROCESS, 0);
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), std::min(lowest, own + below));
       while (auto work = toCompile.pop())
          if (!ending.load())
             (*work)();
