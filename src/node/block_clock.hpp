@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 
 namespace polis::node {
@@ -32,17 +33,20 @@ struct BlockClock {
       return now <= head ? head + 1 : now < head + idleUs ? now : head + idleUs;
    }
 
-   /// When an idle chain seals its next block.
-   std::int64_t idleDeadline(std::int64_t head, std::int64_t now) const {
-      // A clock that was set back must not stop the chain.
-      const std::int64_t due = head + idleUs;
-      return due < now + idleUs ? due : now + idleUs;
+   /// When an idle chain seals its next block. seen: since when this node has its head, by its own clock. That may be
+   /// behind the head's author's, or have been set back since, which must not stop the chain.
+   static std::int64_t idleDeadline(std::int64_t head, std::int64_t seen) { return std::min(head, seen) + idleUs; }
+
+   /// When a block that was opened then can be sealed at the soonest: at its time, or after the interval where the
+   /// clock is behind.
+   std::int64_t sealTime(std::int64_t blockTime, std::int64_t opened) const {
+      return std::min(blockTime, opened + minIntervalUs);
    }
 
    /// Whether an open block with `transactions` is sealed now. waiting: more transactions are at hand; opened: when the
    /// block was opened.
    bool sealNow(std::int64_t blockTime, std::int64_t opened, std::int64_t now, bool transactions, bool waiting) const {
-      if (!transactions || now < blockTime)
+      if (!transactions || now < sealTime(blockTime, opened))
          return false;
       return !waiting || now >= opened + minIntervalUs;
    }

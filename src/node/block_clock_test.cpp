@@ -20,7 +20,7 @@ std::int64_t simulate(std::int64_t minIntervalUs, std::int64_t lengthUs, Gap&& g
    bool open = false, filled = false;
    while (now < start + lengthUs) {
       const bool work = next <= now;
-      const bool due = now >= clock.idleDeadline(head, now);
+      const bool due = now >= clock.idleDeadline(head, lastSeal);
       if (work || due) {
          if (open && !filled && now > time + clock.minIntervalUs)
             open = false;
@@ -114,6 +114,12 @@ TEST(BlockClock, pausesAndClocksSetBack) {
    BlockClock clock;
    EXPECT_EQ(clock.blockTime(start, start + 3'000'000), start + BlockClock::idleUs);
    EXPECT_EQ(clock.blockTime(start, start + 60'000'000), start + 60'000'000);
-   EXPECT_GT(clock.blockTime(start, start - 3'600'000'000), start);
-   EXPECT_LE(clock.idleDeadline(start, start - 3'600'000'000), start - 3'600'000'000 + BlockClock::idleUs);
+   // Set back by an hour: the chain goes on at its pace, and its own time waits for the clock as good as it can.
+   const std::int64_t now = start - 3'600'000'000;
+   const std::int64_t time = clock.blockTime(start, now);
+   EXPECT_GT(time, start);
+   EXPECT_LE(time, start + clock.minIntervalUs);
+   EXPECT_EQ(clock.idleDeadline(start, now), now + BlockClock::idleUs);
+   EXPECT_FALSE(clock.sealNow(time, now, now + clock.minIntervalUs - 1, true, false));
+   EXPECT_TRUE(clock.sealNow(time, now, now + clock.minIntervalUs, true, false));
 }

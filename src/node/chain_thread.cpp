@@ -1,5 +1,4 @@
 #include "node/chain_thread.hpp"
-#include "base/clock.hpp"
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/thread_name.hpp"
@@ -15,8 +14,6 @@ namespace {
 constexpr std::size_t blockBytesMax = std::size_t{4} << 20;
 /// A transaction that is not in the chain after so long is handed on once more.
 constexpr std::int64_t forwardAgainAfterUs = 2'000'000;
-
-std::int64_t nowUs() { return SystemClock().realtimeNs() / 1000; }
 
 /// The set for the block after this one, if there is but one.
 const std::vector<format::Producer>* soleSet(const kernel::BlockState& block) {
@@ -109,10 +106,10 @@ void ChainThread::run() {
       if (takesMore())
          wait = std::chrono::microseconds(0);
       else if (order_) {
-         const std::int64_t now = nowUs();
-         std::int64_t due = options_.clock.idleDeadline(kernel_.head()->header->time.microseconds, now);
+         const std::int64_t now = lookAtClock();
+         std::int64_t due = BlockClock::idleDeadline(kernel_.head()->header->time.microseconds, headSeenUs_);
          if (kernel_.blockOpen() && kernel_.openBlockTransactions() > 0)
-            due = std::min(due, blockTimeUs_);
+            due = std::min(due, options_.clock.sealTime(blockTimeUs_, openedUs_));
          due = std::max(due, retryUs_);
          wait = std::chrono::microseconds(std::max<std::int64_t>(due - now, 0));
       }
@@ -171,8 +168,21 @@ void ChainThread::forget() {
 
 // ---- production ----------------------------------------------------------------------------------------------------
 
+std::int64_t ChainThread::lookAtClock() {
+   const std::int64_t now = options_.nowUs();
+   if (const auto head = kernel_.head()->id; head != seenHead_) {
+      seenHead_ = head;
+      headSeenUs_ = now;
+   }
+   headSeenUs_ = std::min(headSeenUs_, now);
+   openedUs_ = std::min(openedUs_, now);
+   retryUs_ = std::min(retryUs_, now + BlockClock::idleUs);
+   forwardAgainUs_ = std::min(forwardAgainUs_, now + forwardAgainAfterUs);
+   return now;
+}
+
 void ChainThread::work(bool woken) {
-   const std::int64_t now = nowUs();
+   const std::int64_t now = lookAtClock();
    if (now < retryUs_)
       return;
    if (order_->news && !kernel_.blockOpen()) {
@@ -181,7 +191,7 @@ void ChainThread::work(bool woken) {
          seal();
       return;
    }
-   const bool due = now >= options_.clock.idleDeadline(kernel_.head()->header->time.microseconds, now);
+   const bool due = now >= BlockClock::idleDeadline(kernel_.head()->header->time.microseconds, headSeenUs_);
    if (woken || waiting_ || due) {
       // An empty block that has been open for a while would carry a time of the past.
       if (kernel_.blockOpen() && kernel_.openBlockTransactions() == 0 &&
@@ -193,7 +203,7 @@ void ChainThread::work(bool woken) {
          return;
       waiting_ = pull();
    }
-   const std::int64_t later = nowUs();
+   const std::int64_t later = options_.nowUs();
    const bool transactions = kernel_.openBlockTransactions() > 0;
    if (kernel_.blockOpen() &&
        (due || options_.clock.sealNow(blockTimeUs_, openedUs_, later, transactions, takesMore())))
@@ -232,8 +242,7 @@ bool ChainThread::pull() {
          refused_.fetch_add(1, std::memory_order_relaxed);
          break;
       }
-      const std::int64_t now = nowUs();
-      if (now >= blockTimeUs_ && now >= openedUs_ + options_.clock.minIntervalUs)
+      if (options_.nowUs() >= openedUs_ + options_.clock.minIntervalUs)
          return true;
    }
    return false;
@@ -273,7 +282,7 @@ void ChainThread::fail() {
    kernel_.abortBlock();
    waiting_ = false;
    if (alone(order_->producer)) {
-      retryUs_ = nowUs() + BlockClock::idleUs;
+      retryUs_ = options_.nowUs() + BlockClock::idleUs;
       return;
    }
    options_.failed(order_->parent);
@@ -286,7 +295,7 @@ void ChainThread::fail() {
 /// here only what has not got into the chain since is handed on once more.
 void ChainThread::forward(bool woken) {
    constexpr int atOnce = 1000;
-   const std::int64_t now = nowUs();
+   const std::int64_t now = lookAtClock();
    const bool again = now >= forwardAgainUs_;
    const auto* set = soleSet(*kernel_.head());
    const bool several = !set || set->size() > 1;

@@ -1,5 +1,6 @@
 #pragma once
 #include "base/bounded_queue.hpp"
+#include "base/clock.hpp"
 #include "base/mutex.hpp"
 #include "consensus/consensus.hpp"
 #include "kernel/kernel.hpp"
@@ -19,6 +20,8 @@ class ChainThread {
 public:
    struct Options {
       BlockClock clock;
+      /// Microseconds since 1970; may be set back.
+      std::function<std::int64_t()> nowUs = [] { return SystemClock().realtimeNs() / 1000; };
       /// Signs a block for a claim that is not empty; nothing when the key is not at hand.
       std::function<std::optional<Bytes>(const format::Claim& claim, ByteView preimage)> sign;
       /// Takes a verified transaction, packed, to who makes the blocks; used while this node does not.
@@ -69,6 +72,8 @@ private:
    /// Whether the block after head is made by `producer` without asking anybody.
    bool alone(format::AccountNumber producer) const;
    bool isAhead() const;
+   /// The time now; nothing that was noted by the clock before it was set back is waited for.
+   std::int64_t lookAtClock();
    void work(bool woken);
    void open(std::int64_t now, std::int64_t blockTimeUs);
    bool pull();
@@ -93,6 +98,8 @@ private:
    /// Blocks sealed here that consensus does not know of yet.
    std::set<format::Checksum256> unknown_;
    std::int64_t openedUs_ = 0, blockTimeUs_ = 0;
+   format::Checksum256 seenHead_{}; ///< head when the clock was looked at
+   std::int64_t headSeenUs_ = 0;    ///< since when it is head
    bool waiting_ = false;
    std::int64_t retryUs_ = 0;
    std::int64_t forwardAgainUs_ = 0;

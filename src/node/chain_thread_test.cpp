@@ -44,6 +44,7 @@ protected:
    void begin() {
       ChainThread::Options options;
       options.clock.minIntervalUs = 1;
+      options.nowUs = [this] { return SystemClock().realtimeNs() / 1000 + clockOffUs.load(); };
       options.sign = [](const format::Claim& claim, ByteView) { return std::optional(toBytes(claim.service.str())); };
       options.sealed = [this](const Sealed& block) {
          if (onSealed)
@@ -115,6 +116,7 @@ protected:
    }
 
    const format::Claim key{verify, {}};
+   std::atomic<std::int64_t> clockOffUs = 0;
    std::unique_ptr<ChainThread> chain;
    std::function<void()> onSealed; ///< on the chain thread
    std::mutex mutex;
@@ -170,6 +172,21 @@ CHAIN_TEST(ChainThreadTest, whatASoleProducerHasMadeStays) {
    hears(last);
    push(Program().count());
    EXPECT_EQ(sealedBlock(2).block->block.header.previous, last.id);
+}
+
+CHAIN_TEST(ChainThreadTest, aClockThatIsSetBackDoesNotStopTheChain) {
+   begin();
+   order(orderOn(*kernel->head()));
+   const Sealed before = sealedBlock(0);
+   clockOffUs = -3'600'000'000;
+   push(Program().count());
+   const Sealed work = sealedBlock(1);
+   EXPECT_EQ(work.block->block.transactions.size(), 2u);
+   EXPECT_GT(work.block->block.header.time.microseconds, before.block->block.header.time.microseconds);
+   within([] {}); // it has seen the new head
+   clockOffUs += BlockClock::idleUs;
+   chain->wake();
+   EXPECT_EQ(sealedBlock(2).block->block.transactions.size(), 1u); // idle
 }
 
 } // namespace polis::node
