@@ -30,6 +30,7 @@ struct Options {
    std::string coverage;
    std::string filter = "error";
    bool packaged = false;
+   bool confined = false;
    bool verbose = false;
    bool timing = false;
 };
@@ -183,7 +184,8 @@ int run(const Options& options) {
    program.code = node::readFile(options.file, std::uint64_t{512} << 20);
    program.args = options.args;
    program.args.insert(program.args.begin(), options.file);
-   for (char** item = environ; *item; ++item)
+   program.confined = options.confined;
+   for (char** item = environ; *item && !options.confined; ++item)
       if (!std::string_view(*item).starts_with("PSIBASE_DATADIR="))
          program.environment.push_back(*item);
    program.environment.push_back("PSIBASE_DATADIR=" + std::filesystem::absolute(packages).parent_path().string());
@@ -258,6 +260,8 @@ void addTestCommand(CLI::App& app, int& exitCode) {
        ->type_name("FILE");
    command->add_flag("--packaged", options->packaged, "Run services exactly as packaged: no source lines")
        ->excludes("--coverage");
+   command->add_flag("--confined", options->confined,
+                     "Let the program reach no files, commands or environment of this machine: for one of others");
    command->add_flag("-v,--verbose", options->verbose, "Show what the chains log");
    command->add_option("--log-filter", options->filter, "Least severity of log lines to show")
        ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical"}));

@@ -22,8 +22,9 @@ struct TesterError {
 struct TesterOptions {
    /// What the chains would log.
    std::function<void(Severity, std::string_view, std::optional<format::AccountNumber>)> log;
-   /// CPU limit of one context; the rest of the defaults holds.
-   std::int64_t cpuNs = 600'000'000'000;
+   /// CPU limit of one context, sixty times that of a node, so that one without end is noticed within half a minute.
+   /// The rest of the defaults holds.
+   std::int64_t cpuNs = 30'000'000'000;
    std::vector<format::Checksum256> verifySigCode;
    /// Told of each transaction and action that a test program ran.
    std::function<void(bool failed)> ran = nullptr;

@@ -84,9 +84,11 @@ T load(const ProgramMemory& memory, std::uint64_t at) {
 
 class Files {
 public:
-   Files(std::vector<std::string> args, std::vector<std::string> environment)
+   Files(std::vector<std::string> args, std::vector<std::string> environment, FilesSeen seen)
       : args_(std::move(args)), environment_(std::move(environment)) {
-      open_ = {{0, {0}}, {1, {1}}, {2, {2}}, {preopened, {::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)}}};
+      open_ = {{0, {0}}, {1, {1}}, {2, {2}}};
+      if (seen == FilesSeen::all)
+         open_[preopened] = {::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
    }
    ~Files() {
       for (const auto& [number, file] : open_) {
@@ -374,8 +376,9 @@ private:
 
 } // namespace
 
-std::vector<vm::ProgramFunction> wasiFunctions(std::vector<std::string> args, std::vector<std::string> environment) {
-   const auto files = std::make_shared<Files>(std::move(args), std::move(environment));
+std::vector<vm::ProgramFunction> wasiFunctions(std::vector<std::string> args, std::vector<std::string> environment,
+                                               FilesSeen seen) {
+   const auto files = std::make_shared<Files>(std::move(args), std::move(environment), seen);
    std::vector<vm::ProgramFunction> out;
    // types: one letter a parameter, i (i32) or l (i64); all return an error number.
    const auto add = [&](const char* name, std::string_view types,

@@ -10,8 +10,15 @@
 
 namespace polis::kernel {
 
-/// The functions of `wasi_snapshot_preview1`. Files below / are open to the program, which its owner trusts.
+/// Which files of the machine a program sees, beside standard input and output.
+enum class FilesSeen {
+   all, ///< what is below /, as its owner may: of a program that is trusted
+   none
+};
+
+/// The functions of `wasi_snapshot_preview1`.
 /// args: the program's name first. environment: NAME=value.
-std::vector<vm::ProgramFunction> wasiFunctions(std::vector<std::string> args, std::vector<std::string> environment);
+std::vector<vm::ProgramFunction> wasiFunctions(std::vector<std::string> args, std::vector<std::string> environment,
+                                               FilesSeen seen = FilesSeen::all);
 
 } // namespace polis::kernel

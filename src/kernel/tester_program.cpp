@@ -33,7 +33,7 @@ T unpackOr(ByteView packed, const char* what) {
 
 } // namespace
 
-TesterCalls::~TesterCalls() {
+void TesterCalls::save() {
    for (auto& [number, chain] : chains_)
       if (chain)
          chain->save();
@@ -277,7 +277,8 @@ std::uint32_t execute(const ProgramMemory& memory, const Value* a) {
 std::expected<int, std::string> runTestProgram(TestProgram program, std::shared_ptr<store::Store> store,
                                                vm::Engine& engine, TesterOptions options) {
    TesterCalls calls(std::move(store), engine, std::move(options));
-   auto functions = wasiFunctions(std::move(program.args), std::move(program.environment));
+   auto functions = wasiFunctions(std::move(program.args), std::move(program.environment),
+                                  program.confined ? FilesSeen::none : FilesSeen::all);
 #define POLIS_TESTER_CALL(name) functions.push_back(bind(calls, #name, &TesterCalls::name))
    POLIS_TESTER_CALL(createChain);
    POLIS_TESTER_CALL(openChain);
@@ -311,10 +312,17 @@ std::expected<int, std::string> runTestProgram(TestProgram program, std::shared_
         "testerExecute",
         {{ValueType::i32, ValueType::i32}, ValueType::i32},
         [](const ProgramMemory& memory, const Value* a, Value* result) { *result = Value::of(execute(memory, a)); }});
+   if (program.confined)
+      for (vm::ProgramFunction& function : functions)
+         if (function.name == "openChain" || function.name == "testerExecute")
+            function.body = [name = function.name](const ProgramMemory&, const Value*, Value*) {
+               throw vm::ProgramError{"the program is confined: " + name + " is not for it"};
+            };
    if (program.more)
       for (vm::ProgramFunction& function : program.more(calls))
          functions.push_back(std::move(function));
    auto done = vm::runProgram(program.code, std::move(functions));
+   calls.save();
    if (!done)
       if (const std::string failure = calls.takeFailure(); !failure.empty())
          done.error() += "\n\nThe last transaction or action that failed:\n" + failure;

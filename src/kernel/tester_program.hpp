@@ -19,7 +19,6 @@ public:
 
    TesterCalls(std::shared_ptr<store::Store> store, vm::Engine& engine, TesterOptions options)
       : store_(std::move(store)), engine_(engine), options_(std::move(options)) {}
-   ~TesterCalls();
    TesterCalls(const TesterCalls&) = delete;
    TesterCalls& operator=(const TesterCalls&) = delete;
 
@@ -54,6 +53,9 @@ public:
    std::uint32_t getKey(std::span<std::uint8_t> out);
    void abortMessage(ByteView text);
 
+   /// Keeps the chains that were opened for writing and are there still.
+   void save();
+
    /// What the program then fetches with getResult. Returns its size.
    std::uint32_t setResult(Bytes bytes);
 
@@ -81,6 +83,8 @@ struct TestProgram {
    std::vector<std::string> args;
    /// NAME=value.
    std::vector<std::string> environment;
+   /// It reaches nothing of the machine but standard input and output: no files, no folders of chains, no shell.
+   bool confined = false;
    /// More that the program may import; made once the calls are there.
    std::function<std::vector<vm::ProgramFunction>(TesterCalls&)> more;
 };

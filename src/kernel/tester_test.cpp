@@ -466,11 +466,12 @@ CHAIN_TEST(TesterTest, programs) {
    for (const auto& [module, functions] : {std::pair("psibase", &psibase), std::pair("wasi_snapshot_preview1", &wasi)})
       for (const auto& [name, type] : *functions)
          imports += "(import \"" + std::string(module) + "\" \"" + name + "\" (func $" + name + " " + type + "))\n";
-   const auto runs = [&](const std::string& body) -> std::string {
+   const auto runs = [&](const std::string& body, bool confined = false) -> std::string {
       const auto code = vm::fromText("(module " + imports + "(memory 1) (data (i32.const 8) \"it ends here\") " +
                                      R"((data (i32.const 32) "exit 3") (func (export "_start") )" + body + "))");
       EXPECT_TRUE(code) << code.error();
-      const auto done = runTestProgram({*code, {"program"}, {"NAME=value"}, nullptr}, store, testEngine(), {});
+      const auto done =
+          runTestProgram({*code, {"program"}, {"NAME=value"}, confined, nullptr}, store, testEngine(), {});
       return done ? std::to_string(*done) : done.error();
    };
    EXPECT_EQ(runs(""), "0");
@@ -488,6 +489,22 @@ CHAIN_TEST(TesterTest, programs) {
       (drop (call $environ_sizes_get (i32.const 72) (i32.const 76)))
       (call $proc_exit (i32.add (i32.load (i32.const 68)) (i32.load (i32.const 76)))))"),
              "19");
+   // One that is confined finds no folder, and neither opens a chain's nor runs a command.
+   const std::string opens =
+       R"((call $proc_exit (call $path_open (i32.const 3) (i32.const 0) (i32.const 32) (i32.const 1)
+      (i32.const 0) (i64.const 2) (i64.const 2) (i32.const 0) (i32.const 64))))";
+   EXPECT_EQ(runs(opens), "44"); // there is no such file
+   EXPECT_EQ(runs(opens, true), "8");
+   EXPECT_EQ(runs("(call $proc_exit (call $fd_prestat_get (i32.const 3) (i32.const 64)))", true), "8");
+   EXPECT_HAS(runs("(drop (call $execute (i32.const 32) (i32.const 6)))", true), "testerExecute is not for it");
+   EXPECT_HAS(
+       runs(R"((drop (call $openChain (i32.const 32) (i32.const 1) (i32.const 1) (i64.const 66) (i32.const 128))))",
+            true),
+       "openChain is not for it");
+   EXPECT_EQ(runs(R"((drop (call $createChain (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0)))
+      (call $proc_exit (i32.const 7)))",
+                  true),
+             "7");
 }
 
 } // namespace polis::kernel
