@@ -11,6 +11,7 @@
 #include <array>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <tuple>
@@ -143,7 +144,8 @@ void upload(const UploadArguments& args) {
 
 struct InstalledRow {
    std::string name{};
-   std::string version{};
+   std::vector<AccountNumber> accounts{};
+   AccountNumber owner{};
 };
 
 /// What the installed version has and `package` no longer brings goes away: files, and the code of services
@@ -180,6 +182,39 @@ std::set<AccountNumber> accountsOf(const node::Package& package) {
    for (const auto& service : package.services)
       accounts.insert(service.account);
    return accounts;
+}
+
+/// Accounts that the package would take over, in words: they are there, and do not come from an earlier version of it.
+/// With code of theirs, and acts in their names, it could do whatever they may.
+std::vector<std::string> takenAccounts(ChainClient& client, const node::Package& package, AccountNumber owner,
+                                       const std::vector<InstalledRow>& installed) {
+   std::vector<std::string> taken;
+   for (const auto account : accountsOf(package)) {
+      std::vector<const InstalledRow*> holders;
+      for (const auto& row : installed)
+         if (std::ranges::find(row.accounts, account.base()) != row.accounts.end())
+            holders.push_back(&row);
+      if (std::ranges::any_of(holders,
+                              [&](const auto* row) { return row->name == package.meta.name && row->owner == owner; }) ||
+          !client.accountExists(account))
+         continue;
+      taken.push_back("it takes the account " + account.str() + ", which is there already" +
+                      (account == owner  ? " and installs it"
+                       : holders.empty() ? ""
+                                         : ", with the package " + holders.front()->name));
+   }
+   return taken;
+}
+
+/// Whether a package of this name, but another, comes with this program, and so with every chain.
+bool standsInForOurs(const node::Package& package) {
+   const auto folder = node::defaultPackageFolder();
+   if (!std::filesystem::exists(folder / "index.json"))
+      return false;
+   const auto packages = node::PackageFolder::open(folder);
+   return std::ranges::any_of(packages.entries(), [&](const auto& entry) {
+      return entry.meta.name == package.meta.name && entry.sha256 != package.hash;
+   });
 }
 
 /// A package of the node's own services, through its administration: code first, then what a new node would do.
@@ -310,10 +345,11 @@ void installAll(const InstallArguments& args) {
    ChainClient client(args.common);
    const auto owner = parseAccount(args.sender);
    const auto keys = readKeys(args.sign);
+   const auto installed =
+       format::fromJson<std::vector<InstalledRow>>(asText(client.get("packages", "/api/installed").body));
    std::set<std::string> there;
-   const auto reply = client.get("packages", "/api/installed");
-   if (auto rows = format::fromJson<std::vector<InstalledRow>>(asText(reply.body)))
-      for (const auto& row : *rows)
+   if (installed)
+      for (const auto& row : *installed)
          there.insert(row.name);
 
    std::vector<node::Package> packages;
@@ -345,8 +381,17 @@ void installAll(const InstallArguments& args) {
    }
    if (!args.allowPowers)
       for (const auto& package : packages) {
-         const auto powers = package.powers();
-         if (powers.empty() || own.contains(package.meta.name))
+         if (own.contains(package.meta.name))
+            continue;
+         auto powers = package.powers();
+         if (standsInForOurs(package))
+            powers.push_back("it takes the place of " + package.meta.name + ", which comes with every chain");
+         if (package.meta.scope == "network") {
+            if (!installed)
+               throw Fault("What is installed on the chain cannot be read: " + installed.error().message);
+            std::ranges::move(takenAccounts(client, package, owner, *installed), std::back_inserter(powers));
+         }
+         if (powers.empty())
             continue;
          std::string text = package.meta.name + " does more than install itself:";
          for (const auto& power : powers)
@@ -441,7 +486,7 @@ void addInstallCommand(CLI::App& app, int& exitCode) {
        ->type_name("NAME");
    command->add_flag("--reinstall", args->reinstall, "Also what is there already");
    command->add_flag("--allow-powers", args->allowPowers,
-                     "Also what asks for powers over the whole chain; it is told what they are");
+                     "Also what asks for powers beyond accounts of its own; without this they are told");
    command->add_option("-s,--sign", args->sign, "Key file to sign with. Repeatable")
        ->allow_extra_args(false)
        ->type_name("FILE");

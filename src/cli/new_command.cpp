@@ -40,6 +40,16 @@ std::string replaced(std::string text, const std::vector<std::pair<std::string, 
    return text;
 }
 
+/// The package that comes with this program and has the account; empty: none.
+std::string packageOf(format::AccountNumber account) {
+   const auto folder = node::defaultPackageFolder();
+   if (std::filesystem::exists(folder / "index.json"))
+      for (const auto& entry : node::PackageFolder::open(folder).entries())
+         if (std::ranges::find(entry.meta.accounts, account) != entry.meta.accounts.end())
+            return entry.meta.name;
+   return {};
+}
+
 void writeApp(const std::string& name, const std::filesystem::path& folder) {
    const format::AccountNumber account{std::string_view(name)};
    if (!account || account.str() != name || name.find('+') != name.npos || name[0] < 'a' || name[0] > 'z' ||
@@ -47,8 +57,12 @@ void writeApp(const std::string& name, const std::filesystem::path& folder) {
       throw Fault("\"" + name +
                   "\" cannot be the name of an app: it is the name of an account, 8 to 10 characters from a-z, 0-9 and "
                   "-, and begins with a letter (not x-)");
+   if (const auto package = packageOf(account); !package.empty())
+      throw Fault("\"" + name + "\" is taken on every chain: the package " + package +
+                  " comes with it. Choose another name.");
    if (std::filesystem::exists(folder))
-      throw Fault(folder.string() + " exists already");
+      throw Fault(folder.string() + " exists already; choose another name, or another folder: polis new app " + name +
+                  " FOLDER");
    const auto source = sdkFolder() / "template";
    const std::vector<std::pair<std::string, std::string>> words = {
        {"@app@", name}, {"@ident@", replaced(name, {{"-", "_"}})}, {"@App@", pascalCase(name)}};

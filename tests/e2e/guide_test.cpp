@@ -9,6 +9,7 @@
 #include <iostream>
 #include <sstream>
 #include <thread>
+#include <zip.h>
 
 namespace polis::e2e {
 
@@ -278,6 +279,8 @@ TEST_F(Guide, mistakesAreExplained) {
    expectSays(greet({}, "ghost-user"), 1,
               {"Nothing was changed", "no account ghost-user", "create-account ghost-user"});
    expectSays(greet({}, "Not A Name"), 1, {"is not an account name"});
+   expectSays(harness::runPolis({"new", "app", "explorer", (folder() / "explorer").string()}), 1,
+              {"is taken on every chain", "Explorer"});
 
    const auto mine = (folder() / "mine.pem").string(), other = (folder() / "other.pem").string();
    expectSays(harness::runPolis({"key", mine}), 0, {"PUBLIC KEY"});
@@ -317,6 +320,48 @@ TEST_F(Guide, packagesAreInstalledOverThemselves) {
       command.emplace_back(name);
    expectSays(polis(command), 0, {"Installing FaucetTok", "Installing Transact", "Done."});
    EXPECT_EQ(client().get("faucet-tok", "/api/token").status, 200);
+}
+
+/// Whoever installs a package may act for many accounts, as `root` for those of the whole chain. It gets none of them
+/// but its own.
+TEST_F(Guide, aPackageTakesNoAccountThatIsThere) {
+   const auto file = folder() / "cute.psi";
+   const std::string meta = R"({"name":"Cute","version":"1.0.0","description":"","depends":[],"services":[],)"
+                            R"("accounts":["cute-page","hello","root"]})",
+                     page = "<h1>Mine</h1>",
+                     script = R"([{"sender":"root","service":"accounts","method":"setAuthServ",)"
+                              R"("data":{"authService":"auth-any"}}])";
+   zip_t* archive = zip_open(file.c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
+   ASSERT_NE(archive, nullptr);
+   const auto add = [&](const char* name, const std::string& text) {
+      ASSERT_GE(zip_file_add(archive, name, zip_source_buffer(archive, text.data(), text.size(), 0), ZIP_FL_OVERWRITE),
+                0)
+          << name;
+   };
+   add("meta.json", meta);
+   add("data/hello/index.html", page);
+   add("script/postinstall.json", script);
+   ASSERT_EQ(zip_close(archive), 0);
+   const auto before = client().get("hello", "/").body;
+   expectSays(
+       polis({"install", file.string()}), 1,
+       {"Cute does more than install itself", "takes the account hello, which is there already, with the package Hello",
+        "takes the account root, which is there already and installs it", "Nothing was installed", "--allow-powers"});
+   EXPECT_EQ(client().get("hello", "/").body, before);
+   EXPECT_EQ(client().get("accounts", "/api/account?name=cute-page").status, 404);
+   // Another owner's of the same name is another's, too.
+   const auto hello = (harness::dataFolder() / "packages/Hello.psi").string();
+   expectSays(polis({"install", hello, "--sender", "prod"}), 1, {"takes the account hello"});
+   expectSays(polis({"install", hello}), 0, {"Installing Hello"});
+   // Neither does another package under the name of one that came with the chain.
+   const auto other = folder() / "hello.psi";
+   std::filesystem::copy_file(hello, other);
+   archive = zip_open(other.c_str(), 0, nullptr);
+   ASSERT_NE(archive, nullptr);
+   add("data/hello/index.html", page);
+   ASSERT_EQ(zip_close(archive), 0);
+   expectSays(polis({"install", other.string()}), 1, {"takes the place of Hello, which comes with every chain"});
+   EXPECT_EQ(client().get("hello", "/").body, before);
 }
 
 TEST_F(Guide, theNodesOwnServicesAreUpgradedInPlace) {

@@ -16,7 +16,7 @@ class Upgrade : public WithNode {
 protected:
    static std::string packageFile(const char* name) { return (harness::dataFolder() / name).string(); }
    static void install(const std::string& file) {
-      const auto result = harness::runPolis({"install", file, "--url", url()});
+      const auto result = harness::runPolis({"install", file, "--allow-powers", "--url", url()});
       ASSERT_EQ(result.status, 0) << result.output;
    }
    static std::string url() { return "http://polis.localhost:" + std::to_string(node().port()); }
