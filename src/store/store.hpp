@@ -81,7 +81,8 @@ public:
 
    /// Makes `next` the checkpoint: durable when this returns, and all or nothing after a crash. Writers and readers
    /// go on meanwhile. One at a time; a second caller waits. After a Fault the one before, or this one, is on the disk.
-   /// Needs room on the disk for what has changed since the one before or, when that was much, for all there is.
+   /// Needs room on the disk for what has changed since the one before or, when that was much, for the whole file
+   /// again.
    void checkpoint(const Checkpoint& next);
 
    /// Whether it is time for a checkpoint when `logBytes` went to a log since the last one: it would write no more than
