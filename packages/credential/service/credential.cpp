@@ -1,7 +1,9 @@
 #include "credential/service/credential.hpp"
 
 #include "accounts/service/accounts.hpp"
+#include "tokens/service/tokens.hpp"
 #include "transact/service/transact.hpp"
+#include "vserver/service/vserver.hpp"
 
 #include <algorithm>
 
@@ -29,6 +31,12 @@ std::optional<Credential> byClaim(const Claim& claim) {
       return std::nullopt;
    return open<Credentials::Records>().index<1>().get(sha256(ByteView(claim.rawData)));
 }
+
+/// Runs an action of cred-sys, whose auth service this is.
+void asBearer(const Action& action) { to<Transact>().runAs(action, std::vector<ServiceMethod>()); }
+
+/// The part of cred-sys's reserve that pays for the credential's transactions.
+std::string reserveOf(std::uint32_t id) { return std::to_string(id); }
 
 } // namespace
 
@@ -86,13 +94,22 @@ std::optional<std::uint32_t> Credentials::get_active() {
 
 void Credentials::resource(std::uint32_t id, Quantity amount) {
    check(credentialOf(id).issuer == getSender(), "only the issuer may do this");
-   check(amount.value == 0, "resources are not billed on this network");
+   if (amount.value == 0)
+      return;
+   const auto token = to<Tokens>().getSysToken();
+   check(token.has_value(), "there is no system token yet");
+   to<Tokens>().debit(token->id, getSender(), amount, Memo{});
+   to<Tokens>().credit(token->id, bearer, amount, Memo{});
+   asBearer(action<Tokens>(bearer).debit(token->id, account, amount, Memo{}));
+   asBearer(action<Tokens>(bearer).credit(token->id, VirtualServer::account, amount, Memo{}));
+   asBearer(action<VirtualServer>(bearer).buy_res_sub(amount, reserveOf(id)));
 }
 
 void Credentials::consume(std::uint32_t id) {
    const auto credential = credentialOf(id);
    check(credential.issuer == getSender(), "only the issuer may consume a credential");
    open<Records>(Mode::readWrite).remove(credential);
+   asBearer(action<VirtualServer>(bearer).del_res_sub(reserveOf(id)));
 }
 
 bool Credentials::checkAuthSys(std::uint32_t flags, AccountNumber requester, AccountNumber sender, ServiceMethod action,
@@ -120,6 +137,9 @@ bool Credentials::checkAuthSys(std::uint32_t flags, AccountNumber requester, Acc
    check(action.service == credential->issuer, "a credential may only call its issuer");
    check(std::ranges::contains(credential->allowed_actions, action.method),
          "this credential does not allow that action");
+   if ((flags & AuthInterface::firstAuthFlag) && !(flags & AuthInterface::readOnlyFlag) &&
+       to<Transact>().isResMonitoring())
+      asBearer(sdk::action<VirtualServer>(bearer).bill_to_sub(reserveOf(credential->id)));
    return true;
 }
 

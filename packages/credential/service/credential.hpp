@@ -54,10 +54,10 @@ public:
    std::optional<std::uint32_t> get_active();
    /// The credential, or nothing.
    std::optional<Credential> find(std::uint32_t id);
-   /// Assigns tokens to a credential. Sender: its issuer. Refuses every amount but 0: nothing is billed on this
-   /// network.
+   /// Buys resources for the transactions of a credential, with tokens that were credited to this service. Sender: its
+   /// issuer.
    void resource(std::uint32_t id, Quantity amount);
-   /// Ends a credential. Sender: its issuer.
+   /// Ends a credential; resources that are left go to cred-sys. Sender: its issuer.
    void consume(std::uint32_t id);
 
    /// CR-1: only cred-sys, with the single claim of a credential that is valid and allows the action.

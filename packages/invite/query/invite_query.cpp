@@ -1,6 +1,7 @@
 // HTTP of invite: what an invitation is good for.
 #include "credential/service/credential.hpp"
 #include "invite/service/invite.hpp"
+#include "tokens/service/tokens.hpp"
 
 #include <polis/api.hpp>
 #include <polis/graphql.hpp>
@@ -29,7 +30,7 @@ struct InvitesReply {
 };
 
 struct CostReply {
-   std::string cost = "0";
+   std::uint64_t cost = 0;
 };
 
 InviteReply describe(const Invite& invite, bool withSecret) {
@@ -73,7 +74,11 @@ struct Query {
           [](const Invite& invite) { return describe(invite, false); }, inviter);
    }
    /// What an invitation to so many accounts costs, in the system's token.
-   std::string getInviteCost(std::uint16_t) const { return CostReply{}.cost; }
+   std::string getInviteCost(std::uint16_t numAccounts) const {
+      const auto cost = to<Invites>().getInvCost(numAccounts);
+      const auto token = cost.value > 0 ? to<Tokens>().getSysToken() : std::nullopt;
+      return decimalText(cost, token ? token->precision : 0);
+   }
    /// What became of one invitation, also after it was used up or withdrawn.
    Connection<EventInfo> history(std::uint32_t inviteId, Page<std::uint64_t> page) const {
       const auto info = [](const EventLine<InviteUpdated>& line) {
@@ -99,9 +104,11 @@ std::optional<HttpReply> InvitesQuery::serveSys(HttpRequest request, std::option
       return std::nullopt; // http answers a preflight
    if (request.method != "GET")
       return methodNotAllowed("GET");
-   if (path == "/api/cost")
-      return numberParameter<std::uint16_t>(request, "accounts") ? jsonReply(CostReply{})
-                                                                 : apiError(400, "parameter accounts: how many");
+   if (path == "/api/cost") {
+      const auto accounts = numberParameter<std::uint16_t>(request, "accounts");
+      return accounts ? jsonReply(CostReply{to<Invites>().getInvCost(*accounts).value})
+                      : apiError(400, "parameter accounts: how many");
+   }
    const auto records = openOf<Invites::Records>(Invites::account);
    if (path == "/api/invite") {
       const auto id = numberParameter<std::uint32_t>(request, "id");

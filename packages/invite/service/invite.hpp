@@ -56,21 +56,23 @@ public:
    /// Nothing to do here: for installers of the protocol.
    void init();
    /// Makes an invitation of the sender, valid for one week, and returns its id. payload: a packed InvitePayload.
-   /// numAccounts: 0 for an invitation of somebody who has an account.
+   /// numAccounts: 0 for an invitation of somebody who has an account. resources: what the sender has credited to this
+   /// service for it, at least getInvCost; none where that is nothing.
    /// Refuses: an id that is in use; hooks of an inviter without code; a payload that is malformed.
    std::uint32_t createInvite(std::uint32_t inviteId, Bytes payload, std::uint16_t numAccounts, bool useHooks,
                               Quantity resources);
-   /// Makes an account with the invitation whose key signed. Sender: cred-sys. Refuses: a name that is taken; the
+   /// Makes an account with the invitation whose key signed, and fills its reserve as far as the invitation's resources
+   /// go; what the last account leaves goes back to the inviter. Sender: cred-sys. Refuses: a name that is taken; the
    /// invitation's own key; an invitation that is used up.
    void createAccount(AccountNumber account, Bytes accountKey);
    /// The sender takes note of the invitation whose key also signed.
    void accept(std::uint32_t inviteId);
-   /// Withdraws an invitation and returns what was paid for it. Sender: its inviter.
+   /// Withdraws an invitation and returns what was left of its resources, which go to its inviter. Sender: its inviter.
    Quantity delInvite(std::uint32_t inviteId);
    std::optional<Invite> getInvite(std::uint32_t inviteId);
    /// Fails if there is no such invitation.
    TimePointSec getExpDate(std::uint32_t inviteId);
-   /// Nothing, for accounts are not billed.
+   /// For each account a reserve of usual size, and what making it takes at most; nothing where nothing is billed.
    Quantity getInvCost(std::uint16_t numAccounts);
 };
 POLIS_SERVICE(Invites, action(init), action(createInvite, inviteId, payload, numAccounts, useHooks, resources),

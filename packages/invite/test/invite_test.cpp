@@ -1,5 +1,8 @@
 #include "accounts/service/accounts.hpp"
 #include "invite/service/invite.hpp"
+#include "nft/service/nft.hpp"
+#include "tokens/service/tokens.hpp"
+#include "vserver/service/vserver.hpp"
 
 #include <polis/test.hpp>
 
@@ -7,7 +10,10 @@ using namespace polis::test;
 using polis::services::Accounts;
 using polis::services::InvitePayload;
 using polis::services::Invites;
+using polis::services::Nfts;
 using polis::services::Quantity;
+using polis::services::Tokens;
+using polis::services::VirtualServer;
 
 namespace {
 
@@ -69,6 +75,61 @@ POLIS_TEST(invite_only_its_inviter_withdraws_it) {
        .to<Invites>()
        .createAccount("newcomer"_a, accountKey)
        .fails("claim is not a known credential");
+}
+
+POLIS_TEST(invite_pays_for_its_accounts_where_resources_are_billed) {
+   TestChain chain("Invite");
+   const auto alice = chain.account("alice"), bank = chain.account("bank"), prod = chain.as("prod"_a);
+   bank.to<Nfts>().setUserConf(Nfts::autoDebit, true).succeeds();
+   const auto money = bank.to<Tokens>().create(std::uint8_t{4}, Quantity{1'000'000'000'000'000}).value();
+   bank.to<Tokens>().mint(money, Quantity{1'000'000'000'000'000}, "").succeeds();
+   chain.as(Tokens::account).to<Tokens>().setSysToken(money).succeeds();
+   for (const auto& user : {alice, prod, bank}) {
+      user.to<Tokens>().setUserConf(0, true).succeeds();
+      if (user.name() != bank.name())
+         bank.to<Tokens>().credit(money, user, Quantity{100'000'000'000}, "").succeeds();
+   }
+   const auto vserver = chain.as(VirtualServer::account);
+   vserver.to<VirtualServer>().init_billing(bank).succeeds();
+   alice.to<Invites>().createInvite(1, payload(), 1, false, Quantity{1}).fails("this invite costs no resources");
+   vserver.to<VirtualServer>().enable_billing(std::optional<bool>()).succeeds();
+   prod.to<Tokens>().credit(money, VirtualServer::account, Quantity{50'000'000'000}, "").succeeds();
+   prod.to<VirtualServer>()
+       .buy_res_for(Quantity{50'000'000'000}, alice, std::optional<polis::services::Memo>())
+       .succeeds();
+
+   const auto reserve = [&](AccountNumber of) { return chain.read<VirtualServer>().get_resources(of).value().value; };
+   const auto usual = chain.read<VirtualServer>().std_buffer_cost().value().value;
+   const auto cost = chain.read<Invites>().getInvCost(2).value().value;
+   expectEqual(cost, 2 * (usual + usual / 5));
+   expectEqual(chain.read<Invites>().getInvCost(0).value().value, 0u);
+   const auto given = cost + cost / 2; // prices move
+   alice.to<Invites>().createInvite(1, payload(), 2, false, Quantity{cost / 2}).fails("the invite costs more");
+   alice.to<Invites>().createInvite(1, payload(), 2, false, Quantity{given}).fails("insufficient token balance waits");
+   alice.to<Tokens>().credit(money, Invites::account, Quantity{given}, "").succeeds();
+   alice.to<Invites>().createInvite(1, payload(), 2, false, Quantity{given}).succeeds();
+
+   const auto guest = chain.as(bearer).with({inviteClaim});
+   guest.to<Invites>().createAccount("newcomer"_a, accountKey).succeeds();
+   expect(reserve("newcomer"_a) >= usual, "a reserve to begin with");
+   const auto before = chain.read<Tokens>().getBalance(money, alice).value().value;
+   guest.to<Invites>().createAccount("newcomer2"_a, accountKey).succeeds();
+   expect(reserve("newcomer2"_a) > usual * 9 / 10, "for each of them"); // at the price of then
+   chain.finishBlock();
+   expect(chain.read<Tokens>().getBalance(money, alice).value().value > before, "the rest goes back");
+   expectEqual(chain.read<Tokens>().getBalance(money, Invites::account).value().value, 0u);
+
+   // Withdrawn: what was not used comes back whole, but for what its credential has.
+   alice.to<Invites>().delInvite(1).succeeds();
+   const auto again = chain.read<Invites>().getInvCost(1).value().value * 2;
+   alice.to<Tokens>().credit(money, Invites::account, Quantity{again}, "").succeeds();
+   alice.to<Invites>().createInvite(2, payload(), 1, false, Quantity{again}).succeeds();
+   const auto left = alice.to<Invites>().delInvite(2).value().value;
+   expect(left > again / 2 && left < again, "what is left");
+   expect(reserve(bearer) > 0, "and that is cred-sys's now");
+   // Nobody pays for a credential without resources.
+   alice.to<Invites>().createInvite(3, payload(), 0, false, Quantity{0}).succeeds();
+   guest.to<Invites>().createAccount("newcomer3"_a, accountKey).fails("no such sub-account");
 }
 
 POLIS_TEST(invite_history_is_asked_for) {
