@@ -262,9 +262,13 @@ void install(ChainClient& client, const node::Package& package, AccountNumber ow
    for (const auto account : accountsOf(package)) {
       if (client.accountExists(account))
          continue;
-      // Only its base may give a subaccount's name away, for the same transaction.
+      // Only its base may give a subaccount's name away, and only the chain itself a short one, for the same
+      // transaction.
+      constexpr std::size_t freeNameLength = 8;
       if (account != account.base())
          step(act(account.base(), "accounts"_a, "preapproveAcc"_m, account));
+      else if (account.str().size() < freeNameLength && owner == "root"_a)
+         step(act("accounts"_a, "accounts"_a, "preapproveAcc"_m, account));
       step(act(owner, "auth-delg"_a, "newAccount"_m, account, owner, true));
    }
    for (const auto& service : package.services) {

@@ -1,4 +1,7 @@
 // The packages of this repository, as installers written for the protocol see them.
+#include "harness/chain_client.hpp"
+#include "harness/command.hpp"
+#include "harness/node_process.hpp"
 #include "node/package.hpp"
 
 #include <gtest/gtest.h>
@@ -89,6 +92,27 @@ TEST(Packages, canBeInstalledInSomeOrder) {
       before.insert(others.begin(), others.end());
       EXPECT_FALSE(packages.closure(before).contains(name)) << name << " needs itself to be installed";
    }
+}
+
+// Names of less than eight letters are the chain's own to give.
+TEST(Packages, aChainTakesInAServiceWithAShortName) {
+   if (harness::dataFolder().empty())
+      GTEST_SKIP() << "the packages are not built: ./run --build";
+   harness::NodeProcess::Options options;
+   for (const char* name : {"Accounts", "AuthAny", "AuthDelegate", "AuthSig", "CommonApi", "CpuLimit", "Db", "DynLd",
+                            "Explorer", "HttpServer", "Packages", "Producers", "SetCode", "Transact"})
+      options.arguments.insert(options.arguments.end(), {"--boot-packages", name});
+   const harness::NodeProcess node(options);
+   const harness::ChainClient client{node.port()};
+   const auto ask = [&] {
+      return client.get("vserver", "/graphql?query=%7BgetNetworkSpecs%7BcpuNs%7DgetBillingConfig%7Benabled%7D%7D").body;
+   };
+   EXPECT_EQ(ask().find("cpuNs"), std::string::npos) << ask();
+   const std::string url = "http://polis.localhost:" + std::to_string(node.port());
+   const auto result = harness::runPolis({"install", "VirtualServer", "--allow-powers", "--url", url});
+   ASSERT_EQ(result.status, 0) << result.output;
+   EXPECT_NE(ask().find(R"({"getNetworkSpecs":{"cpuNs":"196000000"},"getBillingConfig":null})"), std::string::npos)
+       << ask() << result.output;
 }
 
 } // namespace polis::e2e
