@@ -86,6 +86,39 @@ TEST_F(Follow, holdsTheSameChain) {
    EXPECT_FALSE(field(ours, "chainId").empty());
 }
 
+TEST_F(Follow, aChainThatBillsIsTheSameForAll) {
+   using harness::Quantity;
+   NodeProcess first(options({"--p2p"}));
+   NodeProcess second(following(first));
+   const ChainClient client{first.port()}, other{second.port()};
+   const auto act = [](const char* who) { return action(who, "tokens", "setUserConf", std::uint8_t{0}, true); };
+   client.mustPush({action("prod", "accounts", "newAccount", "alice-one"_a, "auth-any"_a, true), act("prod"),
+                    act("alice-one"), action("prod", "faucet-tok", "dispense", "prod"_a)});
+   client.mustPush(
+       {action("vserver", "vserver", "init_billing", "alice-one"_a),
+        action("vserver", "vserver", "reduce_disk_budget", Quantity{1'000'000'000'000'000'000 - 1'000'000'000'000}),
+        action("vserver", "vserver", "enable_billing", std::optional<bool>())});
+   const auto refused = client.push(client.transaction({act("alice-one")}));
+   EXPECT_NE(refused.body.find("alice-one has insufficient resource balance"), std::string::npos) << refused.body;
+   client.mustPush({action("prod", "tokens", "credit", std::uint32_t{1}, "vserver"_a, Quantity{100'000'000},
+                           std::string("for alice"))});
+   client.mustPush(
+       {action("prod", "vserver", "buy_res_for", Quantity{100'000'000}, "alice-one"_a, std::optional<std::string>())});
+   const auto fees = [](const ChainClient& at) { return at.get("tokens", "/api/balances?account=alice-one").body; };
+   ASSERT_TRUE(soon([&] { return fees(other) == fees(client); })) << second.log();
+   for (int i = 0; i < 5; ++i) {
+      client.mustPush({action("alice-one", "tokens", "createSub", "here " + std::to_string(i))});
+      other.mustPush({action("alice-one", "tokens", "createSub", "there " + std::to_string(i))});
+   }
+   // What it costs was measured by the producer, and is the same for the one who follows.
+   EXPECT_NE(fees(client).find(R"("tokenId":1)"), std::string::npos) << fees(client);
+   EXPECT_TRUE(soon([&] { return fees(other) == fees(client); })) << fees(other) << fees(client);
+   second.stop();
+   first.stop();
+   verified(first);
+   verified(second);
+}
+
 TEST_F(Follow, aChainThatIsMadeWhileOthersWait) {
    // It waits for a neighbour that is not there, and so makes no chain by itself.
    auto waiting = options({"--p2p", "--producer", "prod", "--peer", "http://polis.localhost:9"});
