@@ -296,7 +296,8 @@ TEST_F(Apps, tokenOwners) {
        says(api("tokens", "/api/token?id=" + std::to_string(id)), "\"untransferable\":true,\"unrecallable\":false"));
    expectRefused({act("holder-1", "credit", id, "issuer-1"_a, Quantity{1}, std::string{})}, "Token untradeable");
    expectDone({act("issuer-1", "credit", id, "holder-1"_a, Quantity{1}, std::string{})});
-   expectRefused({act("holder-1", "recall", id, "issuer-1"_a, Quantity{1}, std::string{})}, "Missing required authority");
+   expectRefused({act("holder-1", "recall", id, "issuer-1"_a, Quantity{1}, std::string{})},
+                 "Missing required authority");
    expectDone({act("issuer-1", "recall", id, "holder-1"_a, Quantity{51}, std::string{})});
    EXPECT_TRUE(hasBalance("holder-1", 50));
    expectDone({act("holder-1", "burn", id, Quantity{20}, std::string{})});
