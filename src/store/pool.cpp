@@ -42,7 +42,7 @@ constexpr std::uint32_t growSlabsMin = 64, growSlabsMax = 1024;
 constexpr std::uint32_t prepareAhead = 128, prepareStep = 4;
 
 /// So many of those that were left are freed by whoever needs places, and at most so many are left.
-constexpr std::size_t freedAtOnce = 64, leftMax = 65'536;
+constexpr std::size_t freedAtOnce = 64, leftMax = 8192;
 
 constexpr std::size_t pageBytes = 4096;
 /// Written back at once.
@@ -380,7 +380,7 @@ std::uint32_t Pool::slabToFill(std::uint8_t sizeClass) {
    if (from < coldLists || (from < listCount && !freeSlab)) {
       slab = partial[from].back();
       unlist(slab);
-   } else if (freeLeft(SIZE_MAX)) {
+   } else if (freeLeft(freedAtOnce)) {
       return slabToFill(sizeClass);
    } else {
       slab = takeSlabs(1);
@@ -530,9 +530,9 @@ void Pool::leave(std::vector<Ref> refs) {
          left_.insert(left_.end(), refs.begin(), refs.end());
       count = left_.size();
    }
-   if (count > leftMax) {
+   for (bool more = count > leftMax; more;) {
       Lock lock(mutex_);
-      freeLeft(SIZE_MAX);
+      more = freeLeft(freedAtOnce);
    }
 }
 
