@@ -3,6 +3,8 @@
 
 #include <polis/test.hpp>
 
+#include <ctime>
+
 using namespace polis::test;
 using polis::services::Transact;
 using polis::services::TransactQuery;
