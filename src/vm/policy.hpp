@@ -88,9 +88,9 @@ constexpr std::size_t branchesMax = 16384;
 constexpr std::size_t localsTimesBranchesMax = std::size_t{1} << 26;
 /// The same for a whole module, which a node must be able to compile within seconds: the sum over its functions of
 /// 256 a byte, 12 bytes more for each local that metering keeps for a loop, and, for each block, branch or call, the
-/// number of these and of locals. Two MiB of code, or less where functions are long. The largest service of the
-/// standard packages has 60 million.
-constexpr std::uint64_t moduleWorkMax = std::uint64_t{1} << 29;
+/// number of these and of locals. Eight MiB of code, or less where functions are long. The largest service of the
+/// standard packages has 60 million; what queries of Rust services link with, some 700 million.
+constexpr std::uint64_t moduleWorkMax = std::uint64_t{1} << 31;
 constexpr std::size_t nestingMax = 10'000; ///< blocks within blocks
 constexpr std::size_t itemsMax =
     100'000; ///< types, imports, exports, globals, segments, elements of one segment: of each
