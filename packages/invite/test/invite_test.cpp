@@ -105,7 +105,7 @@ POLIS_TEST(invite_pays_for_its_accounts_where_resources_are_billed) {
    expectEqual(chain.read<Invites>().getInvCost(0).value().value, 0u);
    const auto given = cost + cost / 2; // prices move
    alice.to<Invites>().createInvite(1, payload(), 2, false, Quantity{cost / 2}).fails("the invite costs more");
-   alice.to<Invites>().createInvite(1, payload(), 2, false, Quantity{given}).fails("insufficient token balance waits");
+   alice.to<Invites>().createInvite(1, payload(), 2, false, Quantity{given}).fails("Insufficient shared balance");
    alice.to<Tokens>().credit(money, Invites::account, Quantity{given}, "").succeeds();
    alice.to<Invites>().createInvite(1, payload(), 2, false, Quantity{given}).succeeds();
 

@@ -3,8 +3,6 @@
 
 #include <polis/test.hpp>
 
-#include <ctime>
-
 using namespace polis::test;
 using polis::services::Transact;
 using polis::services::TransactQuery;
@@ -133,8 +131,6 @@ std::optional<std::string> errorOf(std::uint32_t request) {
 class Pushes {
 public:
    explicit Pushes(TestChain& chain) : chain_(chain), alice_(chain.account("alice")) {
-      // As late as the node's clock, by which it answers where a chain stands still.
-      chain.advance(std::time(nullptr) - chain.timeUs() / 1'000'000);
       chain.startBlock();
       chain.finishBlock();
    }
