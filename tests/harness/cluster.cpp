@@ -42,11 +42,6 @@ struct ChainFacts {
    PlaceFacts head{}, irreversible{};
 };
 
-std::string lastLines(const NodeProcess& node) {
-   const auto log = node.log();
-   return log.substr(log.size() > 3000 ? log.size() - 3000 : 0);
-}
-
 } // namespace
 
 bool within(std::chrono::milliseconds time, const std::function<bool()>& condition) {
@@ -98,7 +93,7 @@ Cluster::Cluster(Options options) : options_(std::move(options)) {
    for (std::size_t i = 0; i < size(); ++i)
       if (!within(longest, [&] { return standing(i).value_or(Standing{}).irreversible >= here; }))
          throw std::runtime_error("node " + std::to_string(i) + " does not get the chain; its log ends:\n" +
-                                  lastLines(*nodes_[i]));
+                                  nodes_[i]->lastLines());
 }
 
 Cluster::~Cluster() {
@@ -112,7 +107,7 @@ std::string Cluster::keyFile(std::size_t number) const { return keys_.path() / (
 std::string Cluster::logs() const {
    std::string out;
    for (std::size_t i = 0; i < nodes_.size(); ++i)
-      out += "---- node " + std::to_string(i) + "\n" + lastLines(*nodes_[i]);
+      out += "---- node " + std::to_string(i) + "\n" + nodes_[i]->lastLines();
    return out;
 }
 
@@ -231,7 +226,7 @@ Cluster::Change Cluster::awaitProducers(std::uint32_t after, std::size_t number)
    std::optional<BlockFacts> decided, last;
    for (auto num = after + 1;; ++num) {
       if (!within(longest, [&] { return standing(number).value_or(Standing{}).irreversible >= num; }))
-         throw std::runtime_error("the producers do not produce; the log of one ends:\n" + lastLines(*nodes_[number]));
+         throw std::runtime_error("the producers do not produce; the log of one ends:\n" + nodes_[number]->lastLines());
       const auto block = format::fromJson<BlockFacts>(this->block(number, num));
       if (!block)
          throw std::runtime_error("block " + std::to_string(num) + " is not told");

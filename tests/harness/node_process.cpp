@@ -5,10 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <map>
 #include <sstream>
@@ -48,11 +50,21 @@ NodeProcess::NodeProcess(Options options)
       start();
 }
 
-NodeProcess::~NodeProcess() { stop(); }
+NodeProcess::~NodeProcess() {
+   stop();
+   if (std::uncaught_exceptions() > exceptions_)
+      std::cerr << "The log of the node in " << folder_.string() << " ends:\n" << lastLines() << std::endl;
+}
 
 std::string NodeProcess::log() const {
    std::ifstream in(folder_ / "node.log", std::ios::binary);
    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string NodeProcess::lastLines() const {
+   constexpr std::size_t bytesMax = 4000;
+   const auto text = log();
+   return text.substr(text.size() - std::min(text.size(), bytesMax));
 }
 
 bool NodeProcess::running() const { return pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == 0; }
@@ -109,10 +121,8 @@ void NodeProcess::start() {
          break;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
    }
-   const auto text = log();
    kill();
-   throw std::runtime_error("the node did not come up; its log ends:\n" +
-                            text.substr(text.size() > 4000 ? text.size() - 4000 : 0));
+   throw std::runtime_error("the node did not come up; its log ends:\n" + lastLines());
 }
 
 int NodeProcess::stop() {

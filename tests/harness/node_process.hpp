@@ -3,6 +3,7 @@
 #include "base/temporary_folder.hpp"
 
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -13,7 +14,8 @@
 
 namespace polis::harness {
 
-/// A real `polis node` on loopback, in a folder of its own, ended when this goes away.
+/// A real `polis node` on loopback, in a folder of its own, ended when this goes away. Where an exception ends it, the
+/// end of its log is shown.
 class NodeProcess {
 public:
    struct Options {
@@ -43,6 +45,8 @@ public:
    double startSeconds() const { return startSeconds_; }
    /// Everything that the node has printed.
    std::string log() const;
+   /// The end of it.
+   std::string lastLines() const;
 
    /// SIGTERM, wait. Returns the exit status, or 128 + the signal.
    int stop();
@@ -71,6 +75,7 @@ private:
    std::uint16_t port_ = 0;
    pid_t pid_ = -1;
    double startSeconds_ = 0;
+   int exceptions_ = std::uncaught_exceptions();
 };
 
 /// The `polis` binary beside this one; the packages must have been built.
