@@ -317,7 +317,8 @@ void install(ChainClient& client, const node::Package& package, AccountNumber ow
       step(std::move(action));
    auto listed = client.schemas("packages"_a)
                      .pack("packages"_a, "postinstall"_m,
-                           "{\"package\":" + package.metaJson + ",\"manifest\":\"" + toHex(package.manifest()) + "\"}");
+                           "{\"package\":" + format::toJson(package.meta) + ",\"manifest\":\"" +
+                               toHex(package.manifest()) + "\"}");
    if (!listed)
       throw Fault(listed.error());
    step({owner, "packages"_a, "postinstall"_m, std::move(*listed)});

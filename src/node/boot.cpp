@@ -248,7 +248,7 @@ std::expected<BootPlan, std::string> planBoot(const std::vector<Package>& packag
             rest.add(act(account, "auth-delg"_a, "setOwner"_m, root));
    for (const auto& package : packages) {
       const std::string json =
-          "{\"package\":" + package.metaJson + ",\"manifest\":\"" + toHex(package.manifest()) + "\"}";
+          "{\"package\":" + format::toJson(package.meta) + ",\"manifest\":\"" + toHex(package.manifest()) + "\"}";
       auto packed = packer.pack("packages"_a, "postinstall"_m, json);
       if (!packed)
          return std::unexpected(packed.error());

@@ -263,7 +263,7 @@ std::expected<Package, std::string> parsePackage(Bytes file, const PackageLimits
       return std::unexpected(archive.error());
    Package package;
    package.hash = format::sha256(file);
-   auto meta = readJsonEntry<PackageMeta>(*archive, "meta.json", &package.metaJson);
+   auto meta = readJsonEntry<PackageMeta>(*archive, "meta.json");
    if (!meta)
       return std::unexpected(meta.error());
    package.meta = std::move(*meta);

@@ -76,7 +76,6 @@ struct ScriptAction {
 /// One .psi file, whole.
 struct Package {
    PackageMeta meta;
-   std::string metaJson;
    format::Checksum256 hash{}; ///< of the file
    std::vector<PackagedService> services;
    std::vector<PackagedFile> files;

@@ -19,13 +19,10 @@ std::filesystem::path packageFile(const std::string& name) {
 /// XTimer as another build made it: another version in its meta.json, and a custom section at the end of its code.
 void writeTimer(const std::filesystem::path& file, const std::string& version) {
    std::filesystem::copy_file(packageFile("XTimer"), file, std::filesystem::copy_options::overwrite_existing);
-   const auto package = node::parsePackage(readAll(file));
+   auto package = node::parsePackage(readAll(file));
    ASSERT_TRUE(package) << package.error();
-   std::string meta = package->metaJson;
-   const std::string own = "\"version\":\"" + package->meta.version + "\"";
-   const auto at = meta.find(own);
-   ASSERT_NE(at, std::string::npos) << meta;
-   meta.replace(at, own.size(), "\"version\":\"" + version + "\"");
+   package->meta.version = version;
+   const std::string meta = format::toJson(package->meta);
    Bytes code = package->services.at(0).code;
    for (const char c : std::string("\0\6\5other", 8))
       code.push_back(static_cast<std::uint8_t>(c));
