@@ -57,7 +57,7 @@ POLIS_GRAPHQL(Query, field(rateLimit, nftId))
 
 std::optional<HttpReply> DiffAdjQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                 std::optional<AccountNumber>) {
-   return serveGraphql(Query{}, request);
+   return serveGraphql(Query{}, request, graphql::ErrorForm::list);
 }
 
 } // namespace polis::services

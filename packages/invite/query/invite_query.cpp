@@ -95,7 +95,7 @@ POLIS_GRAPHQL(Query, field(inviteById, inviteId), field(invitesByInviter, invite
 
 std::optional<HttpReply> InvitesQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                 std::optional<AccountNumber>) {
-   if (auto reply = serveGraphql(Query{}, request))
+   if (auto reply = serveGraphql(Query{}, request, graphql::ErrorForm::list))
       return reply;
    const auto path = pathOf(request);
    if (path != "/api/invite" && path != "/api/invites" && path != "/api/cost")

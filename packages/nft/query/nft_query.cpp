@@ -53,7 +53,7 @@ POLIS_GRAPHQL(Query, field(allNfts, page), field(nftDetails, nftId), field(userN
 
 std::optional<HttpReply> NftQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                             std::optional<AccountNumber>) {
-   return serveGraphql(Query{}, request);
+   return serveGraphql(Query{}, request, graphql::ErrorForm::list);
 }
 
 } // namespace polis::services

@@ -152,7 +152,7 @@ POLIS_TEST(graphql_refuses_what_is_wrong_or_too_much) {
       alice.to<Nfts>().mint().succeeds();
    const auto refused = [&](std::string_view query, std::string_view why) {
       const std::string answer = chain.graphql("nft", query);
-      expectContains(answer, R"({"errors":{"message":)");
+      expectContains(answer, R"({"errors":[{"message":)");
       expectContains(answer, why);
    };
    refused("", "an empty query");

@@ -94,7 +94,7 @@ POLIS_GRAPHQL(Query, field(symbolLength, length), field(symbol, symbol), field(m
 
 std::optional<HttpReply> SymbolQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                std::optional<AccountNumber>) {
-   return serveGraphql(Query{}, request);
+   return serveGraphql(Query{}, request, graphql::ErrorForm::list);
 }
 
 } // namespace polis::services

@@ -490,7 +490,7 @@ POLIS_GRAPHQL(Query, field(config), field(token, tokenId), field(userSettings, u
 
 std::optional<HttpReply> TokensQuery::serveSys(HttpRequest request, std::optional<std::int32_t>,
                                                std::optional<AccountNumber> user) {
-   if (auto reply = serveGraphql(Query{user}, request))
+   if (auto reply = serveGraphql(Query{user}, request, graphql::ErrorForm::list))
       return reply;
    const auto path = pathOf(request);
    if (!path.starts_with("/api/"))

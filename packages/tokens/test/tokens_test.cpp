@@ -217,7 +217,7 @@ POLIS_TEST(tokens_graphql_tells_private_things_to_the_account_itself) {
    expectContains(f.chain.graphql("tokens",
                                   R"({ subaccountBalance(user: "alice", subAccount: "none", tokenId: 1) { balance } })",
                                   alice),
-                  "Sub-account 'none' not found");
+                  R"({"errors":[{"message":"Sub-account 'none' not found)");
    expectEqual(f.chain.graphql("tokens", R"({ userPending(user: "bob") { creditor balance }
                                               userBalance(user: "bob", tokenId: "1") { balance } })",
                                bob),
