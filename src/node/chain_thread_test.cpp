@@ -45,7 +45,10 @@ protected:
       ChainThread::Options options;
       options.clock.minIntervalUs = 1;
       options.nowUs = [this] { return SystemClock().realtimeNs() / 1000 + clockOffUs.load(); };
-      options.sign = [](const format::Claim& claim, ByteView) { return std::optional(toBytes(claim.service.str())); };
+      options.sign = [this](const format::Claim& claim, ByteView) {
+         EXPECT_EQ(claim, key);
+         return std::optional(toBytes("yes"));
+      };
       options.sealed = [this](const Sealed& block) {
          if (onSealed)
             onSealed();
@@ -145,7 +148,10 @@ CHAIN_TEST(ChainThreadTest, anOrderEndsWhereTheSetsChange) {
    order(orderOn(*news.state, key));
    const Sealed next = sealedBlock(2);
    EXPECT_EQ(next.block->block.transactions.size(), 2u);
-   EXPECT_EQ(next.block->signature, toBytes(verify.str()));
+   EXPECT_EQ(next.block->signature, toBytes("yes"));
+   // Whoever follows takes it.
+   kernel::OtherNode other(folder);
+   other.follow(*kernel, next.state->num);
 }
 
 // What a sole producer seals is irreversible when it is durable, whatever consensus has heard of it: also the last
