@@ -332,9 +332,10 @@ std::uint64_t takePlace(Lane& lane, std::size_t bytes) {
    auto sequences = open<TransactQuery::Sequences>(Mode::readWrite);
    const auto count = sequences.get().value_or(AvailableSequence{}).sequence + 1;
    sequences.put({count});
-   // numbers begin anew: what comes now is behind what came only in a time of its own
+   // Numbers begin anew. At the time of a row with a greater one, what comes now would lie where the chain has passed,
+   // once that row is given: so it comes behind all that is there.
    if ((count & mask) == 0) {
-      ++given.until;
+      given.until += 2 * TransactQuery::laneUnitsMax;
       open<TransactQuery::Given>(Mode::readWrite).put(given);
    }
    const auto turn = given.until - std::min(given.until, TransactQuery::turnUnits - 1);
