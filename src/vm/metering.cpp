@@ -153,13 +153,15 @@ private:
       }
    }
 
-   /// Operand on top: the amount of a bulk instruction; it stays.
-   void chargeBulk() {
+   /// Operand on top: the amount of a bulk instruction, in bytes or in elements of a table; it stays.
+   void chargeBulk(bool elements) {
       tee(temp_);
       get(left_);
       get(temp_);
-      constI32(bulkShift);
-      out_.u8(op::i32ShrU);
+      if (!elements) {
+         constI32(bulkShift);
+         out_.u8(op::i32ShrU);
+      }
       out_.u8(op::i64ExtendI32U);
       out_.u8(op::i64Sub);
       set(left_);
@@ -280,7 +282,7 @@ private:
          if (which == 9 || which == 13) {
             in_.u32();
          } else if (which >= 8) {
-            chargeBulk();
+            chargeBulk(which >= 12); // table.init, table.copy
             in_.u32();
             if (which != 11)
                in_.u8();

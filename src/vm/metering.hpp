@@ -10,7 +10,7 @@ namespace polis::vm {
 
 /// Changes with every change of policy, metering or layout of the metered module: compiled code of another version is
 /// ignored.
-constexpr std::uint32_t meteringVersion = 4;
+constexpr std::uint32_t meteringVersion = 5;
 
 /// Every function of the metered module, imports included, takes two more parameters at the end, the accounted stack
 /// that remains (i32) and the instructions left in the slice (i64, negative when overdrawn), and returns the latter as

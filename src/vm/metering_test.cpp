@@ -77,6 +77,28 @@ TEST(Metering, KeepsMeaning) {
    EXPECT_EQ(result.i64, 3629567u + 1 + 0x6362 + 3 + 33);
 }
 
+TEST(Metering, bulkInstructionsCountWhatTheyMove) {
+   const auto counted = [](const std::string& instruction, std::uint32_t amount) {
+      TestEngine e;
+      Instance i = e.instance("(module (memory 1) (table 100 funcref) (func $g) (data $d \"" + std::string(160, 'x') +
+                              "\") (elem $e func" +
+                              [] {
+                                 std::string out;
+                                 for (int n = 0; n < 100; ++n)
+                                    out += " $g";
+                                 return out;
+                              }() +
+                              ") (func (export \"f\") (" + instruction + " (i32.const 0) (i32.const 0) (i32.const " +
+                              std::to_string(amount) + "))))");
+      EXPECT_EQ(outcome(i.call("f", {})), "ok");
+      return e.budget.instructions;
+   };
+   for (const char* instruction : {"memory.fill", "memory.copy", "memory.init $d"})
+      EXPECT_EQ(counted(instruction, 160) - counted(instruction, 0), 10u) << instruction;
+   for (const char* instruction : {"table.copy", "table.init $e"})
+      EXPECT_EQ(counted(instruction, 100) - counted(instruction, 0), 100u) << instruction;
+}
+
 // Tight loops put their locals away when a slice is used up, and find them again.
 TEST(Metering, LoopsKeepTheirLocals) {
    const std::string text = R"((module (func (export "run") (param $n i32) (result i64)
