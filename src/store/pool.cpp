@@ -537,17 +537,19 @@ void Pool::leave(std::vector<Ref> refs) {
 }
 
 bool Pool::freeLeft(std::size_t atMost) {
-   if (leftTaken_.empty()) {
-      Lock lock(leftMutex_);
-      leftTaken_.swap(left_);
-   }
-   if (leftTaken_.empty())
-      return false;
-   for (; atMost && !leftTaken_.empty(); --atMost) {
+   bool any = false;
+   for (; atMost; --atMost) {
+      if (leftTaken_.empty()) {
+         Lock lock(leftMutex_);
+         leftTaken_.swap(left_);
+      }
+      if (leftTaken_.empty())
+         break;
       freeLocked(leftTaken_.back());
       leftTaken_.pop_back();
+      any = true;
    }
-   return true;
+   return any;
 }
 
 std::unique_ptr<Pool::Cache> Pool::takeCache() {

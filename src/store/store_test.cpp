@@ -469,7 +469,29 @@ TEST(Store, WhatADroppedVersionLeavesIsTakenBeforeTheFileGrows) {
    }
    newest = Version();
    writer.reset();
+   store->drain();
    store->verify();
+   EXPECT_EQ(store->stat().nodes, 0u);
+}
+
+TEST(Store, WhatDroppedVersionsLeaveIsCountedAsFree) {
+   const TestFolder folder;
+   auto store = Store::open(folder.path(), small);
+   auto writer = std::make_unique<Writer>(store->empty());
+   const auto put = [&](int count, char value) {
+      for (int key = 0; key < count; ++key)
+         writer->put(b("key" + std::to_string(key)), b(std::string(300, value)));
+      return writer->snapshot();
+   };
+   Version newest = put(1500, 'a');
+   newest = put(1500, 'b');
+   // Only a part of what it left is taken before the next one goes.
+   newest = put(20, 'c');
+   newest = put(20, 'd');
+   writer.reset();
+   EXPECT_NO_THROW(store->verify(std::array<const Version*, 1>{&newest}));
+   newest = Version();
+   store->drain();
    EXPECT_EQ(store->stat().nodes, 0u);
 }
 
