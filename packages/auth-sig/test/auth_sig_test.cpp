@@ -11,20 +11,15 @@ using polis::services::AuthSig;
 
 namespace {
 
-Bytes fromHex(std::string_view text) {
-   Bytes out;
-   for (std::size_t i = 0; i + 1 < text.size(); i += 2)
-      out.push_back(static_cast<std::uint8_t>(polis::hexDigit(text[i]) << 4 | polis::hexDigit(text[i + 1])));
-   return out;
-}
-
 // The base points of P-256 and secp256k1 as public keys.
-const Bytes keyA = fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200"
-                           "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
-                           "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5");
-const Bytes keyB = fromHex("3056301006072a8648ce3d020106052b8104000a034200"
-                           "0479be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
-                           "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8");
+const Bytes keyA = polis::fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200"
+                                  "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                                  "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+                       .value();
+const Bytes keyB = polis::fromHex("3056301006072a8648ce3d020106052b8104000a034200"
+                                  "0479be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+                                  "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8")
+                       .value();
 
 Claim claimOf(const Bytes& key) { return {"verify-sig"_a, key}; }
 

@@ -9,15 +9,8 @@ using polis::services::Sites;
 
 namespace {
 
-Bytes fromHex(std::string_view text) {
-   Bytes out;
-   for (std::size_t i = 0; i + 1 < text.size(); i += 2)
-      out.push_back(static_cast<std::uint8_t>(polis::hexDigit(text[i]) << 4 | polis::hexDigit(text[i + 1])));
-   return out;
-}
-
 // Made by another implementation (zlib.brotliCompressSync of Node.js).
-const Bytes packed = fromHex("1b2700f88d946ede44095286966c2c6f35083d95800dfb3804");
+const Bytes packed = polis::fromHex("1b2700f88d946ede44095286966c2c6f35083d95800dfb3804").value();
 constexpr std::string_view text = "hello, hello, hello, hello, hello, world";
 
 } // namespace
@@ -26,7 +19,7 @@ POLIS_TEST(brotli_unpacks_and_refuses_what_is_malformed) {
    TestChain chain("BrotliSvc");
    const auto ask = [&](const Bytes& content) { return chain.read<BrotliService>().decompress(content); };
    expectEqual(asText(ask(packed).value()), text);
-   expectEqual(ask(fromHex("3b")).value().size(), 0u);
+   expectEqual(ask(polis::fromHex("3b").value()).value().size(), 0u);
    for (std::size_t size = 0; size < packed.size(); ++size)
       ask(Bytes(packed.begin(), packed.begin() + static_cast<std::ptrdiff_t>(size))).fails("Decompression failed");
    Bytes longer = packed;
@@ -34,8 +27,8 @@ POLIS_TEST(brotli_unpacks_and_refuses_what_is_malformed) {
    ask(longer).fails("Decompression failed");
    ask(Bytes(20, 0xff)).fails("Decompression failed");
    // A few bytes may claim to be many.
-   expectEqual(ask(fromHex("9bffff7f0024f0e2b14072efff00")).value().size(), BrotliService::bytesMax);
-   ask(fromHex("cbffff3f0024f0e2b14072efff0000107803")).fails("too large");
+   expectEqual(ask(polis::fromHex("9bffff7f0024f0e2b14072efff00").value()).value().size(), BrotliService::bytesMax);
+   ask(polis::fromHex("cbffff3f0024f0e2b14072efff0000107803").value()).fails("too large");
 }
 
 // S-4

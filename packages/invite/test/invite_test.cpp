@@ -21,15 +21,10 @@ const Bytes inviteKey(91, 1);
 const Claim inviteClaim{"verify-sig"_a, inviteKey};
 constexpr auto bearer = "cred-sys"_a;
 
-Bytes fromHex(std::string_view text) {
-   Bytes out;
-   for (std::size_t i = 0; i + 1 < text.size(); i += 2)
-      out.push_back(static_cast<std::uint8_t>(polis::hexDigit(text[i]) << 4 | polis::hexDigit(text[i + 1])));
-   return out;
-}
-const Bytes accountKey = fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200"
-                                 "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
-                                 "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5");
+const Bytes accountKey = polis::fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200"
+                                        "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                                        "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+                             .value();
 
 Bytes payload() {
    const auto hash = sha256(ByteView(inviteKey));

@@ -9,13 +9,6 @@ using polis::services::TransactQuery;
 
 namespace {
 
-Bytes asBytesOf(std::string_view hex) {
-   Bytes out;
-   for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-      out.push_back(static_cast<std::uint8_t>(polis::hexDigit(hex[i]) << 4 | polis::hexDigit(hex[i + 1])));
-   return out;
-}
-
 /// Whether the node's queue holds a transaction.
 bool isQueued(const TestChain& chain, const Checksum256& id) {
    Bytes key = toKey(TransactQuery::account);
@@ -204,9 +197,10 @@ POLIS_TEST(transact_suites_for_the_protocol_see_why_a_push_fails) {
       return errorOf(request).value_or("");
    };
    const Action nothing{"accounts"_a, "accounts"_a, MethodNumber{"exists"}, pack(std::tuple("alice"_a))};
-   const Bytes point = asBytesOf("3059301306072a8648ce3d020106082a8648ce3d030107034200"
-                                 "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
-                                 "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5");
+   const Bytes point = polis::fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200"
+                                      "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                                      "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+                           .value();
    expectContains(push(transactionOf(chain, nothing, {{"verify-sig"_a, point}})), "signature invalid");
    expectContains(push(transactionOf(chain, nothing, {{"nft"_a, point}})), "cannot be used in verify");
    for (const std::size_t proofs : {0, 2}) {
