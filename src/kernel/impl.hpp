@@ -8,11 +8,16 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 
 namespace polis::kernel {
+
+/// Tells those who asked for it that all up to block `num` is irreversible (`notifyFinal`). `run` runs an action as a
+/// callback on head; what fails is logged.
+void tellFinal(Machine& machine, std::uint32_t num, const std::function<ActionNode(PackedAction)>& run);
 
 class Kernel::Impl {
 public:

@@ -466,7 +466,7 @@ Pull Kernel::Impl::pushNext() {
 
 // ---- durability ----------------------------------------------------------------------------------------------------
 
-void Kernel::Impl::tellFinal(std::uint32_t num) {
+void tellFinal(Machine& machine, std::uint32_t num, const std::function<ActionNode(PackedAction)>& run) {
    const LocalState now = machine.local.state();
    const auto packed = now.kept.get(
        storeKey(db::nativeSubjective, format::NotifyRow::key(static_cast<format::NotifyType>(notifyFinal))));
@@ -479,13 +479,17 @@ void Kernel::Impl::tellFinal(std::uint32_t num) {
       if (action.sender || !action.rawData.empty())
          continue;
       const ActionNode node =
-          runOnHead(Mode::callback,
-                    packAction(format::AccountNumber(), action.service, action.method, format::pack(std::tuple(num))),
-                    Entry::called);
+          run(packAction(format::AccountNumber(), action.service, action.method, format::pack(std::tuple(num))));
       if (node.error)
          machine.host.log(Severity::warning, action.service.str() + "::" + action.method.str() + ": " + *node.error,
                           std::nullopt);
    }
+}
+
+void Kernel::Impl::tellFinal(std::uint32_t num) {
+   kernel::tellFinal(machine, num, [this](PackedAction action) {
+      return runOnHead(Mode::callback, std::move(action), Entry::called);
+   });
 }
 
 store::JournalPosition Kernel::Impl::flush() {

@@ -190,26 +190,14 @@ public:
 
    /// As a node tells its services that a block is irreversible.
    void tellFinal(std::uint32_t num) {
-      const LocalState now = machine.local.state();
-      const Bytes key = storeKey(db::nativeSubjective, format::NotifyRow::key(format::NotifyType{notifyFinal}));
-      const auto packed = num ? now.kept.get(key) : std::nullopt;
-      const auto row = packed ? format::unpack<format::NotifyRow>(*packed)
-                              : std::unexpected(format::FracError{format::FracRule::truncated, 0});
-      if (!row)
+      if (!num)
          return;
-      for (const format::Action& action : row->actions) {
-         if (action.sender || !action.rawData.empty())
-            continue;
+      kernel::tellFinal(machine, num, [this](PackedAction action) {
          ChainState state(head->version, ChainState::Writable());
          Context context(machine, state,
                          {.mode = Mode::callback, .view = Checkout::View::shared, .cpuNs = machine.options.queryCpuNs});
-         const ActionNode node = context.run(
-             packAction(format::AccountNumber(), action.service, action.method, format::pack(std::tuple(num))),
-             Entry::called);
-         if (node.error)
-            host.log(Severity::warning, action.service.str() + "::" + action.method.str() + ": " + *node.error,
-                     std::nullopt);
-      }
+         return context.run(std::move(action), Entry::called);
+      });
    }
 
    /// What is read outside of blocks, also before commitState.
